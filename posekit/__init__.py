@@ -1,0 +1,3 @@
+"""posekit: keypoint estimation with MindSpore, the package under the notebooks."""
+
+__version__ = "0.1.0"

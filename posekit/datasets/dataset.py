@@ -1,0 +1,72 @@
+"""The one shape that every data set has after reading, whatever its published layout."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from posekit.errors import InputError
+from posekit.skeletons import Skeleton
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One object in one image. Coordinates are (x, y) in pixels of the image, (0, 0) the centre of its first pixel."""
+
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    keypoints: np.ndarray  # (K, 2) float32
+    visible: np.ndarray  # (K,) bool
+    center: np.ndarray  # (2,) float32, of the square box
+    box_size: float  # side of the square box, pixels, before any augmentation
+
+
+@dataclass(frozen=True)
+class PoseDataset:
+    """A split's labels as arrays; pixels are read when asked for.
+
+    `read_bytes(i)` returns the encoded image file of row i; `where(i)` says which file that is, for messages.
+    """
+
+    skeleton: Skeleton
+    split: str
+    names: list[str]  # unique sample name: the predictions table's key
+    keypoints: np.ndarray  # (N, K, 2) float32
+    visible: np.ndarray  # (N, K) bool
+    center: np.ndarray  # (N, 2) float32
+    box_size: np.ndarray  # (N,) float32
+    read_bytes: Callable[[int], bytes]
+    where: Callable[[int], str]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Sample:
+        return Sample(
+            self.image(index), self.keypoints[index], self.visible[index],
+            self.center[index], float(self.box_size[index]),
+        )  # fmt: skip
+
+    def image(self, index: int) -> np.ndarray:
+        """Decode image `index` to (H, W, 3) uint8 RGB. Raises InputError naming a missing or unreadable file."""
+        return decode_image(self.read_bytes(index), self.where(index))
+
+
+def decode_image(data: bytes, where: str) -> np.ndarray:
+    """Decode an image file's bytes to (H, W, 3) uint8 RGB; InputError names `where` when it is truncated or no image."""
+    if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-64:]:
+        # OpenCV fills the missing part of a cut-off JPEG with grey and says nothing.
+        raise InputError(f"{where}: the JPEG is truncated (no end marker); copy or download it again")
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    if image is None:
+        raise InputError(f"{where}: not a readable image; copy or download it again")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of an image file; InputError when it is not there."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the image ({error.strerror}); complete the data set") from error
