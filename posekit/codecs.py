@@ -1,0 +1,125 @@
+"""Keypoints to heatmaps and back. A codec knows neither the network nor the image.
+
+Coordinates are in input pixels, (0, 0) the centre of the first; a heatmap's cell (i, j) stands for the input pixel
+(i, j) * stride, with stride = input_size / heatmap_size, as both seeds have it.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Codec:
+    """How keypoints become heatmaps and heatmaps keypoints.
+
+    sigma: of the Gaussian, in cells; it is cut at 3 sigma and its peak is 1.
+    centre: where it stands: "round" (to the nearest cell: PoseEstNet), "truncate" (to the cell above left:
+        Stacked Hourglass) or "exact" (between cells: what "dark" assumes).
+    supervise_missing: True gives a keypoint without target an all-zero map that counts (Stacked Hourglass),
+        False a weight of 0 (PoseEstNet).
+    offset: sub-cell decoding: "none", "quarter" (of a cell towards the higher neighbour: both seeds) or
+        "dark" (a Taylor step on the log of the smoothed map: Zhang et al., arXiv:1910.06278, eq. 3-9).
+    """
+
+    input_size: int
+    heatmap_size: int
+    sigma: float
+    centre: str = "round"
+    supervise_missing: bool = False
+    offset: str = "quarter"
+
+    @property
+    def stride(self) -> float:
+        """Input pixels a cell."""
+        return self.input_size / self.heatmap_size
+
+    def encode(self, keypoints: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Targets of keypoints (..., K, 2) in input pixels and visible (..., K).
+
+        Returns heatmaps (..., K, h, w) float32 and weights (..., K) float32. A keypoint whose whole Gaussian is off the
+        map, or that is not visible, has an all-zero map.
+        """
+        mu = keypoints / self.stride
+        if self.centre == "round":
+            mu = np.floor(mu + 0.5)
+        elif self.centre == "truncate":
+            mu = np.floor(mu)
+        radius = np.floor(3 * self.sigma)
+        nearest = np.floor(mu + 0.5)
+        on_map = ((nearest + radius >= 0) & (nearest - radius < self.heatmap_size)).all(-1)
+        present = visible.astype(bool) & on_map  # (..., K)
+        cells = np.arange(self.heatmap_size)
+        distance = cells - mu[..., None]  # (..., K, 2, cells)
+        gauss = np.exp(-(distance**2) / (2 * self.sigma**2))
+        gauss = np.where(np.abs(cells - nearest[..., None]) <= radius, gauss, 0).astype(np.float32)
+        gauss[..., 0, :] *= present[..., None]
+        heatmaps = gauss[..., 1, :, None] * gauss[..., 0, None, :]  # rows are y
+        weights = np.ones_like(present) if self.supervise_missing else present
+        return heatmaps, weights.astype(np.float32)
+
+    def decode(self, heatmaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Keypoints (..., K, 2) in input pixels and scores (..., K) of heatmaps (..., K, h, w).
+
+        The score is the map's highest value. A map without any positive value gives (0, 0), as in the seeds.
+        """
+        lead, (height, width) = heatmaps.shape[:-2], heatmaps.shape[-2:]
+        maps = heatmaps.reshape(-1, height, width)
+        flat = maps.reshape(len(maps), -1)
+        best = flat.argmax(1)
+        scores = flat[np.arange(len(maps)), best].astype(np.float64)
+        cells = np.stack([best % width, best // width], 1)  # (M, 2) x, y
+        points = cells + self._offsets(maps, cells)
+        points[scores <= 0] = 0
+        return (points * self.stride).reshape(*lead, 2), scores.reshape(lead)
+
+    def _offsets(self, maps: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        if self.offset == "none":
+            return np.zeros(cells.shape)
+        if self.offset == "quarter":
+            return _quarter_offsets(maps, cells)
+        return _dark_offsets(maps, cells, self.sigma)
+
+
+def _neighbour(maps: np.ndarray, cells: np.ndarray, dx: int, dy: int) -> np.ndarray:
+    """The value of each map at its cell shifted by (dx, dy), (M,)."""
+    return maps[np.arange(len(maps)), cells[:, 1] + dy, cells[:, 0] + dx]
+
+
+def _quarter_offsets(maps: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """0.25 cell towards the higher neighbour, (M, 2); 0 where the best cell touches the border's first two columns.
+
+    HRNet's code asks for 1 < x < w - 1, so cell 1 gets no offset either.
+    """
+    size = np.array([maps.shape[2], maps.shape[1]])
+    inside = ((cells > 1) & (cells < size - 1)).all(1)
+    safe = np.clip(cells, 1, size - 2)
+    dx = _neighbour(maps, safe, 1, 0) - _neighbour(maps, safe, -1, 0)
+    dy = _neighbour(maps, safe, 0, 1) - _neighbour(maps, safe, 0, -1)
+    return 0.25 * np.sign(np.stack([dx, dy], 1)) * inside[:, None]
+
+
+def _dark_offsets(maps: np.ndarray, cells: np.ndarray, sigma: float) -> np.ndarray:
+    """One Newton step on the log of the smoothed map from its best cell, (M, 2), at most half a cell... of 2.
+
+    Smoothing uses the target's own sigma. Near the border or where the Hessian is not negative definite: 0.
+    """
+    smooth = np.stack([cv2.GaussianBlur(m, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT) for m in maps])
+    logs = np.log(np.maximum(smooth, 1e-10)).astype(np.float64)
+    size = np.array([maps.shape[2], maps.shape[1]])
+    inside = ((cells > 1) & (cells < size - 2)).all(1)
+    c = np.clip(cells, 2, size - 3)
+    dx = 0.5 * (_neighbour(logs, c, 1, 0) - _neighbour(logs, c, -1, 0))
+    dy = 0.5 * (_neighbour(logs, c, 0, 1) - _neighbour(logs, c, 0, -1))
+    middle = 2 * _neighbour(logs, c, 0, 0)
+    dxx = 0.25 * (_neighbour(logs, c, 2, 0) - middle + _neighbour(logs, c, -2, 0))
+    dyy = 0.25 * (_neighbour(logs, c, 0, 2) - middle + _neighbour(logs, c, 0, -2))
+    dxy = 0.25 * (
+        _neighbour(logs, c, 1, 1) - _neighbour(logs, c, -1, 1) - _neighbour(logs, c, 1, -1) + _neighbour(logs, c, -1, -1)
+    )
+    determinant = dxx * dyy - dxy**2
+    usable = inside & (determinant > 1e-12) & (dxx < 0)
+    determinant = np.where(usable, determinant, 1)
+    step = -np.stack([dyy * dx - dxy * dy, dxx * dy - dxy * dx], 1) / determinant[:, None]
+    return np.where(usable[:, None], np.clip(step, -1, 1), 0)

@@ -1,0 +1,213 @@
+"""Everything that says how a network is trained and used, as one frozen dataclass, and the recipes by name.
+
+`poseestnet` is the seed's own (MindSpore ModelZoo, PAMTRI/PoseEstNet). The smaller ones change sizes and schedule so
+that two cores can train them.
+"""
+
+import dataclasses
+import json
+import tomllib
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from posekit.codecs import Codec
+from posekit.errors import InputError
+from posekit.skeletons import SKELETONS, Skeleton
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training, whole. Sizes are in pixels, angles in degrees, sigma in heatmap cells."""
+
+    name: str
+    skeleton: str = "vehicle36"
+    dataset: str = "veri"
+    # network
+    network: str = "hrnet"
+    width: int = 32  # channels of HRNet's finest branch
+    stem_width: int = 64
+    layer1_block: str = "bottleneck"  # or "basic"
+    layer1_blocks: int = 4
+    stage_modules: tuple[int, ...] = (1, 4, 3)  # modules in stage 2, 3, …: a stage adds a branch
+    branch_blocks: int = 4  # BasicBlocks a branch in a module
+    head_bias: bool = False  # the original has one; the seed's MindSpore default drops it
+    # input and target
+    input_size: int = 256
+    heatmap_size: int = 64
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of RGB in 0–1, ImageNet's
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    sigma: float = 2.0
+    target_centre: str = "round"
+    supervise_missing: bool = False
+    # augmentation
+    scale_factor: float = 0.25  # scale 1 ± this
+    rotation_factor: float = 30.0  # degrees
+    augment_shape: str = "normal"  # normal: clipped normal, scale σ = factor, rotation σ = factor, cut at 2σ; or uniform
+    rotation_probability: float = 0.6
+    flip_probability: float = 0.5
+    # loss and optimiser
+    loss_factor: float = 0.5 * 36**3  # times the sum over keypoints of the weighted mean squared error
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    schedule: str = "step"  # step, exponential or cosine
+    milestones: tuple[int, ...] = (170, 200)  # epochs at which "step" multiplies the rate by decay_factor
+    decay_factor: float = 0.1  # of "step" at each milestone, of "exponential" each epoch
+    warmup_epochs: float = 0.0
+    epochs: int = 210
+    batch: int = 32
+    seed: int = 0
+    # evaluation
+    offset: str = "quarter"  # sub-cell decoding: none, quarter or dark
+    flip_test: bool = True
+    flip_shift: int = 1  # cells by which the mirrored image's heatmap is moved before averaging
+    validate_every: int = 5  # epochs
+    # the data made when none is given: images to train and to test with
+    synthetic_train: int = 8000
+    synthetic_test: int = 1000
+
+    @property
+    def codec(self) -> Codec:
+        """The codec that encodes this recipe's targets and decodes its heatmaps."""
+        return Codec(
+            self.input_size, self.heatmap_size, self.sigma, self.target_centre, self.supervise_missing, self.offset
+        )
+
+    @property
+    def keypoint_skeleton(self) -> Skeleton:
+        """The skeleton whose keypoints the network finds."""
+        return SKELETONS[self.skeleton]
+
+
+# The choices of the fields that are words; what is not here is free.
+CHOICES = {
+    "skeleton": tuple(SKELETONS),
+    "dataset": ("veri",),
+    "network": ("hrnet",),
+    "layer1_block": ("bottleneck", "basic"),
+    "target_centre": ("round", "truncate", "exact"),
+    "augment_shape": ("normal", "uniform"),
+    "schedule": ("step", "exponential", "cosine"),
+    "offset": ("none", "quarter", "dark"),
+}
+
+POSEESTNET = Recipe(name="poseestnet")
+
+SMOKE = replace(
+    POSEESTNET,
+    name="poseestnet-smoke",
+    width=16, stem_width=16, layer1_block="basic", layer1_blocks=2, stage_modules=(1, 1), branch_blocks=2,
+    input_size=96, heatmap_size=24, sigma=1.5, target_centre="exact", offset="dark",
+    scale_factor=0.15, rotation_factor=10.0, rotation_probability=0.3,
+    learning_rate=2e-3, weight_decay=0.0, loss_factor=1.0, schedule="cosine", warmup_epochs=1.0,
+    epochs=12, batch=8, validate_every=3, flip_shift=0,
+    synthetic_train=1500, synthetic_test=300,
+)  # fmt: skip
+
+LAPTOP = replace(
+    SMOKE,
+    name="poseestnet-laptop",
+    width=18, stem_width=32, layer1_blocks=2, stage_modules=(1, 1, 1),
+    input_size=128, heatmap_size=32, epochs=20, batch=16, synthetic_train=8000, synthetic_test=1000,
+)  # fmt: skip
+
+TINY = replace(
+    SMOKE,
+    name="poseestnet-tiny",
+    width=8, stem_width=8, layer1_blocks=1, stage_modules=(1,), branch_blocks=1,
+    input_size=64, heatmap_size=16, epochs=2, batch=4, validate_every=1, synthetic_train=24, synthetic_test=12,
+)  # fmt: skip
+
+RECIPES = {recipe.name: recipe for recipe in (POSEESTNET, LAPTOP, SMOKE, TINY)}
+
+
+def get_recipe(name: str) -> Recipe:
+    """The recipe of that name; InputError lists the names there are."""
+    if name not in RECIPES:
+        raise InputError(f"unknown recipe {name!r}; choose one of {', '.join(RECIPES)}")
+    return RECIPES[name]
+
+
+def override(recipe: Recipe, settings: list[str]) -> Recipe:
+    """The recipe with `field=value` settings applied; a tuple is written 1,4,3."""
+    changes = {}
+    for setting in settings:
+        field, separator, text = setting.partition("=")
+        if not separator:
+            raise InputError(f"--set {setting!r}: write field=value, for example epochs=10")
+        changes[field.strip()] = text.strip()
+    return _apply(recipe, changes, "--set")
+
+
+def override_from_file(recipe: Recipe, path: Path) -> Recipe:
+    """The recipe with the fields of a TOML file, or of a JSON one such as a run's recipe.json, applied."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        changes = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except OSError as error:
+        raise InputError(f"{path}: cannot read ({error.strerror}); check the path") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not valid {path.suffix.lstrip('.') or 'JSON'} ({error}); mend the file") from error
+    return _apply(recipe, changes, str(path))
+
+
+def to_json(recipe: Recipe) -> str:
+    """All fields as JSON: what a model file carries."""
+    return json.dumps(dataclasses.asdict(recipe))
+
+
+def from_json(text: str, where: str) -> Recipe:
+    """The recipe of `to_json`; InputError names `where` if it is none of this version."""
+    try:
+        return _apply(POSEESTNET, json.loads(text), where)
+    except ValueError as error:
+        raise InputError(f"{where}: holds no readable recipe ({error}); use a model file that posekit wrote") from error
+
+
+def _apply(recipe: Recipe, changes: object, where: str) -> Recipe:
+    if not isinstance(changes, dict):
+        raise InputError(f"{where}: expected a table of fields and values")
+    fields = {field.name for field in dataclasses.fields(Recipe)}
+    values = {}
+    for field, value in changes.items():
+        if field not in fields:
+            hint = get_close_matches(field, fields, 1)
+            raise InputError(f"{where}: unknown field {field!r}; " + (f"did you mean {hint[0]}?" if hint else "see recipe.json"))
+        values[field] = _convert(field, value, getattr(recipe, field), where)
+    changed = replace(recipe, **values)
+    _check(changed, where)
+    return changed
+
+
+def _convert(field: str, value: object, like: object, where: str) -> object:
+    """`value`, a string or a parsed one, as the type of the field's present value `like`."""
+    try:
+        if isinstance(like, bool):
+            words = {"true": True, "1": True, "false": False, "0": False}
+            return words[str(value).lower()]
+        if isinstance(like, tuple):
+            items = value.split(",") if isinstance(value, str) else list(value)
+            return tuple(type(like[0])(item) for item in items)
+        if isinstance(like, int) and isinstance(value, float):
+            raise ValueError
+        converted = type(like)(value)
+    except (KeyError, ValueError, TypeError):
+        kind = f"{type(like[0]).__name__}s, as 1,2,3" if isinstance(like, tuple) else type(like).__name__
+        raise InputError(f"{where}: {field} takes {kind}, not {value!r}") from None
+    if field in CHOICES and converted not in CHOICES[field]:
+        raise InputError(f"{where}: {field} is one of {', '.join(CHOICES[field])}, not {value!r}")
+    return converted
+
+
+def _check(recipe: Recipe, where: str) -> None:
+    """Refuse sizes with which no network can be built or no step be made."""
+    for field in ("epochs", "batch", "input_size", "heatmap_size", "width", "validate_every", "sigma", "learning_rate"):
+        if getattr(recipe, field) <= 0:
+            raise InputError(f"{where}: {field} must be above 0, not {getattr(recipe, field)}")
+    if recipe.network == "hrnet":
+        multiple = 4 * 2 ** len(recipe.stage_modules)
+        if recipe.input_size % multiple or recipe.heatmap_size * 4 != recipe.input_size:
+            raise InputError(
+                f"{where}: HRNet with {len(recipe.stage_modules) + 1} stages needs an input_size that is a multiple of "
+                f"{multiple} and heatmap_size = input_size / 4, not {recipe.input_size} and {recipe.heatmap_size}"
+            )
