@@ -11,6 +11,7 @@ import pandas as pd
 
 from posekit.errors import InputError
 from posekit.files import atomic_path
+from posekit.tables import check_unique, read_named_numbers
 
 
 @dataclass(frozen=True)
@@ -54,42 +55,7 @@ def write_predictions(path: str | Path, predictions: Predictions) -> None:
 
 def read_predictions(path: str | Path, num_keypoints: int) -> Predictions:
     """Read a pose csv of `num_keypoints` keypoints; InputError names the file, row and column of what is wrong."""
-    path = Path(path)
-    columns = 1 + 3 * num_keypoints
-    table = read_table(path, columns)
-    names = [str(name) for name in table[0]]
-    seen: dict[str, int] = {}
-    for row, name in enumerate(names, start=1):
-        if name in seen:
-            raise InputError(f"{path}: row {row} repeats {name} of row {seen[name]}; keep one row a sample")
-        seen[name] = row
-    values = numbers(path, table.iloc[:, 1:]).reshape(len(names), num_keypoints, 3)
+    names, values = read_named_numbers(path, 1 + 3 * num_keypoints, "one row an image: name,x0,y0,score0,…")
+    check_unique(path, names)
+    values = values.reshape(len(names), num_keypoints, 3)
     return Predictions(names, values[..., :2], values[..., 2])
-
-
-def read_table(path: Path, columns: int) -> pd.DataFrame:
-    """A headerless csv of `columns` columns as strings; InputError when it is absent, empty or a row is short or long."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot read ({error.strerror}); check the path") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a text file; give a csv") from error
-    rows = [line.split(",") for line in text.splitlines() if line.strip()]
-    if not rows:
-        raise InputError(f"{path}: the file is empty; it should have one row a sample")
-    for number, row in enumerate(rows, start=1):
-        if len(row) != columns:
-            raise InputError(f"{path}: row {number} has {len(row)} columns, expected {columns}; mend or remove the row")
-    return pd.DataFrame(rows)
-
-
-def numbers(path: Path, table: pd.DataFrame) -> np.ndarray:
-    """The columns of `table` as finite floats; InputError names the first row and column (from 1) that is none."""
-    values = table.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-    bad = np.argwhere(~np.isfinite(values))
-    if len(bad):
-        row, column = bad[0]
-        text, label = table.iloc[row, column], table.columns[column] + 1
-        raise InputError(f"{path}: row {row + 1}, column {label}: {text!r} is not a number; mend the row")
-    return values

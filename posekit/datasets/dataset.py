@@ -54,14 +54,25 @@ class PoseDataset:
 
 
 def decode_image(data: bytes, where: str) -> np.ndarray:
-    """Decode an image file's bytes to (H, W, 3) uint8 RGB; InputError names `where` when it is truncated or no image."""
-    if data[:2] == b"\xff\xd8" and b"\xff\xd9" not in data[-64:]:
+    """Decode an image file's bytes to (H, W, 3) uint8 RGB; InputError names `where` if it is truncated or no image."""
+    if is_truncated(data):
         # OpenCV fills the missing part of a cut-off JPEG with grey and says nothing.
         raise InputError(f"{where}: the JPEG is truncated (no end marker); copy or download it again")
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    # As the seeds do, orientation tags are not followed: labels are in the stored pixels.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     if image is None:
         raise InputError(f"{where}: not a readable image; copy or download it again")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def is_truncated(data: bytes) -> bool:
+    """True for the bytes of a JPEG file that break off before the end marker of its (last) scan.
+
+    Compressed pixels never contain a marker, so the last scan must be followed by an end marker; one before it belongs
+    to an embedded thumbnail.
+    """
+    return data[:2] == b"\xff\xd8" and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
 
 
 def read_file(path: Path) -> bytes:

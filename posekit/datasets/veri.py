@@ -1,0 +1,216 @@
+"""The VeRi vehicles with PAMTRI's 36 keypoints, in the layout that PAMTRI published.
+
+```
+DATA/annot/label_{train,test}.csv       name,width,height,(x,y,visible)x36, no header
+DATA/images/image_{train,test}/*.jpg    or images/image_{train,test}.zip, or images.zip holding image_{train,test}/
+```
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from posekit.datasets.archive import Archive
+from posekit.datasets.dataset import PoseDataset, decode_image, read_file
+from posekit.errors import InputError
+from posekit.files import atomic_path
+from posekit.skeletons import VEHICLE
+from posekit.tables import check_unique, line_of, read_named_numbers
+
+SPLITS = ("train", "test")
+ROWS = "one row an image: name,width,height,(x,y,visible)x36"
+BOX_MARGIN = 1.25  # the crop is this much larger than the image's longer side (PAMTRI, veri.py)
+
+
+@dataclass(frozen=True)
+class VeriLabels:
+    """A label file's rows, in the file's order. Coordinates are pixels of each row's image."""
+
+    names: list[str]
+    sizes: np.ndarray  # (N, 2) int64, width and height of the image
+    keypoints: np.ndarray  # (N, 36, 2) float64; hidden keypoints have coordinates too
+    visible: np.ndarray  # (N, 36) bool
+
+
+def label_path(data: str | Path, split: str) -> Path:
+    """Where the labels of a split lie; InputError when the split or the folder's layout is another."""
+    if split not in SPLITS:
+        raise InputError(f"{split}: no split of VeRi; use train or test")
+    path = Path(data) / "annot" / f"label_{split}.csv"
+    if not path.is_file():
+        raise InputError(
+            f"{data}: not the VeRi layout: looked for annot/label_{split}.csv, found {found_in(data)}; "
+            "give the folder that holds annot and images (`posekit data prepare-veri` makes it)"
+        )
+    return path
+
+
+def found_in(folder: str | Path, most: int = 5) -> str:
+    """What a folder holds, in a few words, for messages."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        return "a file" if folder.exists() else "no such folder"
+    entries = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir())
+    more = f" and {len(entries) - most} more" if len(entries) > most else ""
+    return ", ".join(entries[:most]) + more if entries else "an empty folder"
+
+
+def read_labels(path: str | Path) -> VeriLabels:
+    """Read a VeRi label file.
+
+    Raises InputError naming file, row and column: an absent or empty file, a wrong number of columns, something that is
+    no number, a visibility other than 0 and 1, a size that is not positive, a name with a folder in it. Repeated names
+    are left to the caller.
+    """
+    names, values = read_named_numbers(path, 3 + 3 * VEHICLE.num_keypoints, ROWS)
+    sizes, points = values[:, :2], values[:, 2:].reshape(len(names), -1, 3)
+    visible = points[..., 2]
+    unsafe = np.array([name in ("", ".", "..") or "/" in name or "\\" in name for name in names])[:, None]
+    _refuse(path, names, unsafe, lambda n, k: (1, "the name is not a plain file name"))
+    _refuse(path, names, sizes <= 0, lambda n, k: (k + 2, f"the image's size {sizes[n, k]:g} is not positive"))
+    _refuse(
+        path, names, (visible != 0) & (visible != 1),
+        lambda n, k: (6 + 3 * k, f"visibility {visible[n, k]:g} is neither 0 nor 1"),
+    )  # fmt: skip
+    return VeriLabels(names, sizes.astype(np.int64), points[..., :2].copy(), visible == 1)
+
+
+def _refuse(path: str | Path, names: list[str], wrong: np.ndarray, say: Callable[[int, int], tuple[int, str]]) -> None:
+    """InputError for the first true element of `wrong` (N, M); `say` gives its column and what is wrong."""
+    if wrong.any():
+        row, element = np.argwhere(wrong)[0]
+        column, what = say(row, element)
+        line = line_of(Path(path), names[row], names[:row].count(names[row]))
+        raise InputError(f"{path}: row {line}, column {column}: {what} ({names[row]}); mend the row")
+
+
+def read_veri(
+    data: str | Path, split: str, images: str | Path | None = None, require_images: bool = True
+) -> PoseDataset:
+    """Read one split ("train", "test") of a folder in the VeRi layout; pixels are read when asked for.
+
+    `images` is a folder or zip to take instead of DATA/images. The box is the whole image, 1.25 times its longer side,
+    about (width / 2, height / 2), as in PAMTRI. Raises InputError for another layout, a bad label file, repeated names,
+    an archive with unsafe paths, and (unless `require_images` is false) images that are not there.
+    """
+    path = label_path(data, split)
+    labels = read_labels(path)
+    check_unique(path, labels.names)
+    return dataset_of(labels, data, split, images, require_images)
+
+
+def dataset_of(
+    labels: VeriLabels, data: str | Path, split: str, images: str | Path | None, require_images: bool
+) -> PoseDataset:
+    """The data set of labels already read; see `read_veri`."""
+    source = _image_source(Path(data), split, Path(images) if images else None, labels.names[0])
+    if require_images:
+        _check_present(source, labels.names)
+    if isinstance(source, Archive):
+        read, where = (lambda i: source.read(labels.names[i])), (lambda i: source.where(labels.names[i]))
+    else:
+        read, where = (lambda i: read_file(source / labels.names[i])), (lambda i: str(source / labels.names[i]))
+    return PoseDataset(
+        skeleton=VEHICLE,
+        split=split,
+        names=labels.names,
+        keypoints=labels.keypoints.astype(np.float32),
+        visible=labels.visible,
+        center=(labels.sizes * 0.5).astype(np.float32),
+        box_size=(labels.sizes.max(axis=1) * BOX_MARGIN).astype(np.float32),
+        read_bytes=read,
+        where=where,
+    )
+
+
+def _image_source(data: Path, split: str, images: Path | None, first: str) -> Path | Archive:
+    """The folder or archive that holds a split's images; `first` is the name of one of them."""
+    name = f"image_{split}"
+    root = images or data / "images"
+    if root.is_file():
+        return Archive(root, name)
+    if (root / name).is_dir():
+        return root / name
+    for archive in (root / f"{name}.zip", root.with_name(root.name + ".zip")):
+        if archive.is_file():
+            return Archive(archive, name)
+    if (root / first).is_file():
+        return root
+    raise InputError(
+        f"{root}: no images of the {split} split: looked for {name}/, {name}.zip and {root.name}.zip, "
+        f"found {found_in(root)}; complete the data set or give --images"
+    )
+
+
+def _check_present(source: Path | Archive, names: list[str]) -> None:
+    there = source.names() if isinstance(source, Archive) else set(os.listdir(source))
+    missing = [name for name in names if name not in there]
+    if missing:
+        where = source.path if isinstance(source, Archive) else source
+        raise InputError(
+            f"{where}: {len(missing)} of {len(names)} images are missing, the first is {missing[0]}; "
+            "complete the data set (`posekit data check veri` lists what lacks)"
+        )
+
+
+def prepare_veri(veri: str | Path, labels: str | Path, out: str | Path) -> tuple[int, int]:
+    """Build the layout in `out` from the original VeRi data set and the folder of PAMTRI's two label files.
+
+    Both splits' images come from the original's image_train. Images are hard-linked where the file system can, else
+    copied; one that is there and whole is kept, so an interrupted run goes on where it stopped, and the label files
+    come last. Returns how many images were made and how many kept. Raises InputError, before anything is written, when label
+    files or images are missing, and when an image is damaged or the disk is full.
+    """
+    source, out = Path(veri) / "image_train", Path(out)
+    if not source.is_dir():
+        raise InputError(
+            f"{veri}: not the original VeRi data set: looked for image_train/, found {found_in(veri)}; "
+            "give the folder that VeRi was unpacked to"
+        )
+    files = {split: _label_file(Path(labels), split) for split in SPLITS}
+    names = {split: read_labels(path).names for split, path in files.items()}
+    for split in SPLITS:
+        check_unique(files[split], names[split])
+    _check_present(source, [name for split in SPLITS for name in names[split]])
+    jobs = [(source / name, out / "images" / f"image_{split}" / name) for split in SPLITS for name in names[split]]
+    made = 0
+    try:
+        for origin, target in tqdm(jobs, desc="images", unit="image", disable=None):
+            made += _place(origin, target)
+        for split, path in files.items():
+            with atomic_path(out / "annot" / f"label_{split}.csv") as temporary:
+                shutil.copyfile(path, temporary)
+    except OSError as error:
+        raise InputError(f"{out}: cannot write ({error.strerror}); mend that and run again, it goes on") from error
+    return made, len(jobs) - made
+
+
+def _label_file(folder: Path, split: str) -> Path:
+    """The label file in a folder, or in its annot folder."""
+    for path in (folder / f"label_{split}.csv", folder / "annot" / f"label_{split}.csv"):
+        if path.is_file():
+            return path
+    raise InputError(
+        f"{folder}: looked for label_{split}.csv, found {found_in(folder)}; "
+        "take the label files from PoseEstNet/data/veri/annot of NVlabs/PAMTRI"
+    )
+
+
+def _place(origin: Path, target: Path) -> bool:
+    """Link or copy one image unless it is there and whole; true when it was made."""
+    if target.is_file() and target.stat().st_size == origin.stat().st_size:
+        return False
+    decode_image(read_file(origin), str(origin))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(origin, target)
+    except OSError:
+        with atomic_path(target) as temporary:
+            shutil.copyfile(origin, temporary)
+    return True
