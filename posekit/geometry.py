@@ -47,3 +47,8 @@ def invert(matrix: np.ndarray) -> np.ndarray:
 def warp(image: np.ndarray, matrix: np.ndarray, output_size: int) -> np.ndarray:
     """Sample the image (H, W, 3) through the map to (output_size, output_size, 3), bilinear, black outside."""
     return cv2.warpAffine(image, matrix, (output_size, output_size), flags=cv2.INTER_LINEAR)
+
+
+def box_side(keypoints: np.ndarray) -> np.ndarray:
+    """Square root of the area of the box around keypoints (..., K, 2), in pixels, (...)."""
+    return np.sqrt(np.prod(keypoints.max(-2) - keypoints.min(-2), axis=-1))

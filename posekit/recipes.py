@@ -60,8 +60,9 @@ class Recipe:
     # evaluation
     offset: str = "quarter"  # sub-cell decoding: none, quarter or dark
     flip_test: bool = True
-    flip_shift: int = 1  # cells by which the mirrored image's heatmap is moved before averaging
+    flip_shift: float = 1.0  # cells by which the mirrored image's heatmap is moved right before averaging
     validate_every: int = 5  # epochs
+    validation_threshold: float = 0.1  # of the PCK during training, in units of the data set's reference length
     # the data made when none is given: images to train and to test with
     synthetic_train: int = 8000
     synthetic_test: int = 1000
@@ -100,7 +101,7 @@ SMOKE = replace(
     input_size=96, heatmap_size=24, sigma=1.5, target_centre="exact", offset="dark",
     scale_factor=0.15, rotation_factor=10.0, rotation_probability=0.3,
     learning_rate=2e-3, weight_decay=0.0, loss_factor=1.0, schedule="cosine", warmup_epochs=1.0,
-    epochs=12, batch=8, validate_every=3, flip_shift=0,
+    epochs=12, batch=8, validate_every=3, flip_shift=0.75,
     synthetic_train=1500, synthetic_test=300,
 )  # fmt: skip
 

@@ -36,6 +36,7 @@ class PoseDataset:
     visible: np.ndarray  # (N, K) bool
     center: np.ndarray  # (N, 2) float32
     box_size: np.ndarray  # (N,) float32
+    unit: np.ndarray  # (N,) pixels by which PCK divides distances
     read_bytes: Callable[[int], bytes]
     where: Callable[[int], str]
 

@@ -1,0 +1,162 @@
+"""The data pipeline: read, crop, augment, encode, batch, in MindSpore's worker threads.
+
+What a sample looks like is a pure function of (seed, epoch, sample index): workers, ranks and interruptions change
+nothing. A batch is made whole in one call, so Python is entered once a batch.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import mindspore.dataset as ds
+import numpy as np
+
+from posekit.datasets.dataset import PoseDataset, Sample
+from posekit.geometry import crop_matrix, transform_points, warp
+from posekit.recipes import Recipe
+from posekit.skeletons import Skeleton
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A sample as the network sees it."""
+
+    image: np.ndarray  # (S, S, 3) uint8 RGB
+    keypoints: np.ndarray  # (K, 2) in input pixels
+    visible: np.ndarray  # (K,) bool
+    matrix: np.ndarray  # (2, 3) from image to input pixels
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """One draw: how much to scale and turn the box and whether to mirror it."""
+
+    scale: float = 1.0
+    rotation: float = 0.0
+    flip: bool = False
+
+
+def draw_augmentation(recipe: Recipe, rng: np.random.Generator) -> Augmentation:
+    """A random draw in the recipe's ranges; always takes the same number of random values."""
+    if recipe.augment_shape == "normal":
+        scale = np.clip(rng.standard_normal() * recipe.scale_factor, -recipe.scale_factor, recipe.scale_factor)
+        limit = 2 * recipe.rotation_factor
+        rotation = np.clip(rng.standard_normal() * recipe.rotation_factor, -limit, limit)
+    else:
+        scale, rotation = rng.uniform(-1, 1, 2) * (recipe.scale_factor, recipe.rotation_factor)
+    turns, flips = rng.random(2) < (recipe.rotation_probability, recipe.flip_probability)
+    return Augmentation(1.0 + float(scale), float(rotation) if turns else 0.0, bool(flips))
+
+
+def crop(sample: Sample, input_size: int, skeleton: Skeleton, augmentation: Augmentation | None = None) -> Crop:
+    """Cut the sample's box out as an input_size square, augmented if asked."""
+    a = augmentation or Augmentation()
+    keypoints, visible = sample.keypoints, sample.visible
+    if a.flip:
+        order = list(skeleton.flip_order)
+        keypoints, visible = keypoints[order], visible[order]
+    width = sample.image.shape[1] if a.flip else None
+    matrix = crop_matrix(sample.center, sample.box_size * a.scale, input_size, a.rotation, width)
+    return Crop(warp(sample.image, matrix, input_size), transform_points(matrix, keypoints), visible, matrix)
+
+
+def normalise(images: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """(N, S, S, 3) uint8 RGB -> (N, 3, S, S) float32, (value / 255 - mean) / std."""
+    scale = (1 / (255 * np.array(recipe.std))).astype(np.float32)
+    shift = (np.array(recipe.mean) / np.array(recipe.std)).astype(np.float32)
+    return np.ascontiguousarray((images * scale - shift).transpose(0, 3, 1, 2))
+
+
+class TrainingBatches:
+    """Batch number -> (images (B, 3, S, S), heatmaps (B, K, h, w), weights (B, K)) of one epoch.
+
+    The order is a permutation by (seed, epoch). The last batch is filled up from the epoch's start, so every sample is
+    seen and every batch is whole.
+    """
+
+    def __init__(self, dataset: PoseDataset, recipe: Recipe, epoch: int) -> None:
+        self.dataset, self.recipe, self.epoch = dataset, recipe, epoch
+        order = np.random.default_rng((recipe.seed, epoch)).permutation(len(dataset))
+        self.batches = np.resize(order, (steps_per_epoch(len(dataset), recipe.batch), recipe.batch))
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        crops = [self._crop(int(index)) for index in self.batches[number]]
+        heatmaps, weights = self.recipe.codec.encode(
+            np.stack([c.keypoints for c in crops]), np.stack([c.visible for c in crops])
+        )
+        return normalise(np.stack([c.image for c in crops]), self.recipe), heatmaps, weights
+
+    def _crop(self, index: int) -> Crop:
+        rng = np.random.default_rng((self.recipe.seed, self.epoch, index))
+        augmentation = draw_augmentation(self.recipe, rng)
+        return crop(self.dataset[index], self.recipe.input_size, self.dataset.skeleton, augmentation)
+
+
+class EvaluationBatches:
+    """Batch number -> (images (B, 3, S, S), matrices (B, 2, 3), count): the split in order, unaugmented.
+
+    The last batch is filled up with its last sample; only the first `count` are real.
+    """
+
+    def __init__(self, dataset: PoseDataset, recipe: Recipe, batch: int) -> None:
+        self.dataset, self.recipe, self.batch = dataset, recipe, batch
+
+    def __len__(self) -> int:
+        return steps_per_epoch(len(self.dataset), self.batch)
+
+    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray, np.int32]:
+        start = number * self.batch
+        last = len(self.dataset) - 1
+        rows = [min(start + i, last) for i in range(self.batch)]
+        crops = [crop(self.dataset[row], self.recipe.input_size, self.dataset.skeleton) for row in rows]
+        images = normalise(np.stack([c.image for c in crops]), self.recipe)
+        return images, np.stack([c.matrix for c in crops]), np.int32(min(self.batch, last + 1 - start))
+
+
+def steps_per_epoch(samples: int, batch: int) -> int:
+    """Batches that hold all samples."""
+    return -(-samples // batch)
+
+
+class _Guard:
+    """Keeps the first error of a worker thread, since MindSpore turns it into a long text of its own."""
+
+    def __init__(self, batches: TrainingBatches | EvaluationBatches) -> None:
+        self.batches, self.error = batches, None
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, number: int) -> tuple:
+        try:
+            return self.batches[int(number)]
+        except Exception as error:
+            self.error = self.error or error
+            raise
+
+
+def iterate(batches: TrainingBatches | EvaluationBatches, columns: tuple[str, ...], workers: int = 2) -> Iterator:
+    """The batches in order as NumPy arrays, read ahead by MindSpore's `workers` threads."""
+    guard = _Guard(batches)
+    ds.config.set_prefetch_size(2)  # a row is a whole batch
+    source = ds.GeneratorDataset(
+        guard, list(columns), shuffle=False, num_parallel_workers=workers, python_multiprocessing=False
+    )
+    try:
+        yield from source.create_tuple_iterator(num_epochs=1, output_numpy=True)
+    except RuntimeError:
+        if guard.error is None:
+            raise
+        raise guard.error from None
+
+
+def training_iterator(dataset: PoseDataset, recipe: Recipe, epoch: int) -> Iterator:
+    """One epoch of (images, heatmaps, weights)."""
+    return iterate(TrainingBatches(dataset, recipe, epoch), ("images", "heatmaps", "weights"))
+
+
+def evaluation_iterator(dataset: PoseDataset, recipe: Recipe, batch: int) -> Iterator:
+    """The whole split once as (images, matrices, count)."""
+    return iterate(EvaluationBatches(dataset, recipe, batch), ("images", "matrices", "count"))

@@ -1,0 +1,105 @@
+"""Device, threads, oneDNN and seeds: the only place that branches on hardware. Each choice comes with its reason."""
+
+import ctypes
+import logging
+import os
+import platform
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from posekit.errors import InputError
+
+_TARGETS = {"cpu": "CPU", "gpu": "GPU", "ascend": "Ascend"}
+_ISA_AVX2 = 0x7  # oneDNN's dnnl_cpu_isa_avx2
+_oneDNN: str | None = None  # what limit_onednn decided: it can act only once a process
+
+
+@dataclass(frozen=True)
+class Device:
+    """What MindSpore was told to run on, and why."""
+
+    target: str  # CPU, GPU or Ascend
+    id: int
+    reason: str
+    onednn: str
+    threads: int
+
+    def __str__(self) -> str:
+        return f"{self.target}:{self.id} ({self.reason}; {self.threads} threads; oneDNN: {self.onednn})"
+
+
+def set_up(device: str = "auto", seed: int = 0, mode: str = "graph") -> Device:
+    """Set MindSpore up: device "auto", "cpu", "gpu" or "ascend", the last two with ":ID" if wanted; mode graph|pynative.
+
+    Raises InputError for a device that is unknown or not there. May be called again with the same device.
+    """
+    onednn = limit_onednn()
+    os.environ.setdefault("GLOG_v", "3")  # errors only: INFO and WARNING hide a lesson's own output
+    import mindspore as ms
+
+    target, device_id, reason = _choose(device)
+    try:
+        ms.set_device(target, device_id)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"device {device}: {str(error).splitlines()[0]}; run posekit doctor") from error
+    threads = os.cpu_count() or 1
+    ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
+    ms.set_seed(seed)
+    return Device(target, device_id, reason, onednn, threads)
+
+
+def _choose(device: str) -> tuple[str, int, str]:
+    """(target, device id, reason)"""
+    from mindspore import device_context
+
+    name, _, number = device.lower().partition(":")
+    if name != "auto" and (name not in _TARGETS or (number and not number.isdigit())):
+        raise InputError(f"unknown device {device!r}; use auto, cpu, gpu or ascend, with :ID for one of several")
+    device_id = int(number or os.environ.get("DEVICE_ID", 0))
+    logging.getLogger("mindspore").setLevel(logging.ERROR)  # an absent device answers with warnings
+    found = [t for t in ("ascend", "gpu") if getattr(device_context, t).is_available()]
+    if name == "auto":
+        if found:
+            return _TARGETS[found[0]], device_id, f"auto: the first of {', '.join(found)} found"
+        return "CPU", 0, "auto: MindSpore finds no Ascend and no GPU"
+    if name != "cpu" and name not in found:
+        raise InputError(f"device {device}: MindSpore finds no {_TARGETS[name]} here; run posekit doctor, or use --device cpu")
+    return _TARGETS[name], 0 if name == "cpu" else device_id, "asked for"
+
+
+def limit_onednn() -> str:
+    """Keep MindSpore's oneDNN from its slow AVX-512 path; returns what was done and why.
+
+    MindSpore hands oneDNN plain NCHW tensors; with AVX-512 it then picks its reference kernel, some 40 times slower
+    than the AVX2 one. Must come before MindSpore's first operation. Only MindSpore's own copy of the library is
+    touched, so OpenVINO or PyTorch in the same process keep theirs.
+    """
+    global _oneDNN
+    if _oneDNN is None:
+        _oneDNN = _limit_onednn()
+    return _oneDNN
+
+
+def _limit_onednn() -> str:
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        return "left alone: not x86 Linux"
+    if "ONEDNN_MAX_CPU_ISA" in os.environ:
+        return f"left alone: ONEDNN_MAX_CPU_ISA={os.environ['ONEDNN_MAX_CPU_ISA']} is set"
+    if os.environ.get("POSEKIT_ONEDNN") == "untouched":
+        return "left alone: POSEKIT_ONEDNN=untouched is set"
+    if "avx512f" not in cpu_flags():
+        return "left alone: no AVX-512, its fast kernels are chosen anyway"
+    spec = find_spec("mindspore")
+    library = Path(spec.origin).parent / "lib" / "libdnnl.so.3" if spec and spec.origin else None
+    if library is None or not library.exists():
+        return "left alone: MindSpore's libdnnl.so.3 not found"
+    late = ctypes.CDLL(str(library)).dnnl_set_max_cpu_isa(_ISA_AVX2)
+    return "too late to limit: an operation has run before" if late else "limited to AVX2, whose kernels are faster here"
+
+
+def cpu_flags() -> set[str]:
+    """The processor's feature flags on Linux; empty elsewhere."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((set(line.split(":", 1)[1].split()) for line in lines if line.startswith("flags")), set())
