@@ -1,0 +1,193 @@
+"""What every drawn picture shares: the camera, the light, painting of surfaces, and what the sensor does.
+
+The world is in metres, z up, the ground at z = 0. A canvas is an (H, W, 3) uint8 RGB array; pixel coordinates are
+(x, y) with (0, 0) the centre of the top-left pixel. Colours are RGB in 0..1. Pictures are painted back to front at
+a multiple of the final size and then averaged down, which smooths all edges.
+"""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+NEAR = 0.5  # metres; what is nearer than this is not drawn
+SUBPIXEL_BITS = 4
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera. `axes` has the rows right, down, forward; `focal` and the principal point are in pixels."""
+
+    position: np.ndarray  # (3,)
+    axes: np.ndarray  # (3, 3)
+    focal: float
+    principal: tuple[float, float]
+    size: tuple[int, int]  # width, height
+
+    def view(self, points: np.ndarray) -> np.ndarray:
+        """World points (..., 3) in the camera's frame: right, down, forward."""
+        return (points - self.position) @ self.axes.T
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """World points (..., 3) to pixels (..., 2). Points must lie in front of the camera."""
+        seen = self.view(points)
+        return seen[..., :2] * (self.focal / np.maximum(seen[..., 2:], 1e-3)) + np.asarray(self.principal)
+
+    def scaled(self, factor: float) -> "Camera":
+        """The same view with `factor` times as many pixels a side."""
+        width, height = self.size
+        x, y = self.principal
+        return replace(
+            self, focal=self.focal * factor, size=(round(width * factor), round(height * factor)),
+            principal=((x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5),
+        )  # fmt: skip
+
+    def cropped(self, left: float, top: float, width: int, height: int) -> "Camera":
+        """The part of the picture whose first pixel is (left, top)."""
+        return replace(self, principal=(self.principal[0] - left, self.principal[1] - top), size=(width, height))
+
+
+def look_at(position: np.ndarray, target: np.ndarray, roll: float, focal: float, size: tuple[int, int]) -> Camera:
+    """A camera at `position` with `target` in the middle of its picture; `roll` in radians."""
+    position, target = np.asarray(position, float), np.asarray(target, float)
+    forward = (target - position) / np.linalg.norm(target - position)
+    right = np.cross(forward, (0.0, 0.0, 1.0))
+    right /= np.linalg.norm(right)
+    down = np.cross(forward, right)
+    c, s = np.cos(roll), np.sin(roll)
+    axes = np.stack([c * right + s * down, c * down - s * right, forward])
+    return Camera(position, axes, focal, ((size[0] - 1) / 2, (size[1] - 1) / 2), size)
+
+
+@dataclass(frozen=True)
+class Light:
+    """Sun and sky. `towards` points at the sun."""
+
+    towards: np.ndarray  # (3,) unit
+    sun: np.ndarray  # (3,) RGB
+    sky: np.ndarray  # (3,) RGB, light from above
+    ground: np.ndarray  # (3,) RGB, light from below
+    shadow: float  # how dark a cast shadow is, 0..1
+
+    def shade(self, color: np.ndarray, normals: np.ndarray) -> np.ndarray:
+        """Lambert: colours (..., 3) of matt surfaces with unit `normals` (..., 3)."""
+        up = 0.5 + 0.5 * normals[..., 2:]
+        sun = np.maximum(normals @ self.towards, 0.0)[..., None]
+        return color * (self.sun * sun + self.sky * up + self.ground * (1 - up))
+
+    def reflect(self, normals: np.ndarray, towards_camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What a mirror shows, (..., 3), and its strength by Schlick's approximation, (..., 1)."""
+        cosine = np.clip((normals * towards_camera).sum(-1, keepdims=True), 0.0, 1.0)
+        ray = 2 * cosine * normals - towards_camera
+        height = np.clip(ray[..., 2:] * 2.2 + 0.35, 0.0, 1.0)
+        mirrored = self.ground * 0.45 * (1 - height) + self.sky * 1.5 * height
+        glint = np.maximum(ray @ self.towards, 0.0)[..., None] ** 60
+        return mirrored + 1.6 * self.sun * glint, 0.04 + 0.96 * (1 - cosine) ** 5
+
+
+def draw_light(rng: np.random.Generator) -> Light:
+    """A random daylight: from clear to overcast, from noon to evening."""
+    azimuth, height = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(22, 75))
+    towards = np.array([np.cos(azimuth) * np.cos(height), np.sin(azimuth) * np.cos(height), np.sin(height)])
+    clear = rng.uniform(0, 1)
+    exposure = rng.uniform(0.75, 1.15)
+    warm = rng.uniform(0, 0.18) * (1 if height < 0.8 else 0.4)
+    sun = exposure * clear * 0.75 * np.array([1 + warm, 1.0, 1 - warm])
+    sky = exposure * (0.75 - 0.25 * clear) * np.array([0.96, 1.0, 1.06])
+    return Light(towards, sun, sky, 0.45 * sky, 0.35 + 0.35 * clear)
+
+
+def to_pixel(color: np.ndarray) -> tuple[int, int, int]:
+    """RGB in 0..1 as OpenCV wants it."""
+    red, green, blue = (int(v) for v in np.clip(np.asarray(color) * 255 + 0.5, 0, 255))
+    return red, green, blue
+
+
+def fixed(points: np.ndarray) -> np.ndarray:
+    """Pixel coordinates as the fixed-point integers of OpenCV's `shift` argument."""
+    return np.round(np.clip(points, -4000, 8000) * (1 << SUBPIXEL_BITS)).astype(np.int32)
+
+
+def fill(canvas: np.ndarray, points: np.ndarray, color: np.ndarray | float) -> None:
+    """Fill the polygon `points` (N, 2), in pixels, on a colour canvas or on a one-channel mask."""
+    value = float(color) if canvas.ndim == 2 else to_pixel(color)
+    cv2.fillPoly(canvas, [fixed(points)], value, shift=SUBPIXEL_BITS)
+
+
+def fill_faces(canvas: np.ndarray, faces: np.ndarray, colors: np.ndarray) -> None:
+    """Fill convex polygons (F, C, 2), in pixels, in order, each with its colour (F, 3)."""
+    corners = fixed(faces)
+    values = np.clip(colors * 255 + 0.5, 0, 255).astype(int).tolist()
+    for polygon, value in zip(corners, values, strict=True):
+        cv2.fillConvexPoly(canvas, polygon, value, shift=SUBPIXEL_BITS)
+
+
+def in_front(camera: Camera, polygon: np.ndarray) -> np.ndarray:
+    """The part of a world polygon (N, 3) in front of the camera, in pixels (M, 2); empty when all is behind."""
+    seen = camera.view(polygon)
+    kept = []
+    for a, b in zip(seen, np.roll(seen, -1, axis=0), strict=True):
+        if a[2] >= NEAR:
+            kept.append(a)
+        if (a[2] >= NEAR) != (b[2] >= NEAR):
+            kept.append(a + (b - a) * ((NEAR - a[2]) / (b[2] - a[2])))
+    points = np.array(kept).reshape(-1, 3)
+    return points[:, :2] * (camera.focal / points[:, 2:]) + np.asarray(camera.principal)
+
+
+def paint_polygon(canvas: np.ndarray, camera: Camera, polygon: np.ndarray, color: np.ndarray | float) -> None:
+    """Fill a flat world polygon (N, 3), cut at the camera."""
+    points = in_front(camera, polygon)
+    if len(points) > 2:
+        fill(canvas, points, color)
+
+
+def cast_shadow(canvas: np.ndarray, camera: Camera, light: Light, points: np.ndarray) -> None:
+    """Darken the ground where the convex hull of world `points` (N, 3) keeps the sun away."""
+    flat = points[:, :2] - points[:, 2:] * (light.towards[:2] / light.towards[2])
+    hull = cv2.convexHull(flat.astype(np.float32))[:, 0]
+    mask = np.zeros(canvas.shape[:2], np.uint8)
+    paint_polygon(mask, camera, np.column_stack([hull, np.zeros(len(hull))]), 255)
+    soften(canvas, mask, light.shadow, max(3, camera.focal * 0.06 / np.linalg.norm(camera.position - points[0])))
+
+
+def soften(canvas: np.ndarray, mask: np.ndarray, strength: float, sigma: float) -> None:
+    """Multiply the canvas by 1 - strength where the blurred mask (H, W) is 255, in place."""
+    blurred = cv2.GaussianBlur(mask, (0, 0), sigma)
+    factor = 1.0 - (strength / 255.0) * blurred
+    canvas[:] = (canvas * factor[..., None]).astype(np.uint8)
+
+
+def expose(canvas: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """What the sensor makes of a painted canvas: averaged down to `size`, defocus, contrast, noise; uint8 RGB."""
+    image = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    blur = rng.uniform(0, 0.006) * np.sqrt(size[0] * size[1])
+    if blur > 0.3:
+        image = cv2.GaussianBlur(image, (0, 0), blur)
+    if rng.random() < 0.15:
+        image = smear(image, rng)
+    image = (image - 118) * rng.uniform(0.8, 1.1) + 118 + rng.uniform(-14, 14)
+    noise = rng.standard_normal(image.shape, np.float32) * rng.uniform(0.5, 5.0)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+def smear(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Motion blur along a random direction, up to 2 % of the picture."""
+    length = max(2.0, rng.uniform(0, 0.02) * max(image.shape[:2]))
+    angle = rng.uniform(0, np.pi)
+    side = int(length) | 1
+    kernel = np.zeros((side, side), np.float32)
+    middle = (side - 1) / 2
+    step = np.array([np.cos(angle), np.sin(angle)]) * middle
+    start, end = np.round(middle - step).astype(int), np.round(middle + step).astype(int)
+    cv2.line(kernel, start.tolist(), end.tolist(), 1.0)
+    return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
+
+
+def encode_jpeg(image: np.ndarray, rng: np.random.Generator) -> bytes:
+    """JPEG bytes of an RGB image at a traffic camera's quality."""
+    quality = int(rng.integers(60, 93))
+    ok, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not ok:
+        raise OSError("the JPEG encoder failed")
+    return data.tobytes()

@@ -1,0 +1,169 @@
+"""Drawn vehicles in the layout of the VeRi keypoint labels: images/image_{train,test}, annot/label_{train,test}.csv."""
+
+import os
+import shutil
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from posekit.errors import InputError
+from posekit.files import write_text
+from posekit.synthetic.scene import Camera, Light, draw_light, encode_jpeg, expose, look_at
+from posekit.synthetic.surroundings import draw_surroundings
+from posekit.synthetic.vehicle_paint import Pose, Vehicle, draw_looks, paint_vehicle, self_hidden
+from posekit.synthetic.vehicle_shapes import draw_body
+
+SPLITS = ("train", "test")
+VIEWS = 8  # images of one identity
+CAMERAS = 20
+MAX_IMAGES = 9999 // 2 * VIEWS  # a split's identities are four digits, odd in train and even in test
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One picture and its labels; keypoints (36, 2) in pixels, visible (36,) bool."""
+
+    name: str
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    keypoints: np.ndarray
+    visible: np.ndarray
+    data: bytes  # the JPEG file
+
+    @property
+    def row(self) -> str:
+        """The line of the label file."""
+        height, width = self.image.shape[:2]
+        points = np.round(self.keypoints).astype(int)
+        cells = [f"{x},{y},{int(v)}" for (x, y), v in zip(points, self.visible, strict=True)]
+        return ",".join([self.name, str(width), str(height), *cells])
+
+
+def write_vehicles(out: Path, train: int, test: int, seed: int, workers: int | None = None) -> None:
+    """Draw `train` and `test` vehicles into the new folder `out`.
+
+    The same seed gives the same bytes, whatever the number of `workers` (None: one a core): each image is a pure
+    function of (seed, split, index). No identity is in both splits. The folder appears only when it is complete.
+    Raises InputError when `out` exists and is not an empty folder, or for counts or seeds that cannot be.
+    """
+    out = Path(out)
+    _check(out, train, test, seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+    try:
+        for split, count in zip(SPLITS, (train, test), strict=True):
+            _write_split(building, split, count, seed, workers)
+        building.chmod(0o755)
+        os.replace(building, out)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _check(out: Path, train: int, test: int, seed: int) -> None:
+    for name, count in (("train", train), ("test", test)):
+        if not 0 <= count <= MAX_IMAGES:
+            raise InputError(f"--{name} {count}: must be between 0 and {MAX_IMAGES}; choose another number")
+    if seed < 0:
+        raise InputError(f"--seed {seed}: must not be negative; choose another number")
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise InputError(f"{out}: exists already; name a new folder or remove this one")
+
+
+def _write_split(root: Path, split: str, count: int, seed: int, workers: int | None) -> None:
+    folder = root / "images" / f"image_{split}"
+    folder.mkdir(parents=True)
+    (root / "annot").mkdir(exist_ok=True)
+    draw = partial(_write_image, folder, seed, split)
+    workers = workers or os.cpu_count() or 1
+    progress = partial(tqdm, total=count, desc=f"drawing {split}", unit="img", disable=None)
+    if workers == 1 or count < 4:
+        rows = list(progress(map(draw, range(count))))
+    else:
+        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+            rows = list(progress(pool.map(draw, range(count), chunksize=8)))
+    write_text(root / "annot" / f"label_{split}.csv", "".join(row + "\n" for row in sorted(rows)))
+
+
+def _write_image(folder: Path, seed: int, split: str, index: int) -> str:
+    cv2.setNumThreads(1)
+    drawn = draw_image(seed, split, index)
+    (folder / drawn.name).write_bytes(drawn.data)
+    return drawn.row
+
+
+def draw_image(seed: int, split: str, index: int) -> Drawn:
+    """Image `index` of a split: a pure function of its three arguments."""
+    number = SPLITS.index(split)
+    identity, view = divmod(index, VIEWS)
+    vehicle = draw_vehicle(np.random.default_rng([seed, number, 0, identity]))
+    rng = np.random.default_rng([seed, number, 1, index])
+    place = int(rng.integers(1, CAMERAS + 1))
+    name = f"{2 * identity + 1 + number:04d}_c{place:03d}_{index * 5 + 1000:08d}_{view}.jpg"
+    light = draw_light(rng)
+    camera, pose = draw_camera(rng, vehicle)
+    fine = 2.0 if max(camera.size) < 330 else 1.5
+    canvas, blocked = draw_surroundings(
+        camera.scaled(fine), light, rng, partial(_paint, vehicle=vehicle, pose=pose, light=light)
+    )
+    keypoints = camera.project(pose.place(vehicle.body.keypoints))
+    eye = (camera.position - (pose.x, pose.y, 0.0)) @ pose.turn
+    visible = ~self_hidden(vehicle, eye) & ~_covered(blocked, keypoints, fine)
+    image = expose(canvas, camera.size, rng)
+    return Drawn(name, image, keypoints, visible, encode_jpeg(image, rng))
+
+
+def draw_vehicle(rng: np.random.Generator) -> Vehicle:
+    """A random identity."""
+    return draw_looks(rng, draw_body(rng))
+
+
+def _paint(canvas: np.ndarray, camera: Camera, vehicle: Vehicle, pose: Pose, light: Light) -> None:
+    paint_vehicle(canvas, camera, light, vehicle, pose)
+
+
+def _covered(mask: np.ndarray, keypoints: np.ndarray, fine: float) -> np.ndarray:
+    """Which keypoints (N, 2), in final pixels, lie under the occluders' mask (H, W), `fine` times as large."""
+    at = np.round((keypoints + 0.5) * fine - 0.5).astype(int)
+    height, width = mask.shape
+    return mask[np.clip(at[:, 1], 0, height - 1), np.clip(at[:, 0], 0, width - 1)] > 127
+
+
+def draw_camera(rng: np.random.Generator, vehicle: Vehicle) -> tuple[Camera, Pose]:
+    """A traffic camera's crop around the vehicle, and the vehicle's pose at the world's origin."""
+    heading = draw_heading(rng)
+    pose = Pose(0.0, 0.0, heading)
+    elevation = np.radians(np.clip(rng.normal(17, 5.5), 6, 34))
+    height = rng.uniform(3.8, 7.5) + 0.35 * vehicle.body.size[2]
+    distance = max(height / np.sin(elevation), 1.9 * vehicle.body.size[0])
+    ground = distance * np.cos(elevation)
+    position = np.array((-ground, 0.0, distance * np.sin(elevation)))
+    aim = np.array((0, 0, 0.5 * vehicle.body.size[2]))
+    camera = look_at(position, aim, np.radians(rng.normal(0, 1.5)), 1000.0, (2, 2))
+    outline = np.concatenate([panel.grid.reshape(-1, 3) for panel in vehicle.body.panels.values()])
+    tread = vehicle.body.keypoints[[0, 1, 18, 19]] * (1, 1, 0)
+    points = pose.place(np.concatenate([outline, tread]))
+    low, high = _box(camera.project(points))
+    area = np.exp(rng.normal(np.log(178), 0.375)) ** 2  # of the vehicle's box, pixels²
+    camera = camera.scaled(np.sqrt(area / np.prod(high - low)))
+    low, high = _box(camera.project(points))
+    margin = (high - low) * rng.gamma(3.0, 0.014, (2, 2))
+    first = np.round(low - margin[0])
+    width, height_px = (np.round(high + margin[1]) - first + 1).astype(int)
+    return camera.cropped(first[0], first[1], int(width), int(height_px)), pose
+
+
+def _box(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return points.min(0), points.max(0)
+
+
+def draw_heading(rng: np.random.Generator) -> float:
+    """The vehicle's heading; the camera looks along the world's x axis. Any, but mostly towards or away from it."""
+    if rng.random() < 0.4:
+        return rng.uniform(-np.pi, np.pi)
+    return rng.choice([0.0, np.pi]) + np.radians(rng.normal(0, 22))

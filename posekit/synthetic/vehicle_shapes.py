@@ -1,0 +1,211 @@
+"""The parametric body of a vehicle: 36 keypoints and the curved panels that go through them.
+
+Metres; x forward from the middle of the vehicle, y to its left, z up from the ground. Keypoints are numbered as in
+`posekit.skeletons.VEHICLE`. Proportions are those of common cars; lengthwise positions follow the public mean shape.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# The keypoints of one side that make its profile, from the lower back over the roof to the lower front.
+BACK_BOTTOM, BACK_TOP, REAR_LOW, REAR_HIGH, SCREEN_HIGH, SCREEN_LOW, BONNET, FRONT_BOTTOM = range(10, 18)
+
+
+@dataclass(frozen=True)
+class BodyType:
+    """Typical proportions of one type. `profile` has (x / length, z / height) of keypoints 10 to 17."""
+
+    name: str
+    share: float  # of all vehicles
+    length: tuple[float, float]
+    width: tuple[float, float]
+    height: tuple[float, float]
+    profile: tuple[tuple[float, float], ...]
+    wheels: tuple[float, float]  # x / length of the rear and the front axle
+    wheel_radius: float
+    tumblehome: float  # half-width of the roof as a part of the body's
+
+
+BODY_TYPES = (
+    BodyType("saloon", 0.42, (4.4, 4.95), (1.72, 1.88), (1.42, 1.52),
+        ((-0.5, 0.22), (-0.483, 0.63), (-0.385, 0.71), (-0.235, 0.965), (0.09, 0.97), (0.255, 0.67), (0.472, 0.48), (0.5, 0.18)),
+        (-0.298, 0.318), 0.32, 0.70),
+    BodyType("hatchback", 0.16, (3.6, 4.3), (1.62, 1.8), (1.45, 1.58),
+        ((-0.5, 0.23), (-0.487, 0.58), (-0.462, 0.70), (-0.36, 0.955), (0.09, 0.97), (0.275, 0.66), (0.468, 0.50), (0.5, 0.18)),
+        (-0.315, 0.33), 0.31, 0.71),
+    BodyType("SUV", 0.20, (4.3, 4.9), (1.8, 1.95), (1.65, 1.82),
+        ((-0.5, 0.26), (-0.487, 0.56), (-0.465, 0.70), (-0.375, 0.955), (0.08, 0.97), (0.245, 0.68), (0.468, 0.54), (0.5, 0.21)),
+        (-0.305, 0.322), 0.36, 0.73),
+    BodyType("van", 0.11, (3.9, 5.1), (1.62, 1.9), (1.8, 2.1),
+        ((-0.5, 0.20), (-0.492, 0.50), (-0.482, 0.62), (-0.43, 0.955), (0.2, 0.97), (0.36, 0.60), (0.475, 0.48), (0.5, 0.16)),
+        (-0.29, 0.33), 0.32, 0.78),
+    BodyType("pick-up", 0.04, (4.9, 5.4), (1.78, 1.95), (1.7, 1.85),
+        ((-0.5, 0.28), (-0.495, 0.60), (-0.155, 0.63), (-0.095, 0.955), (0.10, 0.965), (0.235, 0.66), (0.47, 0.56), (0.5, 0.22)),
+        (-0.29, 0.325), 0.38, 0.74),
+    BodyType("bus", 0.04, (8.5, 11.5), (2.35, 2.55), (2.9, 3.2),
+        ((-0.5, 0.13), (-0.498, 0.38), (-0.495, 0.52), (-0.478, 0.96), (0.46, 0.955), (0.486, 0.42), (0.494, 0.34), (0.5, 0.11)),
+        (-0.25, 0.29), 0.48, 0.88),
+    BodyType("truck", 0.03, (5.6, 7.2), (1.95, 2.3), (2.4, 2.9),
+        ((-0.5, 0.22), (-0.498, 0.42), (-0.497, 0.55), (-0.492, 0.97), (0.36, 0.97), (0.455, 0.48), (0.488, 0.38), (0.5, 0.15)),
+        (-0.27, 0.33), 0.40, 0.90),
+)  # fmt: skip
+
+# Half-width at the profile's keypoints as a part of the body's; the roof's two come from the type.
+_PROFILE_WIDTH = (0.885, 0.84, 0.83, 0.0, 0.0, 0.88, 0.83, 0.87)
+_ARCH_DEGREES = (-12.0, 45.0, 135.0, 192.0)  # the four keypoints around a wheel arch, seen from the left
+_COLUMNS, _ROWS = 24, 6
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A curved surface as a grid of points (n, m, 3) with outward unit normals of its cells (n-1, m-1, 3)."""
+
+    name: str
+    grid: np.ndarray
+    normals: np.ndarray
+
+    def at(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Points (..., 3) at u, v in 0..1 along the grid's first and second axis."""
+        n, m = self.grid.shape[:2]
+        i, j = np.clip(np.asarray(u) * (n - 1), 0, n - 1), np.clip(np.asarray(v) * (m - 1), 0, m - 1)
+        a, b = np.minimum(i.astype(int), n - 2), np.minimum(j.astype(int), m - 2)
+        s, t = (i - a)[..., None], (j - b)[..., None]
+        low = self.grid[a, b] * (1 - s) + self.grid[a + 1, b] * s
+        high = self.grid[a, b + 1] * (1 - s) + self.grid[a + 1, b + 1] * s
+        return low * (1 - t) + high * t
+
+    def part(self, u: tuple[float, float], v: tuple[float, float], name: str) -> "Panel":
+        """The piece between two values of u and two of v, e.g. a window."""
+        n, m = self.grid.shape[:2]
+        us, vs = np.meshgrid(np.linspace(*u, max(3, n // 2)), np.linspace(*v, max(3, m // 2)), indexing="ij")
+        return _panel(name, self.at(us, vs), self.normals.mean((0, 1)))
+
+
+@dataclass(frozen=True)
+class Body:
+    """One vehicle's geometry."""
+
+    kind: str
+    size: tuple[float, float, float]  # length, width, height
+    keypoints: np.ndarray  # (36, 3)
+    wheel_radius: float
+    panels: dict[str, Panel]
+
+    def side_points(self, side: int, x: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Points (N, 3) at x, z on the lower body's left (side 1) or right (side -1) panel."""
+        points = _on_side(self.panels["left"], np.asarray(x, float), np.asarray(z, float))
+        return points * (1, side, 1)
+
+
+def draw_body(rng: np.random.Generator, kind: str | None = None) -> Body:
+    """A random vehicle, of a random type unless `kind` names one of BODY_TYPES."""
+    shares = np.array([t.share for t in BODY_TYPES])
+    chosen = BODY_TYPES[rng.choice(len(BODY_TYPES), p=shares / shares.sum())]
+    chosen = next((t for t in BODY_TYPES if t.name == kind), chosen)
+    length, width, height = (rng.uniform(*r) for r in (chosen.length, chosen.width, chosen.height))
+    profile = np.array(chosen.profile) + rng.normal(0, (0.006, 0.012), (8, 2)) * _loose(chosen.name)
+    roof = chosen.tumblehome + rng.normal(0, 0.015)
+    widths = np.array(_PROFILE_WIDTH) + rng.normal(0, 0.012, 8)
+    widths[[3, 4]] = roof, roof + 0.01
+    if chosen.name in ("bus", "truck"):
+        widths = np.where(widths < 0.95, 0.5 * widths + 0.47, widths)
+    side = np.column_stack([profile[:, 0] * length, widths * width / 2, profile[:, 1] * height])
+    radius = chosen.wheel_radius * rng.uniform(0.95, 1.06)
+    axles = np.array(chosen.wheels) * length + rng.normal(0, 0.01, 2) * length
+    return build_body(chosen.name, (length, width, height), side, axles, radius)
+
+
+def _loose(kind: str) -> float:
+    """How much the profile varies within a type: flat-fronted bodies have no room to."""
+    return 0.3 if kind in ("bus", "truck") else 1.0
+
+
+def build_body(
+    kind: str, size: tuple[float, float, float], side: np.ndarray, axles: np.ndarray, radius: float
+) -> Body:
+    """The body with the left profile `side` (8, 3), keypoints 10 to 17, and wheels of `radius` at `axles` (2,)."""
+    length, width, height = size
+    panels = _panels(side, width)
+    left = panels["left"]
+    wheels = _on_side(left, axles, np.full(2, radius))
+    angles = np.radians(_ARCH_DEGREES)
+    arch = 1.33 * radius * np.column_stack([np.cos(angles), np.sin(angles)])
+    around = [_on_side(left, axle + arch[:, 0], radius + arch[:, 1]) for axle in axles[::-1]]
+    keypoints = np.concatenate([wheels, *around, side])
+    return Body(kind, size, np.concatenate([keypoints, keypoints * (1, -1, 1)]), radius, panels)
+
+
+def _panels(side: np.ndarray, width: float) -> dict[str, Panel]:
+    """All panels of the body from the left profile (8, 3): lower body first, then what stands on it."""
+    back_low, back_top, rear_low, rear_high, screen_high, screen_low, bonnet, front_low = side
+    left = _side_grid(side, width)
+    window = _coons(_bow(rear_low, screen_low, (0, 0, 0), 13), _bow(rear_high, screen_high, (0, 0, 0.03), 13), 7, (0, 0.02, 0))
+    forward, backward, up = np.array((0.22, 0, 0.0)), np.array((-0.15, 0, 0.0)), np.array((0, 0, 0.04))
+    lift = {
+        "front low": forward, "bonnet": forward + up, "screen low": 0.5 * forward + up, "screen high": 0.2 * forward + up,
+        "rear high": 0.2 * backward + up, "rear low": 0.7 * backward + up, "back top": backward + up, "back low": backward,
+    }  # fmt: skip
+    points = dict(zip(("back low", "back top", "rear low", "rear high", "screen high", "screen low", "bonnet", "front low"),
+        (back_low, back_top, rear_low, rear_high, screen_high, screen_low, bonnet, front_low), strict=True))  # fmt: skip
+    cross = {name: _bow(points[name], points[name] * (1, -1, 1), 0.25 * width * lift[name] / 0.22 * 0.5, 13) for name in points}
+    between = (("front", "front low", "bonnet", (1, 0, 0)), ("back", "back low", "back top", (-1, 0, 0)),
+        ("bonnet", "bonnet", "screen low", (0.2, 0, 1)), ("deck", "back top", "rear low", (-0.2, 0, 1)),
+        ("windscreen", "screen low", "screen high", (1, 0, 1)), ("rear window", "rear low", "rear high", (-1, 0, 0.6)),
+        ("roof", "rear high", "screen high", (0, 0, 1)))  # fmt: skip
+    panels = {"left": _panel("left", left, (0, 1, 0)), "right": _panel("right", left * (1, -1, 1), (0, -1, 0))}
+    for name, low, high, outward in between:
+        panels[name] = _panel(name, _coons(cross[low], cross[high], 7), outward)
+    panels["left windows"] = _panel("left windows", window, (0, 1, 0.3))
+    panels["right windows"] = _panel("right windows", window * (1, -1, 1), (0, -1, 0.3))
+    return panels
+
+
+def _side_grid(side: np.ndarray, width: float) -> np.ndarray:
+    """The lower body's left side, (columns, rows, 3): from the sill up to the belt line, bulging between them."""
+    back_low, back_top, rear_low, _, _, screen_low, bonnet, front_low = side
+    along = np.linspace(0, 1, _COLUMNS + 1)
+    low = back_low + (front_low - back_low) * along[:, None]
+    flat = 1 - np.abs(2 * along - 1) ** 5
+    low[:, 1] += flat * (0.95 * width / 2 - low[:, 1])
+    knots = np.array([back_top, rear_low, screen_low, bonnet])
+    x = back_top[0] + (bonnet[0] - back_top[0]) * along
+    high = np.column_stack([x, np.interp(x, knots[:, 0], knots[:, 1]), np.interp(x, knots[:, 0], knots[:, 2])])
+    up = np.linspace(0, 1, _ROWS + 1)[None, :, None]
+    grid = low[:, None] * (1 - up) + high[:, None] * up
+    bulge = (width / 2 - 0.5 * (low[:, 1] + high[:, 1])) * np.minimum(1, 6 * flat + 0.1)
+    grid[..., 1] += bulge[:, None] * np.sin(np.pi * up[..., 0]) ** 0.7
+    return grid
+
+
+def _on_side(panel: Panel, x: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """The points (N, 3) of a side panel at x and z; below and beyond the panel its edge's y is kept."""
+    u, v = np.full(x.shape, 0.5), np.full(x.shape, 0.5)
+    for _ in range(8):
+        low, high = panel.at(u, np.zeros_like(v)), panel.at(u, np.ones_like(v))
+        v = np.clip((z - low[..., 2]) / (high[..., 2] - low[..., 2]), 0, 1)
+        back, front = panel.at(np.zeros_like(u), v), panel.at(np.ones_like(u), v)
+        u = np.clip((x - back[..., 0]) / (front[..., 0] - back[..., 0]), 0, 1)
+    return np.stack([x, panel.at(u, v)[..., 1], z], axis=-1)
+
+
+def _bow(start: np.ndarray, end: np.ndarray, rise: tuple | np.ndarray, count: int) -> np.ndarray:
+    """A parabola (count, 3) from start to end that stands off by `rise` in the middle."""
+    t = np.linspace(0, 1, count)[:, None]
+    return start * (1 - t) + end * t + 4 * t * (1 - t) * np.asarray(rise, float)
+
+
+def _coons(low: np.ndarray, high: np.ndarray, rows: int, bulge: tuple = (0, 0, 0)) -> np.ndarray:
+    """The surface (n, rows, 3) ruled between two curves (n, 3), bulging by `bulge` half-way up."""
+    t = np.linspace(0, 1, rows)[None, :, None]
+    inner = np.sin(np.pi * np.linspace(0, 1, len(low)))[:, None, None]
+    return low[:, None] * (1 - t) + high[:, None] * t + 4 * t * (1 - t) * inner * np.asarray(bulge, float)
+
+
+def _panel(name: str, grid: np.ndarray, outward: tuple | np.ndarray) -> Panel:
+    """A panel with its normals turned to the side of `outward`."""
+    normals = np.cross(grid[1:, 1:] - grid[:-1, :-1], grid[:-1, 1:] - grid[1:, :-1])
+    normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-9)
+    if (normals.mean((0, 1)) @ np.asarray(outward, float)) < 0:
+        normals = -normals
+    return Panel(name, grid, normals)
