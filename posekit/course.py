@@ -1,0 +1,253 @@
+"""The course: what lessons call (paths, results, the newest trained run), and running them all headless.
+
+papermill executes each lesson in a kernel of its own; one folder under runs/ holds the executed notebooks, the logs,
+a manifest and the report. Where a course stopped, `run(resume=...)` goes on.
+"""
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from posekit.errors import InputError
+from posekit.files import write_json
+from posekit.lessons import ROOT, Step, chosen_recipes, list_lessons, plan
+from posekit.manifest import data_hash, describe
+from posekit.results import read_results, record, result_text
+
+__all__ = ["ROOT", "list_lessons", "newest_run", "print_lessons", "record", "resolve", "run"]
+
+
+# What lessons call
+
+
+def resolve(path: str | Path) -> Path:
+    """`path` itself if absolute, else below the repository's root, wherever the kernel was started."""
+    return ROOT / Path(path).expanduser()
+
+
+def newest_run(recipe_name: str, runs: str | Path = "runs") -> Path:
+    """The newest training of that recipe below `runs`, or, where that has none, below the repository's runs/.
+
+    A training is a folder with recipe.json and best.ckpt; the newest is the one whose best.ckpt is youngest.
+    """
+    for folder in (resolve(runs), ROOT / "runs"):
+        found = [p.parent / "best.ckpt" for p in folder.rglob("recipe.json") if _recipe_name(p) == recipe_name]
+        found = [checkpoint for checkpoint in found if checkpoint.is_file()]
+        if found:
+            return max(found, key=lambda checkpoint: checkpoint.stat().st_mtime_ns).parent
+    raise InputError(f"{runs}: no trained run of {recipe_name}; run lesson 04 or posekit train {recipe_name} first")
+
+
+def _recipe_name(path: Path) -> str | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("name")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+# What the command calls
+
+
+def print_lessons(root: Path = ROOT) -> None:
+    """Print the lessons with their titles and parameters."""
+    table = Table("lesson", "title", "parameters")
+    for lesson in list_lessons(root):
+        table.add_row(lesson.path.stem, Text(lesson.title), ", ".join(lesson.parameters))
+    Console().print(table)
+
+
+def run(
+    scale: str | None = None,
+    only: Sequence[str] = (),
+    resume: str | Path | None = None,
+    parameters: Sequence[str] = (),
+    root: Path = ROOT,
+) -> int:
+    """Run the lessons (`only` those numbers) at a scale, smoke by default, with `name=value` parameters.
+
+    `resume` names the folder of a stopped run; its scale, lessons and parameters stay. Returns the exit code:
+    0, 1 when a lesson failed, 130 after Ctrl-C. InputError, before anything runs, for anything unknown.
+    """
+    if resume is None:
+        folder, manifest, steps = _new(root, scale or "smoke", only, _pairs(parameters))
+    else:
+        folder, manifest, steps = _stopped(root, Path(resume).expanduser(), scale, only, parameters)
+    console = Console()
+    code = _run_steps(console, folder, manifest, steps, root)
+    _finish(console, folder, manifest)
+    return code
+
+
+def _pairs(parameters: Sequence[str]) -> dict[str, str]:
+    for text in parameters:
+        if "=" not in text:
+            raise InputError(f"parameter {text!r}: write name=value, for example device=cpu")
+    return dict(text.split("=", 1) for text in parameters)
+
+
+def _new(root: Path, scale: str, only: Sequence[str], pairs: dict[str, str]) -> tuple[Path, dict, list[Step]]:
+    folder = root / "runs" / f"{datetime.now():%Y%m%d-%H%M%S}-{scale}"
+    while folder.exists():
+        folder = folder.with_name(folder.name + "-again")
+    steps = plan(scale, only, pairs, root, folder)
+    manifest = {
+        "scale": scale,
+        "only": list(only),
+        "parameters": pairs,
+        "started": f"{datetime.now():%Y-%m-%d %H:%M:%S}",
+        "device": pairs.get("device", "auto"),
+        **describe(root),
+        "data": _data(scale, pairs, steps),
+        "lessons": [{"name": s.name, "parameters": s.parameters, "status": "waiting", "seconds": 0.0} for s in steps],
+    }
+    folder.mkdir(parents=True)
+    write_json(folder / "manifest.json", manifest)
+    return folder, manifest, steps
+
+
+def _data(scale: str, pairs: dict[str, str], steps: list[Step]) -> dict[str, str]:
+    """Folder → hash of the data that the lessons read; the embedded data is made here where it is missing."""
+    if not any("data" in step.lesson.parameters for step in steps):
+        return {}
+    if pairs.get("data"):
+        return {pairs["data"]: data_hash(resolve(pairs["data"]))}
+    from posekit.recipes import get_recipe
+    from posekit.synthetic import embedded_data
+
+    folders = [Path(embedded_data(get_recipe(name))) for name in chosen_recipes(scale, pairs)]
+    return {folder.name: data_hash(folder) for folder in folders}
+
+
+def _stopped(
+    root: Path, resume: Path, scale: str | None, only: Sequence[str], parameters: Sequence[str]
+) -> tuple[Path, dict, list[Step]]:
+    folder = root / resume
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        request = manifest["scale"], manifest["only"], manifest["parameters"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{resume}: no course to resume there; give the folder of one, runs/TIME-SCALE") from error
+    if only or parameters or scale not in (None, manifest["scale"]):
+        raise InputError("--resume goes on with that run's own scale, lessons and parameters; leave the others out")
+    steps = plan(*request, root, folder)
+    if [step.name for step in steps] != [lesson["name"] for lesson in manifest["lessons"]]:
+        raise InputError(f"{resume}: the lessons are no longer the same; start a new run")
+    return folder, manifest, steps
+
+
+# Running
+
+
+def _run_steps(console: Console, folder: Path, manifest: dict, steps: list[Step], root: Path) -> int:
+    """Run what is not done yet, noting each outcome in the manifest; returns the exit code."""
+    for index, (step, entry) in enumerate(zip(steps, manifest["lessons"], strict=True), 1):
+        if entry["status"] == "done":
+            console.print(f"[{index}/{len(steps)}] {step.name}: done before", markup=False)
+            continue
+        console.print(f"[{index}/{len(steps)}] {step.name} …", markup=False, highlight=False)
+        entry.update(status="running", error=None)
+        write_json(folder / "manifest.json", manifest)
+        start = time.monotonic()
+        try:
+            _execute(step, folder, root)
+            entry["status"] = "done"
+        except KeyboardInterrupt:
+            entry.update(status="interrupted", error={"message": "Ctrl-C"})
+        except Exception as error:  # whatever ends a lesson (its own error, a dead kernel) is its outcome
+            entry.update(status="failed", error=_describe_error(error))
+        entry["seconds"] = round(time.monotonic() - start, 1)
+        entry["results"] = read_results(folder / f"{step.name}.ipynb")
+        write_json(folder / "manifest.json", manifest)
+        if entry["status"] != "done":
+            _print_failure(console, folder, entry)
+            return 130 if entry["status"] == "interrupted" else 1
+        console.print(f"      done in {entry['seconds']:.0f} s", highlight=False)
+    return 0
+
+
+def _execute(step: Step, folder: Path, root: Path) -> None:
+    """Execute a lesson into `folder`, the executed notebook beside its log."""
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this environment, not one of the user's
+    import papermill
+
+    with _log_to(folder / f"{step.name}.log"):
+        papermill.execute_notebook(
+            step.lesson.path,
+            folder / f"{step.name}.ipynb",
+            parameters=step.parameters,
+            kernel_name="python3",
+            cwd=root,
+            log_output=True,
+            progress_bar=sys.stderr.isatty(),
+            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],  # no remarks of the kernel between our lines
+        )
+
+
+@contextmanager
+def _log_to(path: Path) -> Iterator[None]:
+    """papermill's log, each cell's output in it, into a file and nowhere else."""
+    logger = logging.getLogger("papermill")
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    propagate, level = logger.propagate, logger.level
+    logger.addHandler(handler)
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
+        logger.setLevel(level)
+        handler.close()
+
+
+def _describe_error(error: Exception) -> dict[str, object]:
+    """What went wrong, and where the error is a cell's, its number as the notebook shows it and its source."""
+    if hasattr(error, "exec_count"):  # papermill's PapermillExecutionError
+        return {"message": f"{error.ename}: {error.evalue}", "cell": error.exec_count, "source": error.source}
+    return {"message": f"{type(error).__name__}: {str(error).strip()}"}
+
+
+def _print_failure(console: Console, folder: Path, entry: dict) -> None:
+    error = entry["error"]
+    lines = [error["message"], "", f"notebook, as far as it came: {_shown(folder / entry['name'])}.ipynb"]
+    lines += [
+        f"log: {_shown(folder / entry['name'])}.log",
+        f"go on from here: posekit course run --resume {_shown(folder)}",
+    ]
+    if "cell" in error:
+        source = error["source"].strip().splitlines()
+        lines[:0] = [f"in cell In [{error['cell']}]:", *(f"    {line}" for line in source[:8]), ""]
+    console.print(Panel(Text("\n".join(lines)), title=f"lesson {entry['name']} {entry['status']}", title_align="left"))
+
+
+def _shown(path: Path) -> str:
+    return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _finish(console: Console, folder: Path, manifest: dict) -> None:
+    """Write the report; print the table of lessons, the results and where the report is."""
+    from posekit.report import write_report
+
+    report = write_report(folder)
+    table = Table("lesson", "status", "seconds")
+    table.columns[2].justify = "right"
+    for entry in manifest["lessons"]:
+        table.add_row(entry["name"], entry["status"], f"{entry['seconds']:.0f}")
+    console.print(table)
+    for entry in manifest["lessons"]:
+        for result in entry.get("results", []):
+            console.print(f"{entry['name']}: {result_text(result)}", markup=False)
+    console.print(f"report: {_shown(report)}", markup=False, soft_wrap=True)

@@ -1,0 +1,131 @@
+"""The lessons and their order: which notebooks there are, and which of them a course runs, with which parameters."""
+
+import ast
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from posekit.errors import InputError
+
+ROOT = Path(os.environ.get("POSEKIT_ROOT") or Path(__file__).parents[1]).resolve()  # of the repository
+
+# A scale chooses recipes, one for each line of lessons, and nothing else.
+SCALES = {
+    "smoke": ("poseestnet-smoke",),
+    "laptop": ("poseestnet-laptop",),
+    "full": ("poseestnet",),
+}
+EACH_RECIPE = ("04", "06", "07")  # lessons that run once for every recipe of the scale
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One notebook: its file, its title and its parameters' defaults."""
+
+    path: Path
+    title: str
+    parameters: dict[str, object]
+
+    @property
+    def number(self) -> str:
+        """The two digits that the file's name starts with."""
+        return self.path.stem[:2]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One execution of a lesson: its output's name (04_train-poseestnet-smoke) and the parameters passed to it."""
+
+    name: str
+    lesson: Lesson
+    parameters: dict[str, object]
+
+
+def list_lessons(root: Path = ROOT) -> list[Lesson]:
+    """The notebooks/NN_*.ipynb below `root` in order; InputError where there are none."""
+    paths = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    if not paths:
+        raise InputError(
+            f"{root / 'notebooks'}: no lessons; run in a clone of the repository, or set POSEKIT_ROOT to it"
+        )
+    return [_read_lesson(path) for path in paths]
+
+
+def _read_lesson(path: Path) -> Lesson:
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    except (ValueError, KeyError) as error:
+        raise InputError(f"{path}: not a notebook ({error}); restore it with git checkout") from error
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+    heading = next((line for text in sources for line in text.splitlines() if line.startswith("#")), path.stem)
+    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    defaults = _literals("".join(tagged[0]["source"])) if tagged else {}
+    return Lesson(path, heading.lstrip("# "), defaults)
+
+
+def _literals(source: str) -> dict[str, object]:
+    """name = literal assignments of a parameters cell."""
+    pairs = [(n.targets[0], n.value) for n in ast.parse(source).body if isinstance(n, ast.Assign)]
+    return {target.id: ast.literal_eval(value) for target, value in pairs if isinstance(target, ast.Name)}
+
+
+def plan(scale: str, only: Sequence[str], parameters: dict[str, str], root: Path, folder: Path) -> list[Step]:
+    """The steps of a course at that scale that writes to `folder`; InputError for anything unknown in the request."""
+    if scale not in SCALES:
+        raise InputError(f"unknown scale {scale!r}; choose one of {', '.join(SCALES)}")
+    lessons = _select(list_lessons(root), only)
+    _check_parameters(lessons, parameters)
+    recipes = chosen_recipes(scale, parameters)
+    runs = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else str(folder)
+    steps = []
+    for lesson in lessons:
+        each = lesson.number in EACH_RECIPE and "recipe" in lesson.parameters
+        for recipe in recipes if each else [_recipe_of_line(lesson, recipes)]:
+            values = {"runs": runs, **parameters, "recipe": recipe}
+            chosen = {name: _typed(name, values[name], lesson) for name in lesson.parameters if name in values}
+            steps.append(Step(f"{lesson.path.stem}-{recipe}" if each else lesson.path.stem, lesson, chosen))
+    return steps
+
+
+def chosen_recipes(scale: str, parameters: dict[str, str]) -> tuple[str, ...]:
+    """The recipes of a course: the scale's, or the one that a `recipe` parameter names."""
+    return (parameters["recipe"],) if parameters.get("recipe") else SCALES[scale]
+
+
+def _select(lessons: list[Lesson], only: Sequence[str]) -> list[Lesson]:
+    wanted = {number.zfill(2) for text in only for number in text.replace(",", " ").split()}
+    unknown = wanted - {lesson.number for lesson in lessons} - {lesson.path.stem for lesson in lessons}
+    if unknown:
+        known = ", ".join(lesson.path.stem for lesson in lessons)
+        raise InputError(f"unknown lesson {', '.join(sorted(unknown))}; choose by number from {known}")
+    return [lesson for lesson in lessons if not wanted or wanted & {lesson.number, lesson.path.stem}]
+
+
+def _check_parameters(lessons: list[Lesson], parameters: dict[str, str]) -> None:
+    known = {name for lesson in lessons for name in lesson.parameters}
+    unknown = sorted(set(parameters) - known)
+    if unknown:
+        raise InputError(f"unknown parameter {', '.join(unknown)}; the lessons have {', '.join(sorted(known))}")
+    if parameters.get("recipe"):
+        from posekit.recipes import get_recipe
+
+        get_recipe(parameters["recipe"])
+
+
+def _recipe_of_line(lesson: Lesson, recipes: Sequence[str]) -> str:
+    """For a lesson that runs once: the recipe of the line that the lesson's default is of, else the first."""
+    line = str(lesson.parameters.get("recipe", "")).split("-")[0]
+    return next((recipe for recipe in recipes if recipe.split("-")[0] == line), recipes[0])
+
+
+def _typed(name: str, text: str, lesson: Lesson) -> object:
+    """`text` as the type of the lesson's default."""
+    kind = type(lesson.parameters[name])
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[text.lower()]
+        return kind(text) if kind in (int, float) else text
+    except (KeyError, ValueError):
+        raise InputError(f"parameter {name}={text}: {lesson.path.stem} takes {kind.__name__} here") from None

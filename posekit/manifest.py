@@ -1,0 +1,58 @@
+"""What a run was made with: versions, machine, commit and data, for the manifest that stands beside its results."""
+
+import hashlib
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from posekit import __version__
+
+PACKAGES = ("mindspore", "numpy", "opencv-python", "opencv-python-headless", "pandas", "matplotlib", "papermill")
+PACKAGES += ("ipykernel", "onnx", "onnxruntime", "openvino")
+
+
+def describe(root: Path) -> dict[str, object]:
+    """Versions of Python and the packages, the platform, the number of processors, and the git state of `root`."""
+    versions = {"posekit": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "versions": versions,
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpu_count": os.cpu_count(),
+        **git_state(root),
+    }
+
+
+def git_state(root: Path) -> dict[str, object]:
+    """The commit of the working tree at `root` and whether files differ from it; None where git does not know."""
+    commit = _git(root, "rev-parse", "HEAD")
+    changes = _git(root, "status", "--porcelain")
+    return {"git_commit": commit, "git_dirty": None if changes is None else bool(changes)}
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def data_hash(folder: Path) -> str:
+    """SHA-256 over every file's relative name and size, and over the label files' bytes (all but pictures).
+
+    Pictures enter by name and size only, so that a real data set is hashed in seconds.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
+        if path.suffix.lower() in (".csv", ".json", ".h5"):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
