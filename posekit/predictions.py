@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from posekit.errors import InputError
 from posekit.files import atomic_path
@@ -43,14 +42,10 @@ class Predictions:
 
 def write_predictions(path: str | Path, predictions: Predictions) -> None:
     """Write the pose csv, atomically; 3 decimals for coordinates, 6 significant digits for scores."""
-    count = len(predictions.names)
-    columns = {"name": predictions.names}
-    for k in range(predictions.keypoints.shape[1]):
-        columns[f"x{k}"] = np.char.mod("%.3f", predictions.keypoints[:, k, 0]) if count else []
-        columns[f"y{k}"] = np.char.mod("%.3f", predictions.keypoints[:, k, 1]) if count else []
-        columns[f"score{k}"] = np.char.mod("%.6g", predictions.scores[:, k]) if count else []
-    with atomic_path(path) as temporary:
-        pd.DataFrame(columns).to_csv(temporary, header=False, index=False)
+    line = "%s" + ",%.3f,%.3f,%.6g" * predictions.keypoints.shape[1] + "\n"
+    values = np.dstack([predictions.keypoints, predictions.scores[..., None]]).reshape(len(predictions.names), -1)
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        stream.writelines(line % (name, *row.tolist()) for name, row in zip(predictions.names, values, strict=True))
 
 
 def read_predictions(path: str | Path, num_keypoints: int) -> Predictions:

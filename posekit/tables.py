@@ -2,7 +2,6 @@
 
 import csv
 import math
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +17,9 @@ def read_named_numbers(path: str | Path, columns: int, content: str) -> tuple[li
     Raises InputError naming the row (the line in the file) and column, both from 1, of the first thing wrong.
     """
     path = Path(path)
-    types = defaultdict(lambda: np.float64, {0: str})
+    types = {0: str, **dict.fromkeys(range(1, columns), np.float64)}
     try:
-        table = pd.read_csv(
-            path, header=None, dtype=types, na_filter=False, encoding="utf-8-sig", float_precision="round_trip",
-            low_memory=False,
-        )  # fmt: skip
+        table = pd.read_csv(path, header=None, dtype=types, na_filter=False, encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: cannot read ({error.strerror}); check the path") from error
     except ValueError as error:  # pandas' parser errors and UnicodeDecodeError are ValueErrors
