@@ -116,7 +116,10 @@ def _dark_offsets(maps: np.ndarray, cells: np.ndarray, sigma: float) -> np.ndarr
     dxx = 0.25 * (_neighbour(logs, c, 2, 0) - middle + _neighbour(logs, c, -2, 0))
     dyy = 0.25 * (_neighbour(logs, c, 0, 2) - middle + _neighbour(logs, c, 0, -2))
     dxy = 0.25 * (
-        _neighbour(logs, c, 1, 1) - _neighbour(logs, c, -1, 1) - _neighbour(logs, c, 1, -1) + _neighbour(logs, c, -1, -1)
+        _neighbour(logs, c, 1, 1)
+        - _neighbour(logs, c, -1, 1)
+        - _neighbour(logs, c, 1, -1)
+        + _neighbour(logs, c, -1, -1)
     )
     determinant = dxx * dyy - dxy**2
     usable = inside & (determinant > 1e-12) & (dxx < 0)

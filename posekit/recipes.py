@@ -43,7 +43,9 @@ class Recipe:
     # augmentation
     scale_factor: float = 0.25  # scale 1 ± this
     rotation_factor: float = 30.0  # degrees
-    augment_shape: str = "normal"  # normal: clipped normal, scale σ = factor, rotation σ = factor, cut at 2σ; or uniform
+    augment_shape: str = (
+        "normal"  # normal: clipped normal, scale σ = factor, rotation σ = factor, cut at 2σ; or uniform
+    )
     rotation_probability: float = 0.6
     flip_probability: float = 0.5
     # loss and optimiser
@@ -173,7 +175,9 @@ def _apply(recipe: Recipe, changes: object, where: str) -> Recipe:
     for field, value in changes.items():
         if field not in fields:
             hint = get_close_matches(field, fields, 1)
-            raise InputError(f"{where}: unknown field {field!r}; " + (f"did you mean {hint[0]}?" if hint else "see recipe.json"))
+            raise InputError(
+                f"{where}: unknown field {field!r}; " + (f"did you mean {hint[0]}?" if hint else "see recipe.json")
+            )
         values[field] = _convert(field, value, getattr(recipe, field), where)
     changed = replace(recipe, **values)
     _check(changed, where)

@@ -19,6 +19,7 @@ from posekit.datasets.archive import Archive
 from posekit.datasets.dataset import PoseDataset, decode_image, read_file
 from posekit.errors import InputError
 from posekit.files import atomic_path
+from posekit.geometry import box_side
 from posekit.skeletons import VEHICLE
 from posekit.tables import check_unique, line_of, read_named_numbers
 
@@ -123,6 +124,7 @@ def dataset_of(
         visible=labels.visible,
         center=(labels.sizes * 0.5).astype(np.float32),
         box_size=(labels.sizes.max(axis=1) * BOX_MARGIN).astype(np.float32),
+        unit=box_side(labels.keypoints),
         read_bytes=read,
         where=where,
     )
@@ -163,8 +165,8 @@ def prepare_veri(veri: str | Path, labels: str | Path, out: str | Path) -> tuple
 
     Both splits' images come from the original's image_train. Images are hard-linked where the file system can, else
     copied; one that is there and whole is kept, so an interrupted run goes on where it stopped, and the label files
-    come last. Returns how many images were made and how many kept. Raises InputError, before anything is written, when label
-    files or images are missing, and when an image is damaged or the disk is full.
+    come last. Returns how many images were made and how many kept. Raises InputError, before anything is written, when
+    label files or images are missing, and when an image is damaged or the disk is full.
     """
     source, out = Path(veri) / "image_train", Path(out)
     if not source.is_dir():
