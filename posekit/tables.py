@@ -70,7 +70,8 @@ def _first_fault(path: Path, reader, columns: int, content: str) -> InputError:
             return InputError(f"{at}: {len(row)} columns where {columns} are expected; mend or remove the row")
         for column, text in enumerate(row[1:], start=2):
             if not _is_number(text):
-                return InputError(f"{at}, column {column}: {text!r} is not a number; mend the row")
+                remedy = "mend the row" if reader.line_num > 1 else "mend the row, or remove it if it is a header"
+                return InputError(f"{at}, column {column}: {text!r} is not a number; {remedy}")
     if empty:
         return InputError(f"{path}: the file is empty; it should hold {content}")
     return InputError(f"{path}: not a csv of {content}; write it again")

@@ -1,0 +1,130 @@
+"""Verifying a data set, and the index file that the seed's evaluation expects."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from veri_files import HEIGHT, WIDTH, jpeg, label_row, names_of, write_rows, write_veri
+
+from posekit.datasets.check import Report, check_veri
+from posekit.errors import InputError
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_veri(tmp_path / "data")
+
+
+def count(report: Report, what: str) -> int:
+    (finding,) = [finding for finding in report.findings if finding.what == what]
+    return finding.count
+
+
+def problems(report: Report) -> list[tuple[str, str, int]]:
+    return [(finding.severity, finding.what, finding.count) for finding in report.problems]
+
+
+def test_a_sound_data_set_has_no_problems_and_is_counted(data: Path):
+    report = check_veri(data)
+    assert problems(report) == []
+    assert count(report, "train: rows") == 4 and count(report, "test: rows") == 3
+    assert count(report, "train: readable images") == 4
+    assert count(report, "test: keypoints") == 3 * 36
+    assert count(report, "train: identities") == 2
+    visible = sum(cell == "1" for i in range(3) for cell in label_row("", i)[5::3])
+    assert count(report, "test: visible keypoints") == visible
+
+
+def test_damaged_images_are_told_apart(data: Path):
+    folder = data / "images" / "image_train"
+    missing, truncated, unreadable, _ = names_of("train", 4)
+    (folder / missing).unlink()
+    (folder / truncated).write_bytes(jpeg(1)[:-200])
+    (folder / unreadable).write_bytes(b"no picture")
+    report = check_veri(data)
+    assert problems(report) == [
+        ("error", "train: missing images", 1),
+        ("error", "train: truncated images", 1),
+        ("error", "train: unreadable images", 1),
+    ]
+    assert [finding.examples for finding in report.errors] == [(missing,), (truncated,), (unreadable,)]
+    assert count(report, "train: readable images") == 1
+
+
+def test_rows_repeated_or_out_of_order_are_found(data: Path):
+    a, b, c = names_of("test", 3)
+    write_rows(data / "annot" / "label_test.csv", [label_row(name) for name in (b, a, c, a)])
+    assert problems(check_veri(data)) == [
+        ("error", "test: repeated names", 1),
+        ("warning", "test: names out of order (the seed's evaluator needs them sorted)", 2),
+    ]
+
+
+def test_sizes_that_disagree_are_found(data: Path):
+    name = names_of("test", 3)[2]
+    (data / "images" / "image_test" / name).write_bytes(jpeg(2, WIDTH + 20, HEIGHT + 10))
+    (error,) = check_veri(data).errors
+    assert (error.what, error.count) == ("test: sizes that disagree with the label", 1)
+    assert error.examples == (f"{name}: label {WIDTH}x{HEIGHT}, image {WIDTH + 20}x{HEIGHT + 10}",)
+
+
+def test_keypoints_out_of_bounds_are_found(data: Path):
+    rows = [label_row(name, i) for i, name in enumerate(names_of("test", 3))]
+    rows[0][3:6] = [str(WIDTH), "0", "1"]  # the last column is WIDTH - 1
+    rows[1][6:9] = ["0", "-1", "0"]
+    rows[2][9:12] = [str(WIDTH - 1), str(HEIGHT - 1), "1"]
+    write_rows(data / "annot" / "label_test.csv", rows)
+    report = check_veri(data)
+    assert problems(report) == [
+        ("error", "test: visible keypoints outside the image", 1),
+        ("warning", "test: hidden keypoints outside the image", 1),
+    ]
+    assert report.errors[0].examples == (f"{names_of('test', 1)[0]}: left rear wheel at ({WIDTH}, 0)",)
+
+
+def test_rows_without_a_visible_keypoint_are_found(data: Path):
+    rows = [label_row(name, i) for i, name in enumerate(names_of("test", 3))]
+    rows[1][5::3] = ["0"] * 36
+    write_rows(data / "annot" / "label_test.csv", rows)
+    assert problems(check_veri(data)) == [("warning", "test: rows without a visible keypoint", 1)]
+
+
+def test_images_and_identities_in_both_splits_are_found(data: Path):
+    shared, other = names_of("train", 1)[0], "0002_c009_00000001_0.jpg"
+    rows = [label_row(name, i) for i, name in enumerate(sorted([shared, other, *names_of("test", 3)]))]
+    write_rows(data / "annot" / "label_test.csv", rows)
+    for name in (shared, other):
+        (data / "images" / "image_test" / name).write_bytes(jpeg(0))
+    report = check_veri(data)
+    assert problems(report) == [
+        ("error", "images in both splits", 1),
+        ("warning", "identities in both splits", 2),
+    ]
+    assert report.problems[1].examples == ("0001", "0002")
+
+
+def test_a_lone_split_is_checked_and_the_other_reported(data: Path):
+    (data / "annot" / "label_train.csv").unlink()
+    report = check_veri(data)
+    assert problems(report) == [("warning", "train: no label file", 1)] and count(report, "test: rows") == 3
+
+
+def test_the_index_file_has_the_seeds_form(data: Path, monkeypatch):
+    a, b, c = names_of("test", 3)
+    write_rows(data / "annot" / "label_test.csv", [label_row(name) for name in (c, a, b)])
+    monkeypatch.chdir(data.parent)
+    check_veri("data")
+    index = json.loads((data / "annot" / "image_test.json").read_text())
+    expected = {str(row): os.path.join("data", "images", "image_test", name) for row, name in enumerate((a, b, c))}
+    assert index == expected and list(index) == ["0", "1", "2"]
+    assert all(Path(path).is_file() for path in index.values())
+
+
+def test_another_layout_or_a_malformed_file_is_refused(data: Path, tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="looked for annot/label_train.csv, found an empty folder"):
+        check_veri(tmp_path / "empty")
+    (data / "annot" / "label_test.csv").write_text("")
+    with pytest.raises(InputError, match="label_test.csv: the file is empty"):
+        check_veri(data)
