@@ -159,15 +159,15 @@ def _run_steps(console: Console, folder: Path, manifest: dict, steps: list[Step]
         entry.update(status="running", error=None)
         write_json(folder / "manifest.json", manifest)
         start = time.monotonic()
+        notebook = folder / f"{step.name}.ipynb"
         try:
             _execute(step, folder, root)
             entry["status"] = "done"
-        except KeyboardInterrupt:
-            entry.update(status="interrupted", error={"message": "Ctrl-C"})
-        except Exception as error:  # whatever ends a lesson (its own error, a dead kernel) is its outcome
-            entry.update(status="failed", error=_describe_error(error))
+        except (Exception, KeyboardInterrupt) as error:  # whatever ends a lesson is its outcome
+            entry["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            entry["error"] = _describe_error(error, notebook)
         entry["seconds"] = round(time.monotonic() - start, 1)
-        entry["results"] = read_results(folder / f"{step.name}.ipynb")
+        entry["results"] = read_results(notebook)
         write_json(folder / "manifest.json", manifest)
         if entry["status"] != "done":
             _print_failure(console, folder, entry)
@@ -213,23 +213,31 @@ def _log_to(path: Path) -> Iterator[None]:
         handler.close()
 
 
-def _describe_error(error: Exception) -> dict[str, object]:
-    """What went wrong, and where the error is a cell's, its number as the notebook shows it and its source."""
-    if hasattr(error, "exec_count"):  # papermill's PapermillExecutionError
-        return {"message": f"{error.ename}: {error.evalue}", "cell": error.exec_count, "source": error.source}
-    return {"message": f"{type(error).__name__}: {str(error).strip()}"}
+def _describe_error(error: BaseException, notebook: Path) -> dict[str, object]:
+    """What went wrong, and the cell that was running: its number as the notebook shows it, In [5], and its source."""
+    if isinstance(error, KeyboardInterrupt):
+        message = "stopped by Ctrl-C"
+    elif hasattr(error, "ename"):  # papermill's: the error of a cell
+        message = f"{error.ename}: {error.evalue}"
+    else:
+        message = f"{type(error).__name__}: {str(error).strip()}"
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"] if notebook.is_file() else []
+    started = [
+        cell
+        for cell in cells
+        if cell["cell_type"] == "code" and cell["metadata"].get("papermill", {}).get("start_time")
+    ]
+    return {"message": message, "cell": len(started), "source": "".join(started[-1]["source"]) if started else ""}
 
 
 def _print_failure(console: Console, folder: Path, entry: dict) -> None:
+    """The failure in one block: lesson, cell, error, and where to look and how to go on."""
     error = entry["error"]
-    lines = [error["message"], "", f"notebook, as far as it came: {_shown(folder / entry['name'])}.ipynb"]
-    lines += [
-        f"log: {_shown(folder / entry['name'])}.log",
-        f"go on from here: posekit course run --resume {_shown(folder)}",
-    ]
-    if "cell" in error:
-        source = error["source"].strip().splitlines()
-        lines[:0] = [f"in cell In [{error['cell']}]:", *(f"    {line}" for line in source[:8]), ""]
+    source = [f"    {line}" for line in error["source"].strip().splitlines()[:8]]
+    lines = [f"in cell In [{error['cell']}]:", *source, ""] if source else []
+    lines += [error["message"], ""]
+    lines += [f"as far as it came: {_shown(folder / entry['name'])}.ipynb (and .log)"]
+    lines += [f"to go on from here: posekit course run --resume {_shown(folder)}"]
     console.print(Panel(Text("\n".join(lines)), title=f"lesson {entry['name']} {entry['status']}", title_align="left"))
 
 

@@ -9,7 +9,7 @@ say() { printf '[set-up] %s\n' "$*"; }
 # Prints the first Python 3.11 on the path that can make virtual environments.
 find_python() {
     local name
-    for name in python3.11 /usr/bin/python3.11 python3 python; do
+    for name in python3.11 python3 python; do
         if "$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then
             printf '%s\n' "$name"
             return

@@ -1,0 +1,200 @@
+"""The course runner, on throw-away lessons in real kernels."""
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from posekit import course, lessons
+from posekit.errors import InputError
+from posekit.manifest import data_hash
+from posekit.results import RESULT_MIME, read_results, record
+
+
+def write_lesson(root: Path, stem: str, parameters: str, *cells: str) -> Path:
+    first = new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    notebook = new_notebook(
+        cells=[new_markdown_cell(f"# Lesson {stem}"), first, *map(new_code_cell, cells)],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
+    path = root / "notebooks" / f"{stem}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+    return path
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Three lessons; 04 fails until the file `ready` is there."""
+    write_lesson(
+        tmp_path,
+        "00_start",
+        "steps = 3\nshout = False",
+        "import os, sys\nfrom posekit.course import record",
+        "record('python', sys.executable)\nrecord('steps', steps + 1)",
+        "open('count.txt', 'a').write('x')\nrecord('folder', os.getcwd())",
+    )
+    write_lesson(
+        tmp_path,
+        "04_train",
+        "recipe = 'poseestnet'\nruns = 'runs'\ndata = ''",
+        "from pathlib import Path\nfrom posekit.course import record",
+        "assert Path('ready').exists(), 'make the file ready'\nrecord('PCK', 0.875, '%')",
+        "record('recipe', recipe)\nrecord('runs', runs)\nrecord('data', data)",
+    )
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.csv").write_text("1,2\n")
+    return tmp_path
+
+
+def manifest_of(root: Path) -> tuple[Path, dict]:
+    (folder,) = (root / "runs").iterdir()
+    return folder, json.loads((folder / "manifest.json").read_text())
+
+
+def test_failure_then_resume(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    decoy = root / "home" / "share" / "jupyter" / "kernels" / "python3"  # a user's own kernel must not be taken
+    decoy.mkdir(parents=True)
+    (decoy / "kernel.json").write_text(json.dumps({"argv": ["/bin/false"], "display_name": "x", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(root / "home" / "share" / "jupyter"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(course.ROOT), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("COLUMNS", "200")
+    request = ["steps=7", f"data={root / 'labels'}"]
+
+    assert course.run("smoke", parameters=request, root=root) == 1
+    printed = capsys.readouterr().out
+    for text in ("04_train-poseestnet-smoke failed", "In [4]", "AssertionError: make the file ready", "--resume"):
+        assert text in printed
+    folder, manifest = manifest_of(root)
+    done, failed = manifest["lessons"]
+    assert (done["status"], failed["status"]) == ("done", "failed")
+    assert (failed["error"]["cell"], failed["error"]["message"]) == (4, "AssertionError: make the file ready")
+    assert done["results"] == [
+        {"name": "python", "value": sys.executable, "unit": ""},
+        {"name": "steps", "value": 8, "unit": ""},
+        {"name": "folder", "value": str(root), "unit": ""},
+    ]
+    assert (manifest["scale"], manifest["parameters"]["steps"], manifest["cpu_count"]) == ("smoke", "7", os.cpu_count())
+    assert manifest["versions"]["numpy"] == np.__version__
+    assert list(manifest["data"]) == [str(root / "labels")]
+    assert done["seconds"] > 0
+    partial = nbformat.read(folder / "04_train-poseestnet-smoke.ipynb", as_version=4)
+    assert any(output.output_type == "error" for cell in partial.cells for output in cell.get("outputs", []))
+    assert "Executing Cell" in (folder / "00_start.log").read_text()
+
+    with pytest.raises(InputError, match="own scale"):
+        course.run("laptop", resume=folder, root=root)
+    (root / "ready").touch()
+    assert course.run(resume=folder.relative_to(root), root=root) == 0
+    printed = capsys.readouterr().out
+    assert "PCK = 0.875 %" in printed and "report.html" in printed
+    _, manifest = manifest_of(root)
+    assert [entry["status"] for entry in manifest["lessons"]] == ["done", "done"]
+    results = {result["name"]: result["value"] for result in manifest["lessons"][1]["results"]}
+    expected_runs = folder.relative_to(root).as_posix()
+    assert results == {"PCK": 0.875, "recipe": "poseestnet-smoke", "runs": expected_runs, "data": str(root / "labels")}
+    assert (root / "count.txt").read_text() == "x", "a lesson that was done ran again"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"parameters": ["colour=red"]}, "unknown parameter colour"),
+        ({"parameters": ["steps=many"]}, "takes int"),
+        ({"parameters": ["shout=7"]}, "takes bool"),
+        ({"parameters": ["steps"]}, "name=value"),
+        ({"parameters": ["recipe=posenet"]}, "unknown recipe"),
+        ({"scale": "huge"}, "unknown scale 'huge'"),
+        ({"only": ["9"]}, "unknown lesson 09"),
+        ({"only": ["00"], "parameters": ["recipe=poseestnet"]}, "unknown parameter recipe"),
+        ({"resume": "runs/none"}, "no course to resume"),
+    ],
+)
+def test_bad_requests_are_refused_before_anything_runs(root: Path, arguments: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        course.run(root=root, **arguments)
+    assert not (root / "runs").exists()
+
+
+def test_no_lessons(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no lessons"):
+        course.print_lessons(tmp_path)
+
+
+def test_plan_runs_line_lessons_once_a_recipe(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_lesson(root, "02_build", "recipe = 'poseestnet'")
+    write_lesson(root, "03_build", "recipe = 'hourglass'")
+    monkeypatch.setitem(lessons.SCALES, "smoke", ("poseestnet-smoke", "hourglass-smoke"))
+    steps = lessons.plan("smoke", [], {}, root, root / "runs" / "x")
+    assert [(step.name, step.parameters.get("recipe")) for step in steps] == [
+        ("00_start", None),
+        ("02_build", "poseestnet-smoke"),
+        ("03_build", "hourglass-smoke"),
+        ("04_train-poseestnet-smoke", "poseestnet-smoke"),
+        ("04_train-hourglass-smoke", "hourglass-smoke"),
+    ]
+    assert steps[3].parameters == {"recipe": "poseestnet-smoke", "runs": "runs/x"}
+    assert [step.name for step in lessons.plan("smoke", ["3", "00_start"], {}, root, root)] == ["00_start", "03_build"]
+    one = lessons.plan("smoke", ["00,04"], {"recipe": "poseestnet-tiny"}, root, root / "runs" / "x")
+    assert [step.name for step in one] == ["00_start", "04_train-poseestnet-tiny"]
+
+
+def test_lessons_are_listed_in_order(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    course.print_lessons(root)
+    printed = capsys.readouterr().out
+    assert printed.index("00_start") < printed.index("04_train") and "Lesson 00_start" in printed
+
+
+def test_record_shows_and_attaches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shown = []
+    monkeypatch.setitem(sys.modules, "ipykernel", object())
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    record("PCK@0.1", np.float32(0.5))
+    record("loss", float("nan"))
+    assert shown[0]["text/plain"] == "Result: PCK@0.1 = 0.5"
+    assert shown[0][RESULT_MIME] == {"name": "PCK@0.1", "value": 0.5, "unit": ""}
+    assert shown[1][RESULT_MIME]["value"] == "nan"  # JSON has no NaN
+    assert read_results(tmp_path / "none.ipynb") == []
+
+
+def test_record_outside_a_notebook(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    record("images", 12, "a second")
+    assert capsys.readouterr().out == "images = 12 a second\n"
+
+
+def test_newest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(course, "ROOT", tmp_path)
+    for index, (folder, name) in enumerate([("a/b", "net"), ("a/c", "net"), ("a/d", "other"), ("e", "third")]):
+        run = tmp_path / "runs" / folder
+        run.mkdir(parents=True)
+        (run / "recipe.json").write_text(json.dumps({"name": name}))
+        (run / "best.ckpt").touch()
+        os.utime(run / "best.ckpt", (1000 - index, 1000 - index))
+    (tmp_path / "runs/a/f").mkdir()
+    (tmp_path / "runs/a/f/recipe.json").write_text('{"name": "net"}')  # no checkpoint yet
+    assert course.newest_run("net", "runs/a") == tmp_path / "runs/a/b"
+    assert course.newest_run("third", "runs/a") == tmp_path / "runs/e", "where the folder has none, all runs count"
+    with pytest.raises(InputError, match="posekit train missing"):
+        course.newest_run("missing", "runs")
+
+
+def test_resolve_is_from_the_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert course.resolve("runs") == course.ROOT / "runs"
+    assert course.resolve(tmp_path) == tmp_path
+
+
+def test_data_hash_sees_labels_names_and_sizes(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"1")
+    (tmp_path / "b.jpg").write_bytes(b"22")
+    assert data_hash(tmp_path) == hashlib.sha256(b"a.csv\x001\x001b.jpg\x002\x00").hexdigest()
+    before = data_hash(tmp_path)
+    (tmp_path / "a.csv").write_bytes(b"2")
+    assert data_hash(tmp_path) != before

@@ -1,0 +1,66 @@
+"""The repository itself: notebooks as git stores them, versions stated once, small files, a README that is complete."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def tracked_files() -> list[str]:
+    done = subprocess.run(["git", "-C", str(ROOT), "ls-files"], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip("not a git clone")
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_stored_clean(path: Path) -> None:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in code), "strip it: nbstripout FILE"
+    assert sum("parameters" in cell["metadata"].get("tags", []) for cell in code) == 1
+    assert [cell["id"] for cell in code if len("".join(cell["source"]).splitlines()) > 25] == []
+
+
+def test_every_lesson_has_its_own_number() -> None:
+    numbers = [path.stem[:2] for path in NOTEBOOKS]
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_no_large_files() -> None:
+    large = [name for name in tracked_files() if (ROOT / name).is_file() and (ROOT / name).stat().st_size > 1_000_000]
+    assert large == []
+
+
+def test_environment_states_no_version_but_python() -> None:
+    lines = (ROOT / "environment.yml").read_text(encoding="utf-8").splitlines()
+    entries = [line.split("#")[0].strip(" -") for line in lines if line.strip().startswith("-")]
+    assert [entry for entry in entries if re.search(r"\d", entry)] == ["python=3.11"]
+    assert "e ." in entries  # pip reads pyproject.toml
+
+
+def test_every_dependency_is_pinned() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    requirements = project["dependencies"] + project["optional-dependencies"]["test"]
+    assert [text for text in requirements if not re.fullmatch(r"[\w-]+==[\w.]+", text)] == []
+
+
+def test_readme_tree_names_every_top_level_entry() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    tree = readme.split("## Files", 1)[1]
+    entries = {name.split("/")[0] for name in tracked_files()} - {".gitignore", ".gitattributes"}
+    assert [name for name in sorted(entries) if name not in tree] == []
+
+
+def test_readme_pictures_and_links_exist() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = [target for target in re.findall(r"\]\(([^)#]+)\)", readme) if "://" not in target]
+    assert [target for target in targets if not (ROOT / target).exists()] == []
