@@ -35,8 +35,11 @@ def set_up(device: str = "auto", seed: int = 0, mode: str = "graph") -> Device:
     Raises InputError for a device that is unknown or not there. May be called again with the same device.
     """
     onednn = limit_onednn()
-    os.environ.setdefault("GLOG_v", "3")  # errors only: INFO and WARNING hide a lesson's own output
+    os.environ.setdefault("GLOG_v", "3")  # errors only: warnings would hide a lesson's own output
     import mindspore as ms
+
+    # MindSpore reads GLOG_v when it is imported, which may have been before.
+    logging.getLogger(f"ME.mindspore.log.{os.getpid()}").setLevel(logging.ERROR)
 
     target, device_id, reason = _choose(device)
     try:
@@ -57,14 +60,15 @@ def _choose(device: str) -> tuple[str, int, str]:
     if name != "auto" and (name not in _TARGETS or (number and not number.isdigit())):
         raise InputError(f"unknown device {device!r}; use auto, cpu, gpu or ascend, with :ID for one of several")
     device_id = int(number or os.environ.get("DEVICE_ID", 0))
-    logging.getLogger("mindspore").setLevel(logging.ERROR)  # an absent device answers with warnings
     found = [t for t in ("ascend", "gpu") if getattr(device_context, t).is_available()]
     if name == "auto":
         if found:
             return _TARGETS[found[0]], device_id, f"auto: the first of {', '.join(found)} found"
         return "CPU", 0, "auto: MindSpore finds no Ascend and no GPU"
     if name != "cpu" and name not in found:
-        raise InputError(f"device {device}: MindSpore finds no {_TARGETS[name]} here; run posekit doctor, or use --device cpu")
+        raise InputError(
+            f"device {device}: MindSpore finds no {_TARGETS[name]} here; run posekit doctor, or use --device cpu"
+        )
     return _TARGETS[name], 0 if name == "cpu" else device_id, "asked for"
 
 
@@ -95,7 +99,9 @@ def _limit_onednn() -> str:
     if library is None or not library.exists():
         return "left alone: MindSpore's libdnnl.so.3 not found"
     late = ctypes.CDLL(str(library)).dnnl_set_max_cpu_isa(_ISA_AVX2)
-    return "too late to limit: an operation has run before" if late else "limited to AVX2, whose kernels are faster here"
+    return (
+        "too late to limit: an operation has run before" if late else "limited to AVX2, whose kernels are faster here"
+    )
 
 
 def cpu_flags() -> set[str]:
