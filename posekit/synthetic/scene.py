@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from posekit.synthetic.mesh import Mesh, Pose
+
 NEAR = 0.5  # metres; what is nearer than this is not drawn
 SUBPIXEL_BITS = 4
 
@@ -122,6 +124,29 @@ def fill_faces(canvas: np.ndarray, faces: np.ndarray, colors: np.ndarray) -> Non
         cv2.fillConvexPoly(canvas, polygon, value, shift=SUBPIXEL_BITS)
 
 
+def paint_mesh(
+    canvas: np.ndarray, camera: Camera, light: Light, mesh: Mesh, pose: Pose, mask: np.ndarray | None = None
+) -> None:
+    """Paint the faces that look at the camera; where `mask` (H, W) is given, set it to 255 on their pixels."""
+    towards = pose.bring_back(camera.position) - mesh.corners.mean(1)
+    seen = (towards * mesh.normals).sum(-1) > 0
+    corners = pose.place(mesh.corners[seen])
+    seen[seen] = camera.view(corners)[..., 2].min(1, initial=np.inf) > NEAR
+    if not seen.any():
+        return
+    towards = towards[seen] / np.linalg.norm(towards[seen], axis=-1, keepdims=True)
+    normals = mesh.normals[seen] @ pose.turn.T
+    mirrored, strength = light.reflect(normals, towards @ pose.turn.T)
+    strength *= mesh.gloss[seen, None]
+    glow = mesh.glow[seen, None]
+    matt = light.shade(mesh.colors[seen], normals) * (1 - glow) + mesh.colors[seen] * glow
+    pixels = camera.project(pose.place(mesh.corners[seen]))
+    fill_faces(canvas, pixels, matt * (1 - strength) + strength * mirrored)
+    if mask is not None:
+        for face in fixed(pixels):
+            cv2.fillConvexPoly(mask, face, 255, shift=SUBPIXEL_BITS)
+
+
 def in_front(camera: Camera, polygon: np.ndarray) -> np.ndarray:
     """The part of a world polygon (N, 3) in front of the camera, in pixels (M, 2); empty when all is behind."""
     seen = camera.view(polygon)
@@ -143,19 +168,24 @@ def paint_polygon(canvas: np.ndarray, camera: Camera, polygon: np.ndarray, color
 
 
 def cast_shadow(canvas: np.ndarray, camera: Camera, light: Light, points: np.ndarray) -> None:
-    """Darken the ground where the convex hull of world `points` (N, 3) keeps the sun away."""
-    flat = points[:, :2] - points[:, 2:] * (light.towards[:2] / light.towards[2])
-    hull = cv2.convexHull(flat.astype(np.float32))[:, 0]
-    mask = np.zeros(canvas.shape[:2], np.uint8)
-    paint_polygon(mask, camera, np.column_stack([hull, np.zeros(len(hull))]), 255)
-    soften(canvas, mask, light.shadow, max(3, camera.focal * 0.06 / np.linalg.norm(camera.position - points[0])))
+    """Darken the ground where the convex hull of world `points` (N, 3) keeps the sun, and much of the sky, away."""
+    blur = 0.1 * camera.focal / np.linalg.norm(camera.position - points.mean(0))
+    slope = light.towards[:2] / light.towards[2]
+    for reach, strength, sigma in ((1.0, light.shadow, 1.0), (0.12, 0.55, 2.5)):
+        flat = points[:, :2] - reach * points[:, 2:] * slope
+        hull = cv2.convexHull(flat.astype(np.float32))[:, 0]
+        darken(canvas, camera, np.column_stack([hull, np.zeros(len(hull))]), strength, sigma * blur)
 
 
-def soften(canvas: np.ndarray, mask: np.ndarray, strength: float, sigma: float) -> None:
-    """Multiply the canvas by 1 - strength where the blurred mask (H, W) is 255, in place."""
-    blurred = cv2.GaussianBlur(mask, (0, 0), sigma)
-    factor = 1.0 - (strength / 255.0) * blurred
-    canvas[:] = (canvas * factor[..., None]).astype(np.uint8)
+def darken(canvas: np.ndarray, camera: Camera, flat: np.ndarray, strength: float, sigma: float) -> None:
+    """Multiply the canvas by 1 - strength inside the world polygon `flat` (N, 3), its edge blurred by sigma pixels."""
+    height, width = canvas.shape[:2]
+    small = camera.scaled(0.25)
+    mask = np.zeros((height // 4 + 1, width // 4 + 1), np.uint8)
+    paint_polygon(mask, small, flat, 255.0 * strength)
+    mask = 255 - cv2.GaussianBlur(mask, (0, 0), max(0.6, sigma / 4))
+    mask = cv2.resize(mask, (4 * mask.shape[1], 4 * mask.shape[0]))[:height, :width]
+    cv2.multiply(canvas, cv2.merge([mask] * 3), dst=canvas, scale=1 / 255)
 
 
 def expose(canvas: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:

@@ -1,34 +1,205 @@
-"""What stands around the object of a picture: road, kerbs, buildings, trees, traffic, and occluders in front."""
+"""What stands around the objects of a picture: ground, roadside, and what gets in front of them.
 
-from collections.abc import Callable
+All of it stands in the world of `posekit.synthetic.scene` and is painted through the picture's camera.
+"""
 
 import cv2
 import numpy as np
 
-from posekit.synthetic.scene import Camera, Light, fill, paint_polygon
+from posekit.synthetic.mesh import Pose, box, faces
+from posekit.synthetic.scene import Camera, Light, darken, fill, in_front, paint_mesh, paint_polygon
 
-Painter = Callable[[np.ndarray, Camera], None]
+UP = np.array((0.0, 0.0, 1.0))
+FAR = 160.0  # metres; the ground's end
 
 
-def draw_surroundings(
-    camera: Camera, light: Light, rng: np.random.Generator, paint: Painter
-) -> tuple[np.ndarray, np.ndarray]:
-    """Paint background, the object by `paint(canvas, camera)`, then occluders: canvas (H, W, 3), mask (H, W) uint8."""
-    width, height = camera.size
-    canvas = np.empty((height, width, 3), np.uint8)
-    grain = rng.standard_normal((height // 4 + 1, width // 4 + 1, 1)).astype(np.float32)
-    grain = cv2.resize(grain, (width, height))[..., None] * 8
-    canvas[:] = np.clip(light.shade(np.full(3, rng.uniform(0.3, 0.55)), np.array((0, 0, 1.0))) * 255 + grain, 0, 255)
-    for _ in range(6):
-        center, extent = rng.uniform((-8, -8), (40, 8)), rng.uniform(0.1, 5, 2)
-        corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * extent + center
-        color = light.shade(rng.uniform(0.15, 0.8, 3), np.array((0, 0, 1.0)))
-        paint_polygon(canvas, camera, np.column_stack([corners, np.zeros(4)]), color)
-    paint(canvas, camera)
-    mask = np.zeros((height, width), np.uint8)
+def paint_ground(canvas: np.ndarray, camera: Camera, light: Light, rng: np.random.Generator, heading: float) -> None:
+    """A street through the world's origin along `heading` (radians), its verges, roadside and the sky behind."""
+    street = Pose(0.0, rng.uniform(-0.4, 0.4), heading)
+    _sky(canvas, light, rng)
+    grey = rng.uniform(0.22, 0.5) * np.array((1.0, rng.uniform(0.97, 1.01), rng.uniform(0.93, 1.03)))
+    left, right = rng.choice([2.2, 5.5, 9.0], 2) + rng.uniform(0, 0.8, 2)
+    verge = np.array(((0.30, 0.36, 0.16), (0.52, 0.50, 0.47), (0.45, 0.36, 0.30))[rng.integers(3)]) * rng.uniform(0.7, 1.2)
+    _strip(canvas, camera, light, street, (-FAR, FAR), verge)
+    _strip(canvas, camera, light, street, (-right, left), grey)
+    _patches(canvas, camera, light, street, rng, grey)
+    _lines(canvas, camera, light, street, rng, left, right)
+    for side, edge in ((1, left), (-1, right)):
+        _strip(canvas, camera, light, street, (side * edge, side * (edge + 0.28)), np.full(3, rng.uniform(0.5, 0.75)))
+    _mottle(canvas, rng)
+    _roadside(canvas, camera, light, street, rng, left, right)
+
+
+def _sky(canvas: np.ndarray, light: Light, rng: np.random.Generator) -> None:
+    low, high = light.sky * rng.uniform(1.1, 1.5), light.sky * np.array((0.9, 1.1, 1.4))
+    rows = np.linspace(1, 0, len(canvas))[:, None] ** 2
+    canvas[:] = np.clip((low * (1 - rows) + high * rows) * 255, 0, 255).astype(np.uint8)[:, None]
+
+
+def _strip(
+    canvas: np.ndarray, camera: Camera, light: Light, street: Pose, across: tuple[float, float], color: np.ndarray,
+    along: tuple[float, float] = (-FAR, FAR),
+) -> None:  # fmt: skip
+    """A rectangle on the ground: metres along and across the street."""
+    corners = np.array([(x, y, 0.0) for x, y in zip(np.repeat(along, 2), (*across, *across[::-1]), strict=True)])
+    paint_polygon(canvas, camera, street.place(corners), light.shade(color, UP))
+
+
+def _patches(
+    canvas: np.ndarray, camera: Camera, light: Light, street: Pose, rng: np.random.Generator, grey: np.ndarray
+) -> None:
+    """Repairs, stains and manhole covers."""
+    for _ in range(rng.integers(2, 7)):
+        x, y = rng.uniform(-12, 25), rng.uniform(-7, 7)
+        shape = _ellipse(x, y, *rng.uniform(0.2, 2.5, 2)) if rng.random() < 0.6 else _ellipse(x, y, 1.5, 0.4, 4)
+        paint_polygon(canvas, camera, street.place(shape), light.shade(grey * rng.uniform(0.75, 1.15), UP))
+    if rng.random() < 0.25:
+        shape = _ellipse(rng.uniform(-8, 12), rng.uniform(-3, 3), 0.35, 0.35, 20)
+        paint_polygon(canvas, camera, street.place(shape), light.shade(np.full(3, 0.12), UP))
+
+
+def _ellipse(x: float, y: float, a: float, b: float, count: int = 14) -> np.ndarray:
+    """Points (count, 3) of an ellipse on the ground."""
+    angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    return np.column_stack([x + a * np.cos(angles), y + b * np.sin(angles), np.zeros(count)])
+
+
+def _lines(
+    canvas: np.ndarray, camera: Camera, light: Light, street: Pose, rng: np.random.Generator, left: float, right: float
+) -> None:
+    """Lane markings, and now and then a zebra crossing."""
+    white = np.array((0.8, 0.8, 0.76)) * rng.uniform(0.7, 1.05)
     if rng.random() < 0.2:
-        x, thick = rng.uniform(0, width), rng.uniform(0.03, 0.08) * width
-        pole = np.array([[x, -5], [x + thick, -5], [x + thick, height + 5], [x, height + 5]])
-        fill(canvas, pole, rng.uniform(0.2, 0.7) * np.ones(3))
-        fill(mask, pole, 255)
-    return canvas, mask
+        white = np.array((0.75, 0.58, 0.12))
+    start, gap = rng.uniform(0, 6), rng.uniform(3, 6)
+    for y in np.arange(-right + 0.5, left, 3.4):
+        dashed = rng.random() < 0.7
+        for k in range(-8, 16) if dashed else (0,):
+            along = (start + k * (gap + 3), start + k * (gap + 3) + 3) if dashed else (-FAR, FAR)
+            _strip(canvas, camera, light, street, (y - 0.07, y + 0.07), white, along)
+    if rng.random() < 0.18:
+        x = rng.choice([-1, 1]) * rng.uniform(3, 9)
+        for y in np.arange(-right + 0.4, left - 0.4, 0.9):
+            _strip(canvas, camera, light, street, (y, y + 0.45), white, (x, x + 3))
+
+
+def _mottle(canvas: np.ndarray, rng: np.random.Generator) -> None:
+    """Uneven brightness at three scales, in place."""
+    height, width = canvas.shape[:2]
+    field = np.full((height, width), 128, np.uint8)
+    for cell, strength in ((3, 6.0), (12, 5.0), (60, 9.0)):
+        grain = rng.standard_normal((height // cell + 2, width // cell + 2), np.float32) * strength
+        field = cv2.add(field, cv2.resize(grain, (width, height)), dtype=cv2.CV_8U)
+    cv2.multiply(canvas, cv2.merge([field] * 3), dst=canvas, scale=1 / 128)
+
+
+def _roadside(
+    canvas: np.ndarray, camera: Camera, light: Light, street: Pose, rng: np.random.Generator, left: float, right: float
+) -> None:
+    """Walls, hedges, fences and trees along both kerbs, the far ones first."""
+    things = []
+    for side, edge in ((1, left), (-1, right)):
+        kind = rng.integers(4)
+        distance = edge + rng.uniform(1.5, 6)
+        for x in np.arange(-40, 60, 10.0):
+            things.append((street.place(np.array((x + 5, side * distance, 0.0))), kind, x, side * distance))
+        for x in np.arange(-30, 45, rng.uniform(7, 14)) + rng.uniform(0, 6):
+            if rng.random() < 0.5:
+                place = street.place(np.array((x, side * (edge + rng.uniform(0.8, 3)), 0.0)))
+                things.append((place, 4, 0.0, 0.0))
+    tone = rng.uniform(0.3, 0.8, 3) * 0.5 + rng.uniform(0.1, 0.4)
+    things = [t for t in things if camera.view(t[0])[2] > 6.0 and np.linalg.norm(t[0][:2]) > 4.5]
+    for place, kind, x, y in sorted(things, key=lambda t: -camera.view(t[0])[2]):
+        if kind == 4:
+            paint_tree(canvas, camera, light, place, rng)
+        elif camera.view(street.place(np.array((x + 5, y - np.sign(y), 0))))[2] > 8.0 and abs(y) > 3:
+            _wall(canvas, camera, light, street, rng, (x, y), kind, tone)
+
+
+def _wall(
+    canvas: np.ndarray, camera: Camera, light: Light, street: Pose, rng: np.random.Generator,
+    start: tuple[float, float], kind: int, tone: np.ndarray,
+) -> None:  # fmt: skip
+    """Ten metres of building, hedge or fence along the street."""
+    x, y = start
+    back = y + np.sign(y) * (6.0 if kind == 0 else 0.5)
+    low, high = min(y, back), max(y, back)
+    if kind == 0:
+        paint_mesh(canvas, camera, light, box((x, low, 0), (x + 10, high, rng.uniform(5, 14)), tone), street)
+        _windows(canvas, camera, light, street, rng, start)
+    elif kind == 1:
+        green = np.array((0.14, 0.24, 0.10)) * rng.uniform(0.7, 1.4)
+        paint_mesh(canvas, camera, light, box((x, low, 0), (x + 10, high, rng.uniform(0.8, 1.6)), green), street)
+    elif kind == 2:
+        for k in range(10):
+            post = box((x + k, y - 0.04, 0), (x + k + 0.08, y + 0.04, 1.1), np.full(3, 0.5))
+            paint_mesh(canvas, camera, light, post, street)
+        for z in (0.45, 1.0):
+            rail = box((x, y - 0.03, z), (x + 10, y + 0.03, z + 0.08), np.full(3, 0.55))
+            paint_mesh(canvas, camera, light, rail, street)
+
+
+def _windows(
+    canvas: np.ndarray, camera: Camera, light: Light, street: Pose, rng: np.random.Generator, start: tuple[float, float]
+) -> None:
+    """Windows and doors on a building's front."""
+    x, y = start
+    wide, tall = rng.uniform(0.8, 1.8), rng.uniform(1.2, 2.0)
+    places = [(x + 0.6 + 2.4 * i, 0.9 + 3.0 * j) for i in range(4) for j in range(2)]
+    quads = [[(a, y, b), (a + wide, y, b), (a + wide, y, b + tall), (a, y, b + tall)] for a, b in places]
+    glass = faces(np.array(quads), (0, -np.sign(y), 0), rng.uniform(0.05, 0.3) * np.ones(3), 0.8)
+    paint_mesh(canvas, camera, light, glass, street)
+
+
+def paint_tree(canvas: np.ndarray, camera: Camera, light: Light, place: np.ndarray, rng: np.random.Generator) -> None:
+    """A tree that stands at `place` (3,)."""
+    height, spread = rng.uniform(2.5, 6), rng.uniform(0.7, 1.8)
+    darken(canvas, camera, _ellipse(place[0], place[1], spread, spread), 0.35, 2.0)
+    trunk = box((-0.1, -0.1, 0), (0.1, 0.1, height), (0.25, 0.18, 0.12))
+    paint_mesh(canvas, camera, light, trunk, Pose(place[0], place[1], 0.0))
+    green = np.array((0.18, 0.30, 0.10)) * rng.uniform(0.6, 1.3)
+    for k in range(14):
+        offset = rng.normal(0, spread * 0.45, 3)
+        center = place + (0, 0, height) + offset
+        if camera.view(center)[2] < 1.0:
+            continue
+        x, y = camera.project(center)
+        radius = camera.focal / camera.view(center)[2] * spread * rng.uniform(0.25, 0.5)
+        tone = light.shade(green * (0.7 + 0.035 * k + 0.2 * offset[2] / spread), UP)
+        fill(canvas, _blob(x, y, radius, rng), tone)
+
+
+def _blob(x: float, y: float, radius: float, rng: np.random.Generator) -> np.ndarray:
+    """An uneven round shape (11, 2), in pixels."""
+    angles = np.linspace(0, 2 * np.pi, 11, endpoint=False)
+    reach = radius * rng.uniform(0.7, 1.25, 11)
+    return np.column_stack([x + reach * np.cos(angles), y + reach * np.sin(angles)])
+
+
+def paint_pole(
+    canvas: np.ndarray, mask: np.ndarray, camera: Camera, light: Light, rng: np.random.Generator, place: np.ndarray
+) -> None:
+    """A lamp post, sign or tree trunk that stands at `place` (3,), on the canvas and in the occluders' mask (H, W)."""
+    radius = rng.uniform(0.05, 0.16)
+    bright = rng.uniform(0.15, 0.7)
+    right = camera.axes[0] * (1, 1, 0) / np.linalg.norm(camera.axes[0][:2])
+    for k, low in enumerate(np.linspace(-1, 0.6, 5)):
+        edge = np.array([place + right * radius * low, place + right * radius * (low + 0.4)])
+        strip = in_front(camera, np.concatenate([edge, edge[::-1] + (0, 0, 9.0)]))
+        if len(strip) > 2:
+            fill(canvas, strip, light.shade(np.full(3, bright * (0.7, 1.0, 1.15, 0.9, 0.65)[k]), -camera.axes[2]))
+            fill(mask, strip, 255)
+
+
+def paint_leaves(canvas: np.ndarray, mask: np.ndarray, light: Light, rng: np.random.Generator) -> None:
+    """A branch near the camera that hangs in from a border, on the canvas and in the occluders' mask (H, W)."""
+    height, width = mask.shape
+    side = rng.integers(3)
+    corner = np.array([(0.0, rng.uniform(0, height)), (width, rng.uniform(0, height)), (rng.uniform(0, width), 0)][side])
+    green = np.array((0.16, 0.27, 0.09)) * rng.uniform(0.6, 1.4)
+    size = 0.05 * np.sqrt(height * width)
+    for _ in range(30):
+        x, y = corner + rng.normal(0, 2.0 * size, 2)
+        leaf = _blob(x, y, size * rng.uniform(0.3, 0.8), rng)
+        fill(canvas, leaf, light.shade(green * rng.uniform(0.7, 1.3), UP))
+        fill(mask, leaf, 255)

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -15,14 +15,16 @@ from tqdm import tqdm
 
 from posekit.errors import InputError
 from posekit.files import write_text
-from posekit.synthetic.scene import Camera, Light, draw_light, encode_jpeg, expose, look_at
-from posekit.synthetic.surroundings import draw_surroundings
-from posekit.synthetic.vehicle_paint import Pose, Vehicle, draw_looks, paint_vehicle, self_hidden
+from posekit.synthetic.mesh import Pose
+from posekit.synthetic.scene import Camera, encode_jpeg, expose, look_at
+from posekit.synthetic.street import paint_street
+from posekit.synthetic.vehicle_mesh import Vehicle, draw_looks, self_hidden
 from posekit.synthetic.vehicle_shapes import draw_body
 
 SPLITS = ("train", "test")
 VIEWS = 8  # images of one identity
 CAMERAS = 20
+TRAFFIC = 40  # different vehicles around the labelled ones of a split; none is labelled itself
 MAX_IMAGES = 9999 // 2 * VIEWS  # a split's identities are four digits, odd in train and even in test
 
 
@@ -101,33 +103,28 @@ def draw_image(seed: int, split: str, index: int) -> Drawn:
     """Image `index` of a split: a pure function of its three arguments."""
     number = SPLITS.index(split)
     identity, view = divmod(index, VIEWS)
-    vehicle = draw_vehicle(np.random.default_rng([seed, number, 0, identity]))
+    vehicle = draw_vehicle(seed, number, identity)
     rng = np.random.default_rng([seed, number, 1, index])
     place = int(rng.integers(1, CAMERAS + 1))
     name = f"{2 * identity + 1 + number:04d}_c{place:03d}_{index * 5 + 1000:08d}_{view}.jpg"
-    light = draw_light(rng)
     camera, pose = draw_camera(rng, vehicle)
     fine = 2.0 if max(camera.size) < 330 else 1.5
-    canvas, blocked = draw_surroundings(
-        camera.scaled(fine), light, rng, partial(_paint, vehicle=vehicle, pose=pose, light=light)
-    )
+    traffic = [draw_vehicle(seed, number, -1 - int(k)) for k in rng.integers(0, TRAFFIC, 4)]
+    canvas, covered = paint_street(camera.scaled(fine), vehicle, pose, traffic, rng)
     keypoints = camera.project(pose.place(vehicle.body.keypoints))
-    eye = (camera.position - (pose.x, pose.y, 0.0)) @ pose.turn
-    visible = ~self_hidden(vehicle, eye) & ~_covered(blocked, keypoints, fine)
+    hidden = self_hidden(vehicle.body, pose.bring_back(camera.position)) | _under(covered, keypoints, fine)
     image = expose(canvas, camera.size, rng)
-    return Drawn(name, image, keypoints, visible, encode_jpeg(image, rng))
+    return Drawn(name, image, keypoints, ~hidden, encode_jpeg(image, rng))
 
 
-def draw_vehicle(rng: np.random.Generator) -> Vehicle:
-    """A random identity."""
+@lru_cache(maxsize=96)
+def draw_vehicle(seed: int, split: int, identity: int) -> Vehicle:
+    """The vehicle of an identity, or where negative one of the split's other traffic. A pure function."""
+    rng = np.random.default_rng([seed, split, 0 if identity >= 0 else 2, abs(identity)])
     return draw_looks(rng, draw_body(rng))
 
 
-def _paint(canvas: np.ndarray, camera: Camera, vehicle: Vehicle, pose: Pose, light: Light) -> None:
-    paint_vehicle(canvas, camera, light, vehicle, pose)
-
-
-def _covered(mask: np.ndarray, keypoints: np.ndarray, fine: float) -> np.ndarray:
+def _under(mask: np.ndarray, keypoints: np.ndarray, fine: float) -> np.ndarray:
     """Which keypoints (N, 2), in final pixels, lie under the occluders' mask (H, W), `fine` times as large."""
     at = np.round((keypoints + 0.5) * fine - 0.5).astype(int)
     height, width = mask.shape

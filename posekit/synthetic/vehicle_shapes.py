@@ -61,7 +61,6 @@ _COLUMNS, _ROWS = 24, 6
 class Panel:
     """A curved surface as a grid of points (n, m, 3) with outward unit normals of its cells (n-1, m-1, 3)."""
 
-    name: str
     grid: np.ndarray
     normals: np.ndarray
 
@@ -75,11 +74,10 @@ class Panel:
         high = self.grid[a, b + 1] * (1 - s) + self.grid[a + 1, b + 1] * s
         return low * (1 - t) + high * t
 
-    def part(self, u: tuple[float, float], v: tuple[float, float], name: str) -> "Panel":
+    def part(self, u: tuple[float, float], v: tuple[float, float]) -> "Panel":
         """The piece between two values of u and two of v, e.g. a window."""
-        n, m = self.grid.shape[:2]
-        us, vs = np.meshgrid(np.linspace(*u, max(3, n // 2)), np.linspace(*v, max(3, m // 2)), indexing="ij")
-        return _panel(name, self.at(us, vs), self.normals.mean((0, 1)))
+        us, vs = np.meshgrid(np.linspace(*u, 3 + int(4 * (u[1] - u[0]))), np.linspace(*v, 3), indexing="ij")
+        return _panel(self.at(us, vs), self.normals.mean((0, 1)))
 
 
 @dataclass(frozen=True)
@@ -90,6 +88,7 @@ class Body:
     size: tuple[float, float, float]  # length, width, height
     keypoints: np.ndarray  # (36, 3)
     wheel_radius: float
+    arch: float  # radius of the wheel arches, on which their keypoints lie
     panels: dict[str, Panel]
 
     def side_points(self, side: int, x: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -130,10 +129,11 @@ def build_body(
     left = panels["left"]
     wheels = _on_side(left, axles, np.full(2, radius))
     angles = np.radians(_ARCH_DEGREES)
-    arch = 1.33 * radius * np.column_stack([np.cos(angles), np.sin(angles)])
+    reach = 1.27 * radius
+    arch = reach * np.column_stack([np.cos(angles), np.sin(angles)])
     around = [_on_side(left, axle + arch[:, 0], radius + arch[:, 1]) for axle in axles[::-1]]
     keypoints = np.concatenate([wheels, *around, side])
-    return Body(kind, size, np.concatenate([keypoints, keypoints * (1, -1, 1)]), radius, panels)
+    return Body(kind, size, np.concatenate([keypoints, keypoints * (1, -1, 1)]), radius, reach, panels)
 
 
 def _panels(side: np.ndarray, width: float) -> dict[str, Panel]:
@@ -153,11 +153,11 @@ def _panels(side: np.ndarray, width: float) -> dict[str, Panel]:
         ("bonnet", "bonnet", "screen low", (0.2, 0, 1)), ("deck", "back top", "rear low", (-0.2, 0, 1)),
         ("windscreen", "screen low", "screen high", (1, 0, 1)), ("rear window", "rear low", "rear high", (-1, 0, 0.6)),
         ("roof", "rear high", "screen high", (0, 0, 1)))  # fmt: skip
-    panels = {"left": _panel("left", left, (0, 1, 0)), "right": _panel("right", left * (1, -1, 1), (0, -1, 0))}
+    panels = {"left": _panel(left, (0, 1, 0)), "right": _panel(left * (1, -1, 1), (0, -1, 0))}
     for name, low, high, outward in between:
-        panels[name] = _panel(name, _coons(cross[low], cross[high], 7), outward)
-    panels["left windows"] = _panel("left windows", window, (0, 1, 0.3))
-    panels["right windows"] = _panel("right windows", window * (1, -1, 1), (0, -1, 0.3))
+        panels[name] = _panel(_coons(cross[low], cross[high], 7), outward)
+    panels["left windows"] = _panel(window, (0, 1, 0.3))
+    panels["right windows"] = _panel(window * (1, -1, 1), (0, -1, 0.3))
     return panels
 
 
@@ -202,10 +202,10 @@ def _coons(low: np.ndarray, high: np.ndarray, rows: int, bulge: tuple = (0, 0, 0
     return low[:, None] * (1 - t) + high[:, None] * t + 4 * t * (1 - t) * inner * np.asarray(bulge, float)
 
 
-def _panel(name: str, grid: np.ndarray, outward: tuple | np.ndarray) -> Panel:
+def _panel(grid: np.ndarray, outward: tuple | np.ndarray) -> Panel:
     """A panel with its normals turned to the side of `outward`."""
     normals = np.cross(grid[1:, 1:] - grid[:-1, :-1], grid[:-1, 1:] - grid[1:, :-1])
     normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-9)
     if (normals.mean((0, 1)) @ np.asarray(outward, float)) < 0:
         normals = -normals
-    return Panel(name, grid, normals)
+    return Panel(grid, normals)

@@ -1,0 +1,73 @@
+"""Objects as flat faces, and where they stand. Metres, z up, the ground at z = 0; colours are RGB in 0..1."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where an object stands: metres on the ground, and its heading in radians from the world's x axis."""
+
+    x: float
+    y: float
+    heading: float
+
+    @property
+    def turn(self) -> np.ndarray:
+        """The rotation (3, 3) from object to world."""
+        c, s = np.cos(self.heading), np.sin(self.heading)
+        return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+    def place(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 3) of the object to the world."""
+        return points @ self.turn.T + (self.x, self.y, 0.0)
+
+    def bring_back(self, point: np.ndarray) -> np.ndarray:
+        """A point (3,) of the world in the object's frame."""
+        return (point - (self.x, self.y, 0.0)) @ self.turn
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Flat convex faces in the order of painting. A triangle repeats a corner.
+
+    `gloss` is how much of the sky a face mirrors; `glow` how much of its colour shows without any light.
+    """
+
+    corners: np.ndarray  # (F, 4, 3) metres
+    normals: np.ndarray  # (F, 3) unit, outward
+    colors: np.ndarray  # (F, 3) RGB
+    gloss: np.ndarray  # (F,)
+    glow: np.ndarray  # (F,)
+
+
+def faces(corners: np.ndarray, normals: np.ndarray, color: tuple | np.ndarray, gloss: float = 0.0, glow: float = 0.0) -> Mesh:
+    """A mesh of one material from corners (F, 4, 3) and normals (F, 3) or one normal (3,)."""
+    count = len(corners)
+    normals = np.broadcast_to(np.asarray(normals, float), (count, 3))
+    colors = np.broadcast_to(np.asarray(color, float), (count, 3))
+    return Mesh(corners, normals, colors, np.full(count, gloss), np.full(count, glow))
+
+
+def polygon(points: np.ndarray, normal: tuple | np.ndarray, color: tuple | np.ndarray, gloss: float = 0.0, glow: float = 0.0) -> Mesh:
+    """A flat convex polygon (N, 3) as faces."""
+    count = len(points)
+    first = np.arange(1, count - 1, 2)
+    index = np.column_stack([np.zeros_like(first), first, first + 1, np.minimum(first + 2, count - 1)])
+    return faces(points[index], normal, color, gloss, glow)
+
+
+def join(meshes: list[Mesh]) -> Mesh:
+    """One mesh that paints `meshes` in their order."""
+    return Mesh(*(np.concatenate([getattr(m, f) for m in meshes]) for f in ("corners", "normals", "colors", "gloss", "glow")))
+
+
+def box(low: tuple, high: tuple, color: tuple | np.ndarray, gloss: float = 0.0) -> Mesh:
+    """The five faces of an upright box that a camera above the ground may see."""
+    (x0, y0, z0), (x1, y1, z1) = low, high
+    ground = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], float)
+    sides = [[(*ground[i], z0), (*ground[(i + 1) % 4], z0), (*ground[(i + 1) % 4], z1), (*ground[i], z1)] for i in range(4)]
+    top = [(*p, z1) for p in ground]
+    normals = np.array([(0, -1, 0), (1, 0, 0), (0, 1, 0), (-1, 0, 0), (0, 0, 1)], float)
+    return faces(np.array([*sides, top], float), normals, color, gloss)

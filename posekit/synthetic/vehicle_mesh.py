@@ -1,0 +1,252 @@
+"""One vehicle with its looks: paint, wheels, glass, lights as one mesh. Also which of its keypoints it hides itself."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from posekit.synthetic.mesh import Mesh, box, faces, join, polygon
+from posekit.synthetic.vehicle_shapes import Body, Panel
+
+PAINTS = (
+    (0.84, 0.84, 0.83), (0.60, 0.62, 0.64), (0.33, 0.34, 0.36), (0.055, 0.055, 0.06), (0.50, 0.05, 0.05),
+    (0.07, 0.14, 0.40), (0.12, 0.30, 0.52), (0.50, 0.42, 0.30), (0.08, 0.26, 0.17), (0.82, 0.62, 0.08),
+    (0.34, 0.18, 0.10), (0.80, 0.33, 0.05),
+)  # fmt: skip
+_PAINT_SHARES = (0.27, 0.16, 0.12, 0.15, 0.08, 0.05, 0.05, 0.04, 0.02, 0.03, 0.01, 0.02)
+_RUBBER, _DARK, _GLASS, _PLASTIC = (0.06, 0.06, 0.065), (0.02, 0.02, 0.022), (0.04, 0.05, 0.055), (0.09, 0.09, 0.095)
+_WHITE_LAMP, _RED_LAMP, _AMBER_LAMP = (0.88, 0.90, 0.93), (0.60, 0.03, 0.03), (0.85, 0.40, 0.05)
+_PLATES = ((0.10, 0.24, 0.62), (0.10, 0.24, 0.62), (0.85, 0.85, 0.82), (0.80, 0.62, 0.10))
+
+
+@dataclass(frozen=True)
+class Vehicle:
+    """One identity: a body and the mesh that paints it."""
+
+    body: Body
+    mesh: Mesh
+
+
+@dataclass(frozen=True)
+class _Looks:
+    paint: np.ndarray  # (3,)
+    roof: np.ndarray  # (3,)
+    trim: np.ndarray  # (3,) bumpers
+    pillar: np.ndarray  # (3,) between the side windows
+    rim: np.ndarray  # (3,)
+    plate: tuple[float, float, float]
+    spokes: int
+    lamps: int  # which of a few shapes of lights
+    blank: bool  # a van without side windows behind the doors
+    rails: bool
+
+
+def draw_looks(rng: np.random.Generator, body: Body) -> Vehicle:
+    """Paint, trim, wheels and lights for a body."""
+    shares = np.array(_PAINT_SHARES)
+    paint = np.array(PAINTS[rng.choice(len(PAINTS), p=shares / shares.sum())])
+    paint = np.clip(paint * rng.uniform(0.8, 1.15) + rng.normal(0, 0.015, 3), 0.02, 0.9)
+    black = np.array(_PLASTIC)
+    looks = _Looks(
+        paint=paint,
+        roof=black if rng.random() < 0.12 and body.kind != "truck" else paint,
+        trim=black if rng.random() < (0.45 if body.kind in ("SUV", "van", "truck") else 0.15) else paint,
+        pillar=black if rng.random() < 0.6 else paint,
+        rim=np.full(3, rng.uniform(0.35, 0.8)),
+        plate=_PLATES[rng.integers(len(_PLATES))],
+        spokes=int(rng.integers(5, 10)),
+        lamps=int(rng.integers(3)),
+        blank=body.kind == "truck" or (body.kind == "van" and rng.random() < 0.35),
+        rails=bool(rng.random() < 0.3),
+    )
+    return Vehicle(body, build_mesh(body, looks))
+
+
+def build_mesh(body: Body, looks: _Looks) -> Mesh:
+    """The whole vehicle, in the order of painting: what lies below, the lower body, wheels, lights, the cabin."""
+    panels = body.panels
+    shell = [_panel(panels[name], looks.paint, 0.9) for name in ("left", "right", "front", "back", "bonnet", "deck")]
+    sides = [part for side in (1, -1) for part in (*_side(body, looks, side), *_wheels(body, looks, side))]
+    return join([*_underside(body), *shell, *_front(body, looks), *_back(body, looks), *sides, *_cabin(body, looks)])
+
+
+def _panel(panel: Panel, color: tuple | np.ndarray, gloss: float = 0.0, glow: float = 0.0) -> Mesh:
+    grid = panel.grid
+    corners = np.stack([grid[:-1, :-1], grid[1:, :-1], grid[1:, 1:], grid[:-1, 1:]], axis=2)
+    return faces(corners.reshape(-1, 4, 3), panel.normals.reshape(-1, 3), color, gloss, glow)
+
+
+def _circle(center: np.ndarray, radius: float, degrees: np.ndarray) -> np.ndarray:
+    """Points (N, 3) of an upright circle whose axis is y."""
+    angles = np.radians(degrees)
+    return center + radius * np.column_stack([np.cos(angles), np.zeros_like(angles), np.sin(angles)])
+
+
+def _underside(body: Body) -> list[Mesh]:
+    """What shows below the body: the dark between its wheels, and the tyres' treads."""
+    sill = body.keypoints[[10, 17, 35, 28]] * (0.99, 0.97, 1)
+    low = sill * (1, 1, 0.55)
+    normals = np.array([(0, 1, 0), (1, 0, 0), (0, -1, 0), (-1, 0, 0)], float)
+    skirt = np.stack([sill, np.roll(sill, -1, 0), np.roll(low, -1, 0), low], axis=1)
+    parts = [faces(skirt, normals, _DARK)]
+    degrees = np.linspace(0, 360, 25)
+    for index in (0, 1, 18, 19):
+        side = 1 if index < 18 else -1
+        center = body.keypoints[index] - (0, 0.02 * side, 0)
+        outer, inner = (_circle(center - (0, y * side, 0), body.wheel_radius, degrees) for y in (0.0, 0.23))
+        around = np.stack([outer[:-1], outer[1:], inner[1:], inner[:-1]], axis=1)
+        parts.append(faces(around, (around.mean(1) - center) * (1, 0, 1) / body.wheel_radius, _RUBBER))
+    return parts
+
+
+def _wheels(body: Body, looks: _Looks, side: int) -> list[Mesh]:
+    """The arches, tyres and rims of one side."""
+    normal, radius, parts = (0, side, 0), body.wheel_radius, []
+    full = np.linspace(0, 360, 29)[:-1]
+    for index in (0, 1):
+        center = body.keypoints[index + (0 if side > 0 else 18)]
+        for reach, color in ((body.arch + 0.03, looks.trim * 0.75), (body.arch, _DARK)):
+            ring = _circle(center, reach, np.linspace(-12, 192, 24))
+            parts.append(polygon(body.side_points(side, ring[:, 0], ring[:, 2]), normal, color))
+        parts.append(polygon(_circle(center, radius, full), normal, _RUBBER))
+        parts.append(polygon(_circle(center, 0.70 * radius, full), normal, looks.rim, 0.3))
+        step = 360 / looks.spokes
+        for middle in (np.arange(looks.spokes) + 0.5) * step:
+            outer = _circle(center, 0.62 * radius, middle + step * np.array((-0.3, 0, 0.3)))
+            inner = _circle(center, 0.22 * radius, np.array([middle]))
+            parts.append(polygon(np.concatenate([outer, inner]), normal, (0.07, 0.07, 0.07)))
+    return parts
+
+
+def _stripe(body: Body, side: int, points: list, width: float, color: tuple | np.ndarray) -> Mesh:
+    """A thin line along a side through (x, z) points, as faces."""
+    line = np.array(points)
+    dense = np.concatenate([np.linspace(a, b, 5)[:-1] for a, b in zip(line[:-1], line[1:], strict=True)] + [line[-1:]])
+    along = np.gradient(dense, axis=0)
+    across = np.column_stack([-along[:, 1], along[:, 0]]) * (0.5 * width / np.linalg.norm(along, axis=1, keepdims=True))
+    one, two = (body.side_points(side, *(dense + sign * across).T) for sign in (1, -1))
+    return faces(np.stack([one[:-1], one[1:], two[1:], two[:-1]], axis=1), (0, side, 0), color)
+
+
+def _side(body: Body, looks: _Looks, side: int) -> list[Mesh]:
+    """Sill, door seams, handles and the crease of one side."""
+    points = body.keypoints
+    low, belt = points[10, 2], points[15, 2] - 0.02
+    front, rear = points[5, 0] + 0.04, points[6, 0] - 0.04
+    seam = looks.paint * 0.25
+    middle = 0.5 * (front + rear)
+    parts = [_stripe(body, side, [(rear, low + 0.06), (front, low + 0.06)], 0.12, looks.trim * 0.6)]
+    for x in (front + 0.1, middle, rear + 0.05):
+        parts.append(_stripe(body, side, [(x, low + 0.12), (x, belt)], 0.025, seam))
+    for x in (middle + 0.22, rear + 0.25):
+        parts.append(_stripe(body, side, [(x - 0.1, belt - 0.13), (x + 0.1, belt - 0.13)], 0.035, looks.paint * 0.5))
+    crease = low + 0.62 * (belt - low)
+    parts.append(_stripe(body, side, [(points[10, 0] * 0.9, crease), (points[17, 0] * 0.9, crease)], 0.02, looks.paint * 0.7))
+    return parts
+
+
+def _front(body: Body, looks: _Looks) -> list[Mesh]:
+    """Bumper, grille, plate and head lights."""
+    panel = body.panels["front"]
+    flat = body.kind in ("bus", "truck")
+    lamp = (0.36, 0.66) if flat else ((0.60, 0.93), (0.68, 0.90), (0.55, 0.95))[looks.lamps]
+    width = (0.17, 0.26, 0.2)[looks.lamps]
+    parts = [
+        _panel(panel.part((0.0, 1.0), (0.0, 0.32)), looks.trim, 0.4),
+        _panel(panel.part((0.22, 0.78), (0.06, 0.24)), _DARK, 0.2),
+        _panel(panel.part((0.33, 0.67), (0.52, 0.88)), _PLASTIC, 0.5),
+        _panel(panel.part((0.35, 0.65), (0.72, 0.76)), (0.7, 0.7, 0.7), 0.5),
+        _panel(panel.part((0.39, 0.61), (0.29, 0.46)), looks.plate, 0.0, 0.2),
+    ]
+    for u in ((0.015, width), (1 - width, 0.985)):
+        parts.append(_panel(panel.part(u, lamp), (0.1, 0.1, 0.11), 0.5))
+        inner = (u[0] + 0.02, u[1] - 0.02)
+        parts.append(_panel(panel.part(inner, (lamp[0] + 0.03, lamp[1] - 0.03)), _WHITE_LAMP, 0.6, 0.3))
+    return parts
+
+
+def _back(body: Body, looks: _Looks) -> list[Mesh]:
+    """Bumper, plate, tail lights and the boot's seam."""
+    panel = body.panels["back"]
+    tall = body.kind in ("SUV", "van", "hatchback")
+    lamp = (0.30, 0.55) if body.kind in ("bus", "truck") else ((0.55, 0.98) if tall else (0.58, 0.90))
+    width = 0.13 if tall else (0.18, 0.26, 0.22)[looks.lamps]
+    plate = (0.40, 0.56) if tall else (0.66, 0.82)
+    parts = [
+        _panel(panel.part((0.0, 1.0), (0.0, 0.36)), looks.trim, 0.4),
+        _panel(panel.part((0.0, 1.0), (0.35, 0.375)), looks.paint * 0.3),
+        _panel(panel.part((0.37, 0.63), plate), looks.plate, 0.0, 0.2),
+        _panel(panel.part((0.2, 0.8), (0.03, 0.1)), _DARK, 0.2),
+    ]
+    for u in ((0.01, width), (1 - width, 0.99)):
+        parts.append(_panel(panel.part(u, lamp), _RED_LAMP, 0.5, 0.35))
+        split = lamp[0] + 0.35 * (lamp[1] - lamp[0])
+        color = _AMBER_LAMP if looks.lamps == 0 else _WHITE_LAMP
+        parts.append(_panel(panel.part(u, (split - 0.05, split + 0.05)), color, 0.5, 0.3))
+    return parts
+
+
+def _cabin(body: Body, looks: _Looks) -> list[Mesh]:
+    """What stands on the belt line: windows all round, mirrors and the roof."""
+    panels, parts = body.panels, []
+    spans = [(0.04, 0.33), (0.37, 0.66), (0.70, 0.97)] if body.kind != "pick-up" else [(0.08, 0.48), (0.54, 0.97)]
+    if body.kind == "bus":
+        spans = [(k / 7 + 0.012, (k + 1) / 7 - 0.008) for k in range(7)]
+    for name in ("left windows", "right windows"):
+        parts.append(_panel(panels[name], looks.paint, 0.8))
+        if not looks.blank:
+            parts.append(_panel(panels[name].part((0.02, 0.985), (0.06, 0.90)), looks.pillar, 0.3))
+        for span in spans[-1:] if looks.blank else spans:
+            parts.append(_panel(panels[name].part(span, (0.10, 0.86)), _GLASS, 1.0))
+    for name in ("windscreen", "rear window"):
+        parts.append(_panel(panels[name], looks.paint, 0.8))
+        if name == "windscreen" or not looks.blank:
+            parts.append(_panel(panels[name].part((0.05, 0.95), (0.05, 0.93)), _PLASTIC, 0.5))
+            parts.append(_panel(panels[name].part((0.07, 0.93), (0.09, 0.89)), _GLASS, 1.0))
+    parts.append(_panel(panels["roof"], looks.roof, 0.9))
+    return [*parts, *_extras(body, looks)]
+
+
+def _extras(body: Body, looks: _Looks) -> list[Mesh]:
+    """Mirrors, and what a pick-up or an off-roader carries on top."""
+    corner, parts = body.keypoints[15], []
+    reach = 0.12 * body.size[1]
+    for side in (1, -1):
+        y = sorted((side * (corner[1] - 0.02), side * (corner[1] + reach)))
+        x, z = corner[0] - 0.30, corner[2] + 0.08
+        parts.append(box((x, y[0], z), (x + 0.12, y[1], z + 0.17), looks.paint, 0.5))
+    return parts
+
+
+def self_hidden(body: Body, eye: np.ndarray, tolerance: float = 0.04) -> np.ndarray:
+    """Which of the 36 keypoints the body hides from `eye` (3,), in the vehicle's frame: (36,) bool.
+
+    Each keypoint, moved `tolerance` metres out of the body, is joined to the eye; it is hidden when the line meets
+    a panel further than 2 `tolerance` away (Möller and Trumbore's test).
+    """
+    out = body.keypoints * (0.2, 1, 1) - (0, 0, 0.5 * body.size[2])
+    start = body.keypoints + tolerance * out / np.linalg.norm(out, axis=1, keepdims=True)
+    ray = eye - start
+    ray /= np.linalg.norm(ray, axis=1, keepdims=True)
+    corner, edge1, edge2 = _triangles(body, eye)
+    # With n = e1 x e2 and q = (start - corner) x ray: t = -(start - corner).n / ray.n, u = e2.q / ray.n, v = -e1.q / ray.n
+    normal = np.cross(edge1, edge2)
+    offset = start[:, None] - corner
+    q = np.cross(offset, ray[:, None])
+    det = -(ray @ normal.T)
+    det = np.where(np.abs(det) < 1e-9, 1e-9, det)
+    u, v = (q * edge2).sum(-1) / det, -(q * edge1).sum(-1) / det
+    t = (offset * normal).sum(-1) / det
+    return ((u >= 0) & (v >= 0) & (u + v <= 1) & (t > 2 * tolerance)).any(1)
+
+
+def _triangles(body: Body, eye: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The panels' cells that face the eye as triangles: a corner and two edges, each (T, 3)."""
+    quads = []
+    for panel in body.panels.values():
+        grid = panel.grid
+        cells = np.stack([grid[:-1, :-1], grid[1:, :-1], grid[1:, 1:], grid[:-1, 1:]], axis=2)
+        facing = ((eye - cells.mean(2)) * panel.normals).sum(-1) > 0
+        quads.append(cells[facing])
+    corners = np.concatenate(quads)
+    triangles = np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]])
+    return triangles[:, 0], triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
