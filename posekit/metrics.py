@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from posekit.geometry import box_side
 from posekit.predictions import Predictions
 from posekit.skeletons import VEHICLE
 
@@ -54,21 +55,15 @@ SEED = Quirks()
 PLAIN = Quirks(unit_area=False, norm_over_images=False, third_column=False, late_index=False)
 
 
-def box_normaliser(keypoints: np.ndarray) -> np.ndarray:
-    """√area of each image's box around all its keypoints, hidden ones too (they lie on the object): (N, K, 2) → (N,).
-
-    The box counts its border pixels, (max - min + 1) a side, as the seed's formula has it; it is never 0.
-    """
-    sides = keypoints.max(axis=1) - keypoints.min(axis=1) + 1  # (N, 2)
-    return np.sqrt(sides[:, 0] * sides[:, 1])
-
-
 def distances(truth: np.ndarray, found: np.ndarray, normaliser: np.ndarray) -> np.ndarray:
     """Distance of each found keypoint from the true one, in units of its image's normaliser.
 
-    `truth` and `found` are (N, K, D), `normaliser` (N,); returns (N, K). A NaN in `found` is infinitely far away.
+    `truth` and `found` are (N, K, D), `normaliser` (N,); returns (N, K) float64. A NaN in `found` is infinitely far
+    away, and so is everything where the normaliser is 0.
     """
-    distance = np.linalg.norm(np.asarray(found) - truth, axis=-1) / normaliser[:, None]
+    pixels = np.linalg.norm(np.asarray(found) - np.asarray(truth, np.float64), axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = pixels / np.asarray(normaliser, np.float64)[:, None]
     return np.where(np.isnan(distance), np.inf, distance)
 
 
@@ -109,9 +104,12 @@ def areas_under_curve(distance: np.ndarray, counted: np.ndarray, limit: float) -
 
 
 def normalised_distances(labels: Labels, predictions: Predictions) -> np.ndarray:
-    """Distances (N, K) in units of √area of each image's own keypoint box, in the labels' order."""
-    found = predictions.in_order(labels.names)
-    return distances(labels.keypoints, found.keypoints, box_normaliser(labels.keypoints))
+    """Distances (N, K) in units of √area of each image's own keypoint box, in the labels' order.
+
+    The box is around all keypoints, hidden ones too, since they lie on the object; its sides are max - min.
+    """
+    truth = np.asarray(labels.keypoints, np.float64)
+    return distances(truth, predictions.in_order(labels.names).keypoints, box_side(truth))
 
 
 def pck_table(
@@ -164,8 +162,8 @@ def veri_seed_table(labels: Labels, predictions: Predictions, quirks: Quirks = S
 
 def _seed_distances(labels: Labels, found: Predictions, quirks: Quirks) -> np.ndarray:
     """Distances (N, K) as the seed's evaluator normalises them; see `Quirks`."""
-    truth = np.trunc(labels.keypoints)
-    normaliser = np.ones(len(truth)) if quirks.unit_area else box_normaliser(truth)
+    truth = np.trunc(np.asarray(labels.keypoints, np.float64))
+    normaliser = np.ones(len(truth)) if quirks.unit_area else box_side(truth)
     if quirks.norm_over_images:
         normaliser = np.full(len(truth), np.linalg.norm(normaliser))
     points = np.dstack([found.keypoints, found.scores[..., None]]).astype(np.float32)  # (N, K, 3)

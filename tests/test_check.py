@@ -2,9 +2,11 @@
 
 import json
 import os
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from veri_files import HEIGHT, WIDTH, jpeg, label_row, names_of, write_rows, write_veri
 
 from posekit.datasets.check import Report, check_veri
@@ -88,6 +90,26 @@ def test_rows_without_a_visible_keypoint_are_found(data: Path):
     rows[1][5::3] = ["0"] * 36
     write_rows(data / "annot" / "label_test.csv", rows)
     assert problems(check_veri(data)) == [("warning", "test: rows without a visible keypoint", 1)]
+
+
+def test_keypoints_on_one_line_are_found(data: Path):
+    rows = [label_row(name, i) for i, name in enumerate(names_of("test", 3))]
+    rows[2][3::3] = ["7"] * 36
+    write_rows(data / "annot" / "label_test.csv", rows)
+    (error,) = check_veri(data).errors
+    assert (error.what, error.count, error.examples) == (
+        "test: rows whose keypoint box has no area (PCK cannot measure them)", 1, (rows[2][0],),
+    )  # fmt: skip
+
+
+def test_the_report_prints_as_a_table(data: Path):
+    (data / "images" / "image_train" / names_of("train", 1)[0]).unlink()
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(check_veri(data).table())
+    (line,) = [line for line in console.export_text().splitlines() if "missing images" in line and "train" in line]
+    assert [cell.strip() for cell in line.split("│")[1:-1]] == [
+        "error", "1", "train: missing images", names_of("train", 1)[0],
+    ]  # fmt: skip
 
 
 def test_images_and_identities_in_both_splits_are_found(data: Path):

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from veri_files import write_veri
 
 from posekit import metrics
-from posekit.datasets.veri import VeriLabels, read_labels
+from posekit.datasets.veri import VeriLabels, read_labels, read_veri
 from posekit.errors import InputError
 from posekit.metrics import PLAIN, SEED, Quirks, veri_pck, veri_seed_table
 from posekit.predictions import Predictions
@@ -24,8 +25,8 @@ real_labels = pytest.mark.skipif("POSEKIT_ANNOTATIONS" not in os.environ, reason
 def some_labels(count: int, side: int = 100, seed: int = 0) -> VeriLabels:
     """Random integer labels whose keypoint box is exactly `side` pixels a side, so √area is `side`."""
     rng = np.random.default_rng(seed)
-    points = rng.integers(10, 10 + side, (count, 36, 2)).astype(float)
-    points[:, 3], points[:, 30] = 10, 10 + side - 1
+    points = rng.integers(10, 10 + side + 1, (count, 36, 2)).astype(float)
+    points[:, 3], points[:, 30] = 10, 10 + side
     visible = rng.random((count, 36)) < 0.6
     visible[0] = True  # every keypoint counts somewhere
     names = [f"{i:06d}.jpg" for i in range(count)]
@@ -113,6 +114,21 @@ def test_the_area_is_that_under_the_curve():
     assert curve.mean() == pytest.approx(veri_pck(labels, found)["AUC"]["Mean"], abs=0.02)
     # A distance uniform in 0…15 pixels is below t pixels with probability t / 15: the area is a third.
     assert veri_pck(labels, found)["AUC"]["Mean"] == pytest.approx(100 / 3, abs=4)
+
+
+def test_a_data_set_scores_as_its_label_file(tmp_path: Path):
+    data = write_veri(tmp_path / "data", test=8)
+    labels, dataset = read_labels(data / "annot" / "label_test.csv"), read_veri(data, "test")
+    labels.visible[0], dataset.visible[0] = True, True
+    found = moved(labels, np.random.default_rng(2).uniform(0, 6, labels.visible.shape), score=0.8)
+    assert veri_pck(labels, found) == veri_pck(dataset, found)
+    assert veri_seed_table(labels, found) == veri_seed_table(dataset, found)
+
+
+def test_a_box_without_area_counts_as_missed():
+    labels = some_labels(2)
+    labels.keypoints[0] = 5.0
+    assert veri_pck(replace(labels, visible=np.ones((2, 36), bool)), exact(labels))["PCK@0.1"]["Mean"] == 50
 
 
 def test_what_is_not_a_number_is_missed():

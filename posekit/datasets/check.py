@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from rich.markup import escape
+from rich.table import Table
 from tqdm import tqdm
 
 from posekit.datasets.dataset import PoseDataset, decode_image, is_truncated
@@ -29,15 +31,25 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found, in order."""
+    """What a check of the folder `data` found, in order."""
 
-    path: Path
+    data: Path
     findings: list[Finding] = field(default_factory=list)
 
     @property
     def problems(self) -> list[Finding]:
         """Warnings and errors: what `--strict` stops on."""
         return [finding for finding in self.findings if finding.severity in ("warning", "error")]
+
+    def table(self) -> Table:
+        """The findings as a table for the terminal."""
+        table = Table("", "count", "what", "for example", title=escape(str(self.data)), title_justify="left")
+        colours = {"ok": "green", "warning": "yellow", "error": "red"}
+        for finding in self.findings:
+            more = ", …" if finding.count > len(finding.examples) > 0 else ""
+            mark = f"[{colours.get(finding.severity, 'dim')}]{finding.severity}"
+            table.add_row(mark, f"{finding.count:,}", escape(finding.what), escape(", ".join(finding.examples) + more))
+        return table
 
     @property
     def errors(self) -> list[Finding]:
@@ -117,10 +129,12 @@ def _check_keypoints(dataset: PoseDataset, bounds: np.ndarray) -> list[Finding]:
             for i, k in np.argwhere(which)
         ]
 
+    flat = [dataset.names[i] for i in np.flatnonzero(~(dataset.unit > 0))]
     blind = [dataset.names[i] for i in np.flatnonzero(~dataset.visible.any(axis=1))]
     return [
         problem("error", "visible keypoints outside the image", examples(outside & dataset.visible)),
         problem("warning", "hidden keypoints outside the image", examples(outside & ~dataset.visible)),
+        problem("error", "rows whose keypoint box has no area (PCK cannot measure them)", flat),
         problem("warning", "rows without a visible keypoint", blind),
     ]
 
