@@ -1,0 +1,107 @@
+"""Stacked Hourglass (Newell et al., arXiv:1603.06937): down to the coarsest map and up again, several times in a row.
+
+Cells carry the names of the published PyTorch checkpoints' modules.
+"""
+
+from mindspore import Tensor, nn
+
+from posekit.models.layers import UpsampleNearest, norm
+
+
+def _conv(inputs: int, outputs: int, kernel: int = 1, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, kernel, stride, pad_mode="pad", padding=kernel // 2, has_bias=True)
+
+
+class ConvNorm(nn.Cell):
+    """A convolution with bias, then optionally batch normalisation and ReLU; by itself it makes heatmaps or merges."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, active: bool = False) -> None:
+        super().__init__()
+        self.conv = _conv(inputs, outputs, kernel, stride)
+        self.active = active
+        if active:
+            self.bn = norm(outputs)
+            self.relu = nn.ReLU()
+
+    def construct(self, x: Tensor) -> Tensor:
+        """(N, inputs, h, w) -> (N, outputs, h / stride, w / stride)"""
+        x = self.conv(x)
+        return self.relu(self.bn(x)) if self.active else x
+
+
+class Residual(nn.Cell):
+    """Pre-activated 1×1, 3×3, 1×1 convolutions around a shortcut, half as wide inside."""
+
+    def __init__(self, inputs: int, outputs: int, unused_skip: bool) -> None:
+        """unused_skip: build the shortcut's convolution where the identity is used, too, as the seed does."""
+        super().__init__()
+        half = outputs // 2
+        self.bn1, self.conv1 = norm(inputs), ConvNorm(inputs, half)
+        self.bn2, self.conv2 = norm(half), ConvNorm(half, half, 3)
+        self.bn3, self.conv3 = norm(half), ConvNorm(half, outputs)
+        self.relu = nn.ReLU()
+        self.widens = inputs != outputs
+        if self.widens or unused_skip:
+            self.skip_layer = ConvNorm(inputs, outputs)
+
+    def construct(self, x: Tensor) -> Tensor:
+        """(N, inputs, h, w) -> (N, outputs, h, w)"""
+        out = self.conv1(self.relu(self.bn1(x)))
+        out = self.conv2(self.relu(self.bn2(out)))
+        out = self.conv3(self.relu(self.bn3(out)))
+        return out + (self.skip_layer(x) if self.widens else x)
+
+
+class Hourglass(nn.Cell):
+    """One hourglass of `depth` halvings: a shortcut at full size, and a smaller hourglass between pooling and repeating."""
+
+    def __init__(self, depth: int, width: int, unused_skips: bool) -> None:
+        super().__init__()
+        self.up1 = Residual(width, width, unused_skips)
+        self.pool1 = nn.MaxPool2d(2, 2)
+        self.low1 = Residual(width, width, unused_skips)
+        inner = depth > 1
+        self.low2 = Hourglass(depth - 1, width, unused_skips) if inner else Residual(width, width, unused_skips)
+        self.low3 = Residual(width, width, unused_skips)
+        self.up2 = UpsampleNearest(2)
+
+    def construct(self, x: Tensor) -> Tensor:
+        """(N, width, h, w) -> (N, width, h, w), h and w multiples of 2^depth"""
+        low = self.low3(self.low2(self.low1(self.pool1(x))))
+        return self.up1(x) + self.up2(low)
+
+
+class StackedHourglass(nn.Cell):
+    """The whole network; `construct` returns the heatmaps of every stack, all of them supervised."""
+
+    def __init__(self, keypoints: int, stacks: int = 2, width: int = 256, depth: int = 4, unused_skips: bool = False):
+        super().__init__()
+        self.pre = nn.SequentialCell(
+            ConvNorm(3, width // 4, 7, 2, active=True),
+            Residual(width // 4, width // 2, unused_skips),
+            nn.MaxPool2d(2, 2),
+            Residual(width // 2, width // 2, unused_skips),
+            Residual(width // 2, width, unused_skips),
+        )
+        self.hgs = nn.CellList([nn.SequentialCell([Hourglass(depth, width, unused_skips)]) for _ in range(stacks)])
+        self.features = nn.CellList(
+            [
+                nn.SequentialCell([Residual(width, width, unused_skips), ConvNorm(width, width, active=True)])
+                for _ in range(stacks)
+            ]
+        )
+        self.outs = nn.CellList([ConvNorm(width, keypoints) for _ in range(stacks)])
+        between = range(stacks - 1)
+        self.merge_features = nn.CellList([nn.SequentialCell([ConvNorm(width, width)]) for _ in between])
+        self.merge_preds = nn.CellList([nn.SequentialCell([ConvNorm(keypoints, width)]) for _ in between])
+
+    def construct(self, images: Tensor) -> tuple[Tensor, ...]:
+        """(N, 3, H, W) -> stacks × (N, K, H / 4, W / 4)"""
+        x = self.pre(images)  # (N, width, H / 4, W / 4)
+        heatmaps = []
+        for i in range(len(self.hgs)):
+            features = self.features[i](self.hgs[i](x))
+            heatmaps.append(self.outs[i](features))
+            if i < len(self.hgs) - 1:
+                x = x + self.merge_preds[i](heatmaps[i]) + self.merge_features[i](features)
+        return tuple(heatmaps)
