@@ -215,6 +215,20 @@ def course_run(
 
 
 @app.command()
+def bench(
+    recipe: Annotated[str, typer.Argument(help="The recipe whose parts to time.")] = "poseestnet-smoke",
+    data: Annotated[Path | None, typer.Option(help="Data set; the embedded one when not given.")] = None,
+    device: Device = "auto",
+    settings: Settings = None,
+) -> None:
+    """Time each part of the line on this machine: pipeline, training step, forward, codec."""
+    from posekit.bench import bench as run
+    from posekit.recipes import get_recipe, override
+
+    console.print(run(override(get_recipe(recipe), settings or []), data, device))
+
+
+@app.command()
 def doctor() -> None:
     """Say what is installed and right, which device is chosen and why, and whether convolutions run fast."""
     from posekit.doctor import diagnose

@@ -6,7 +6,6 @@ Coordinates are in input pixels, (0, 0) the centre of the first; a heatmap's cel
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 
@@ -100,12 +99,18 @@ def _quarter_offsets(maps: np.ndarray, cells: np.ndarray) -> np.ndarray:
     return 0.25 * np.sign(np.stack([dx, dy], 1)) * inside[:, None]
 
 
-def _dark_offsets(maps: np.ndarray, cells: np.ndarray, sigma: float) -> np.ndarray:
-    """One Newton step on the log of the smoothed map from its best cell, (M, 2), at most half a cell... of 2.
+def _blur_matrix(size: int, sigma: float) -> np.ndarray:
+    """(size, size) float32, symmetric: multiplying a map's axis by it is a Gaussian blur with zeros outside."""
+    distance = np.subtract.outer(np.arange(size), np.arange(size))
+    return (np.exp(-(distance**2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))).astype(np.float32)
 
-    Smoothing uses the target's own sigma. Near the border or where the Hessian is not negative definite: 0.
+
+def _dark_offsets(maps: np.ndarray, cells: np.ndarray, sigma: float) -> np.ndarray:
+    """One Newton step on the log of the smoothed map from its best cell, (M, 2), at most a cell long.
+
+    Smoothing uses the target's own sigma. Near the border or where the log is not curved like a peak: 0.
     """
-    smooth = np.stack([cv2.GaussianBlur(m, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT) for m in maps])
+    smooth = _blur_matrix(maps.shape[1], sigma) @ maps @ _blur_matrix(maps.shape[2], sigma)
     logs = np.log(np.maximum(smooth, 1e-10)).astype(np.float64)
     size = np.array([maps.shape[2], maps.shape[1]])
     inside = ((cells > 1) & (cells < size - 2)).all(1)
