@@ -61,7 +61,8 @@ def distances(truth: np.ndarray, found: np.ndarray, normaliser: np.ndarray) -> n
     `truth` and `found` are (N, K, D), `normaliser` (N,); returns (N, K) float64. A NaN in `found` is infinitely far
     away, and so is everything where the normaliser is 0.
     """
-    pixels = np.linalg.norm(np.asarray(found) - np.asarray(truth, np.float64), axis=-1)
+    truth = np.asarray(truth, np.float64)
+    pixels = np.sqrt(sum(np.square(found[..., axis] - truth[..., axis]) for axis in range(truth.shape[-1])))
     with np.errstate(divide="ignore", invalid="ignore"):
         distance = pixels / np.asarray(normaliser, np.float64)[:, None]
     return np.where(np.isnan(distance), np.inf, distance)

@@ -59,7 +59,7 @@ def test_rows_repeated_or_out_of_order_are_found(data: Path):
     write_rows(data / "annot" / "label_test.csv", [label_row(name) for name in (b, a, c, a)])
     assert problems(check_veri(data)) == [
         ("error", "test: repeated names", 1),
-        ("warning", "test: names out of order (the seed's evaluator needs them sorted)", 2),
+        ("warning", "test: names not in sorted order", 2),
     ]
 
 
@@ -98,7 +98,7 @@ def test_keypoints_on_one_line_are_found(data: Path):
     write_rows(data / "annot" / "label_test.csv", rows)
     (error,) = check_veri(data).errors
     assert (error.what, error.count, error.examples) == (
-        "test: rows whose keypoint box has no area (PCK cannot measure them)", 1, (rows[2][0],),
+        "test: keypoint boxes without area", 1, (rows[2][0],),
     )  # fmt: skip
 
 

@@ -111,10 +111,11 @@ def _check_sizes(names: list[str], stated: np.ndarray, actual: np.ndarray) -> Fi
 
 def _check_names(names: list[str]) -> list[Finding]:
     repeated = [name for name, count in Counter(names).items() if count > 1]
+    # The seed's evaluator pairs predictions in sorted order with truth in file order.
     late = [f"{b} after {a}" for a, b in zip(names, names[1:], strict=False) if b < a]
     return [
         problem("error", "repeated names", repeated),
-        problem("warning", "names out of order (the seed's evaluator needs them sorted)", late),
+        problem("warning", "names not in sorted order", late),
     ]
 
 
@@ -134,7 +135,7 @@ def _check_keypoints(dataset: PoseDataset, bounds: np.ndarray) -> list[Finding]:
     return [
         problem("error", "visible keypoints outside the image", examples(outside & dataset.visible)),
         problem("warning", "hidden keypoints outside the image", examples(outside & ~dataset.visible)),
-        problem("error", "rows whose keypoint box has no area (PCK cannot measure them)", flat),
+        problem("error", "keypoint boxes without area", flat),
         problem("warning", "rows without a visible keypoint", blind),
     ]
 
