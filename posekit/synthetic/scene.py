@@ -12,7 +12,7 @@ import numpy as np
 
 from posekit.synthetic.mesh import Mesh, Pose
 
-NEAR = 0.5  # metres; what is nearer than this is not drawn
+NEAR = 1.0  # metres; what is nearer than this is not drawn
 SUBPIXEL_BITS = 4
 
 
@@ -92,11 +92,11 @@ def draw_light(rng: np.random.Generator) -> Light:
     azimuth, height = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(22, 75))
     towards = np.array([np.cos(azimuth) * np.cos(height), np.sin(azimuth) * np.cos(height), np.sin(height)])
     clear = rng.uniform(0, 1)
-    exposure = rng.uniform(0.75, 1.15)
+    exposure = rng.uniform(0.8, 1.15)
     warm = rng.uniform(0, 0.18) * (1 if height < 0.8 else 0.4)
-    sun = exposure * clear * 0.75 * np.array([1 + warm, 1.0, 1 - warm])
-    sky = exposure * (0.75 - 0.25 * clear) * np.array([0.96, 1.0, 1.06])
-    return Light(towards, sun, sky, 0.45 * sky, 0.35 + 0.35 * clear)
+    sun = exposure * clear * 0.85 * np.array([1 + warm, 1.0, 1 - warm])
+    sky = exposure * (1.05 - 0.4 * clear) * np.array([0.97, 1.0, 1.05])
+    return Light(towards, sun, sky, 0.55 * sky + 0.12 * sun, 0.3 + 0.3 * clear)
 
 
 def to_pixel(color: np.ndarray) -> tuple[int, int, int]:
@@ -122,6 +122,36 @@ def fill_faces(canvas: np.ndarray, faces: np.ndarray, colors: np.ndarray) -> Non
     values = np.clip(colors * 255 + 0.5, 0, 255).astype(int).tolist()
     for polygon, value in zip(corners, values, strict=True):
         cv2.fillConvexPoly(canvas, polygon, value, shift=SUBPIXEL_BITS)
+
+
+def paint_mesh(
+    canvas: np.ndarray, camera: Camera, light: Light, mesh: Mesh, pose: Pose, mask: np.ndarray | None = None
+) -> None:
+    """Paint the faces that look at the camera; where `mask` (H, W) is given, set it to 255 on their pixels."""
+    towards = pose.bring_back(camera.position) - mesh.corners.mean(1)
+    seen = (towards * mesh.normals).sum(-1) > 0
+    seen[seen] = on_screen(camera, pose.place(mesh.corners[seen]))
+    if not seen.any():
+        return
+    towards = towards[seen] / np.linalg.norm(towards[seen], axis=-1, keepdims=True)
+    normals = mesh.normals[seen] @ pose.turn.T
+    mirrored, strength = light.reflect(normals, towards @ pose.turn.T)
+    strength *= mesh.gloss[seen, None]
+    glow = mesh.glow[seen, None]
+    matt = light.shade(mesh.colors[seen], normals) * (1 - glow) + mesh.colors[seen] * glow
+    pixels = camera.project(pose.place(mesh.corners[seen]))
+    fill_faces(canvas, pixels, matt * (1 - strength) + strength * mirrored)
+    if mask is not None:
+        for face in fixed(pixels):
+            cv2.fillConvexPoly(mask, face, 255, shift=SUBPIXEL_BITS)
+
+
+def on_screen(camera: Camera, points: np.ndarray) -> np.ndarray:
+    """Whether shapes (..., N, 3) lie wholly in front of the camera and may touch its picture: (...) bool."""
+    seen = camera.view(points)
+    pixels = seen[..., :2] * (camera.focal / np.maximum(seen[..., 2:], NEAR)) + np.asarray(camera.principal)
+    inside = (pixels.max(-2) > -1) & (pixels.min(-2) < np.asarray(camera.size))
+    return inside.all(-1) & (seen[..., 2].min(-1) > NEAR)
 
 
 def paint_mesh(
@@ -160,11 +190,13 @@ def in_front(camera: Camera, polygon: np.ndarray) -> np.ndarray:
     return points[:, :2] * (camera.focal / points[:, 2:]) + np.asarray(camera.principal)
 
 
-def paint_polygon(canvas: np.ndarray, camera: Camera, polygon: np.ndarray, color: np.ndarray | float) -> None:
-    """Fill a flat world polygon (N, 3), cut at the camera."""
-    points = in_front(camera, polygon)
-    if len(points) > 2:
-        fill(canvas, points, color)
+def paint_flat(canvas: np.ndarray, camera: Camera, shapes: np.ndarray, color: np.ndarray | float) -> None:
+    """Fill convex world polygons (F, N, 3) with one colour as it is; those partly behind the camera are left out."""
+    shapes = shapes[on_screen(camera, shapes)]
+    if len(shapes):
+        value = float(color) if canvas.ndim == 2 else to_pixel(color)
+        for corners in fixed(camera.project(shapes)):
+            cv2.fillConvexPoly(canvas, corners, value, shift=SUBPIXEL_BITS)
 
 
 def cast_shadow(canvas: np.ndarray, camera: Camera, light: Light, points: np.ndarray) -> None:
@@ -182,7 +214,9 @@ def darken(canvas: np.ndarray, camera: Camera, flat: np.ndarray, strength: float
     height, width = canvas.shape[:2]
     small = camera.scaled(0.25)
     mask = np.zeros((height // 4 + 1, width // 4 + 1), np.uint8)
-    paint_polygon(mask, small, flat, 255.0 * strength)
+    paint_flat(mask, small, flat[None], 255.0 * strength)
+    if not mask.any():
+        return
     mask = 255 - cv2.GaussianBlur(mask, (0, 0), max(0.6, sigma / 4))
     mask = cv2.resize(mask, (4 * mask.shape[1], 4 * mask.shape[0]))[:height, :width]
     cv2.multiply(canvas, cv2.merge([mask] * 3), dst=canvas, scale=1 / 255)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from posekit.synthetic.mesh import Pose
-from posekit.synthetic.scene import Camera, Light, cast_shadow, draw_light, fill, paint_mesh
+from posekit.synthetic.scene import Camera, Light, cast_shadow, draw_light, fill, on_screen, paint_mesh
 from posekit.synthetic.surroundings import paint_ground, paint_leaves, paint_pole
 from posekit.synthetic.vehicle_mesh import Vehicle
 
@@ -42,7 +42,8 @@ def paint_vehicle(
 ) -> None:
     """Paint a vehicle and its shadow; where `mask` (H, W) is given, set it to 255 on the vehicle's pixels."""
     outline = pose.place(vehicle_outline(vehicle))
-    if camera.view(outline)[..., 2].min() < 1.0:
+    ground = outline - outline[:, 2:] * np.append(light.towards[:2] / light.towards[2], 1.0)
+    if not on_screen(camera, np.concatenate([outline, ground])):
         return
     cast_shadow(canvas, camera, light, outline)
     paint_mesh(canvas, camera, light, vehicle.mesh, pose, mask)

@@ -6,21 +6,22 @@ All of it stands in the world of `posekit.synthetic.scene` and is painted throug
 import cv2
 import numpy as np
 
-from posekit.synthetic.mesh import Pose, box, faces
-from posekit.synthetic.scene import Camera, Light, darken, fill, in_front, paint_mesh, paint_polygon
+from posekit.synthetic.mesh import Pose, box, faces, join
+from posekit.synthetic.scene import Camera, Light, darken, fill, on_screen, paint_flat, paint_mesh
 
 UP = np.array((0.0, 0.0, 1.0))
-FAR = 160.0  # metres; the ground's end
+FAR = 200.0  # metres; the ground's end
+_STEPS = np.concatenate([np.arange(-60, 40, 4.0), np.arange(40, FAR, 20.0)])
+ALONG = np.column_stack([_STEPS[:-1], _STEPS[1:]])  # a street in pieces, so that none reaches behind the camera
 
 
 def paint_ground(canvas: np.ndarray, camera: Camera, light: Light, rng: np.random.Generator, heading: float) -> None:
     """A street through the world's origin along `heading` (radians), its verges, roadside and the sky behind."""
     street = Pose(0.0, rng.uniform(-0.4, 0.4), heading)
-    _sky(canvas, light, rng)
     grey = rng.uniform(0.22, 0.5) * np.array((1.0, rng.uniform(0.97, 1.01), rng.uniform(0.93, 1.03)))
     left, right = rng.choice([2.2, 5.5, 9.0], 2) + rng.uniform(0, 0.8, 2)
     verge = np.array(((0.30, 0.36, 0.16), (0.52, 0.50, 0.47), (0.45, 0.36, 0.30))[rng.integers(3)]) * rng.uniform(0.7, 1.2)
-    _strip(canvas, camera, light, street, (-FAR, FAR), verge)
+    _sky(canvas, camera, light, rng, verge)
     _strip(canvas, camera, light, street, (-right, left), grey)
     _patches(canvas, camera, light, street, rng, grey)
     _lines(canvas, camera, light, street, rng, left, right)
@@ -30,19 +31,28 @@ def paint_ground(canvas: np.ndarray, camera: Camera, light: Light, rng: np.rando
     _roadside(canvas, camera, light, street, rng, left, right)
 
 
-def _sky(canvas: np.ndarray, light: Light, rng: np.random.Generator) -> None:
-    low, high = light.sky * rng.uniform(1.1, 1.5), light.sky * np.array((0.9, 1.1, 1.4))
+def _sky(canvas: np.ndarray, camera: Camera, light: Light, rng: np.random.Generator, verge: np.ndarray) -> None:
+    """The sky, and below the horizon the ground's own colour."""
+    low, high = light.sky * rng.uniform(0.9, 1.2), light.sky * np.array((0.75, 0.95, 1.25))
     rows = np.linspace(1, 0, len(canvas))[:, None] ** 2
     canvas[:] = np.clip((low * (1 - rows) + high * rows) * 255, 0, 255).astype(np.uint8)[:, None]
+    forward, right = (camera.axes[i] * (1, 1, 0) for i in (2, 0))
+    spread = 0.3 * right / np.linalg.norm(right)
+    ends = [camera.position * (1, 1, 0) + FAR * (forward + s * spread) for s in (-1, 1)]
+    horizon = camera.project(np.array(ends))
+    below = horizon[::-1] + (0, 2 * len(canvas) + abs(horizon[:, 1]).max())
+    fill(canvas, np.concatenate([horizon, below]), light.shade(verge, UP))
 
 
 def _strip(
     canvas: np.ndarray, camera: Camera, light: Light, street: Pose, across: tuple[float, float], color: np.ndarray,
-    along: tuple[float, float] = (-FAR, FAR),
+    along: np.ndarray = ALONG,
 ) -> None:  # fmt: skip
-    """A rectangle on the ground: metres along and across the street."""
-    corners = np.array([(x, y, 0.0) for x, y in zip(np.repeat(along, 2), (*across, *across[::-1]), strict=True)])
-    paint_polygon(canvas, camera, street.place(corners), light.shade(color, UP))
+    """Rectangles on the ground between `across` metres beside the street's middle, from and to `along` (F, 2)."""
+    quads = np.zeros((len(along), 4, 3))
+    quads[:, :, 0] = along[:, [0, 0, 1, 1]]
+    quads[:, :, 1] = (*across, *across[::-1])
+    paint_flat(canvas, camera, street.place(quads), light.shade(color, UP))
 
 
 def _patches(
@@ -52,10 +62,10 @@ def _patches(
     for _ in range(rng.integers(2, 7)):
         x, y = rng.uniform(-12, 25), rng.uniform(-7, 7)
         shape = _ellipse(x, y, *rng.uniform(0.2, 2.5, 2)) if rng.random() < 0.6 else _ellipse(x, y, 1.5, 0.4, 4)
-        paint_polygon(canvas, camera, street.place(shape), light.shade(grey * rng.uniform(0.75, 1.15), UP))
+        paint_flat(canvas, camera, street.place(shape)[None], light.shade(grey * rng.uniform(0.75, 1.15), UP))
     if rng.random() < 0.25:
         shape = _ellipse(rng.uniform(-8, 12), rng.uniform(-3, 3), 0.35, 0.35, 20)
-        paint_polygon(canvas, camera, street.place(shape), light.shade(np.full(3, 0.12), UP))
+        paint_flat(canvas, camera, street.place(shape)[None], light.shade(np.full(3, 0.12), UP))
 
 
 def _ellipse(x: float, y: float, a: float, b: float, count: int = 14) -> np.ndarray:
@@ -73,14 +83,13 @@ def _lines(
         white = np.array((0.75, 0.58, 0.12))
     start, gap = rng.uniform(0, 6), rng.uniform(3, 6)
     for y in np.arange(-right + 0.5, left, 3.4):
-        dashed = rng.random() < 0.7
-        for k in range(-8, 16) if dashed else (0,):
-            along = (start + k * (gap + 3), start + k * (gap + 3) + 3) if dashed else (-FAR, FAR)
-            _strip(canvas, camera, light, street, (y - 0.07, y + 0.07), white, along)
+        begin = start + np.arange(-10, 20) * (gap + 3)
+        along = np.column_stack([begin, begin + 3]) if rng.random() < 0.7 else ALONG
+        _strip(canvas, camera, light, street, (y - 0.07, y + 0.07), white, along)
     if rng.random() < 0.18:
         x = rng.choice([-1, 1]) * rng.uniform(3, 9)
         for y in np.arange(-right + 0.4, left - 0.4, 0.9):
-            _strip(canvas, camera, light, street, (y, y + 0.45), white, (x, x + 3))
+            _strip(canvas, camera, light, street, (y, y + 0.45), white, np.array([[x, x + 3]]))
 
 
 def _mottle(canvas: np.ndarray, rng: np.random.Generator) -> None:
@@ -96,24 +105,24 @@ def _mottle(canvas: np.ndarray, rng: np.random.Generator) -> None:
 def _roadside(
     canvas: np.ndarray, camera: Camera, light: Light, street: Pose, rng: np.random.Generator, left: float, right: float
 ) -> None:
-    """Walls, hedges, fences and trees along both kerbs, the far ones first."""
+    """Buildings, hedges, fences and trees along both kerbs, the far ones first."""
+    tone = rng.uniform(0.3, 0.8, 3) * 0.5 + rng.uniform(0.1, 0.4)
     things = []
     for side, edge in ((1, left), (-1, right)):
-        kind = rng.integers(4)
-        distance = edge + rng.uniform(1.5, 6)
-        for x in np.arange(-40, 60, 10.0):
-            things.append((street.place(np.array((x + 5, side * distance, 0.0))), kind, x, side * distance))
-        for x in np.arange(-30, 45, rng.uniform(7, 14)) + rng.uniform(0, 6):
+        kind, y = rng.integers(4), side * (edge + rng.uniform(1.5, 6))
+        for x in np.arange(-30, 60, 10.0):
+            things.append((street.place(np.array((x + 5, y, 0.0))), kind, (x, y)))
+        for x in np.arange(-20, 45, rng.uniform(7, 14)) + rng.uniform(0, 6):
+            y = side * (edge + rng.uniform(0.8, 3))
             if rng.random() < 0.5:
-                place = street.place(np.array((x, side * (edge + rng.uniform(0.8, 3)), 0.0)))
-                things.append((place, 4, 0.0, 0.0))
-    tone = rng.uniform(0.3, 0.8, 3) * 0.5 + rng.uniform(0.1, 0.4)
-    things = [t for t in things if camera.view(t[0])[2] > 6.0 and np.linalg.norm(t[0][:2]) > 4.5]
-    for place, kind, x, y in sorted(things, key=lambda t: -camera.view(t[0])[2]):
-        if kind == 4:
+                things.append((street.place(np.array((x, y, 0.0))), 4, (x, y)))
+    behind = camera.view(np.zeros(3))[2] + 2.0  # the object of the picture stands at the origin
+    things = [(camera.view(place)[2], place, kind, start) for place, kind, start in things]
+    for depth, place, kind, start in sorted(things, key=lambda t: -t[0]):
+        if depth > behind and kind == 4:
             paint_tree(canvas, camera, light, place, rng)
-        elif camera.view(street.place(np.array((x + 5, y - np.sign(y), 0))))[2] > 8.0 and abs(y) > 3:
-            _wall(canvas, camera, light, street, rng, (x, y), kind, tone)
+        elif depth > behind and abs(start[1]) > 3:
+            _wall(canvas, camera, light, street, rng, start, kind, tone)
 
 
 def _wall(
@@ -131,12 +140,9 @@ def _wall(
         green = np.array((0.14, 0.24, 0.10)) * rng.uniform(0.7, 1.4)
         paint_mesh(canvas, camera, light, box((x, low, 0), (x + 10, high, rng.uniform(0.8, 1.6)), green), street)
     elif kind == 2:
-        for k in range(10):
-            post = box((x + k, y - 0.04, 0), (x + k + 0.08, y + 0.04, 1.1), np.full(3, 0.5))
-            paint_mesh(canvas, camera, light, post, street)
-        for z in (0.45, 1.0):
-            rail = box((x, y - 0.03, z), (x + 10, y + 0.03, z + 0.08), np.full(3, 0.55))
-            paint_mesh(canvas, camera, light, rail, street)
+        posts = [box((x + k, y - 0.04, 0), (x + k + 0.08, y + 0.04, 1.1), np.full(3, 0.5)) for k in range(10)]
+        rails = [box((x, y - 0.03, z), (x + 10, y + 0.03, z + 0.08), np.full(3, 0.55)) for z in (0.45, 1.0)]
+        paint_mesh(canvas, camera, light, join(posts + rails), street)
 
 
 def _windows(
@@ -154,6 +160,9 @@ def _windows(
 def paint_tree(canvas: np.ndarray, camera: Camera, light: Light, place: np.ndarray, rng: np.random.Generator) -> None:
     """A tree that stands at `place` (3,)."""
     height, spread = rng.uniform(2.5, 6), rng.uniform(0.7, 1.8)
+    reach = np.array([(0, 0, 0), (0, 0, height + spread), (spread, spread, 0), (-spread, -spread, 0)])
+    if not on_screen(camera, place + reach):
+        return
     darken(canvas, camera, _ellipse(place[0], place[1], spread, spread), 0.35, 2.0)
     trunk = box((-0.1, -0.1, 0), (0.1, 0.1, height), (0.25, 0.18, 0.12))
     paint_mesh(canvas, camera, light, trunk, Pose(place[0], place[1], 0.0))
@@ -185,8 +194,9 @@ def paint_pole(
     right = camera.axes[0] * (1, 1, 0) / np.linalg.norm(camera.axes[0][:2])
     for k, low in enumerate(np.linspace(-1, 0.6, 5)):
         edge = np.array([place + right * radius * low, place + right * radius * (low + 0.4)])
-        strip = in_front(camera, np.concatenate([edge, edge[::-1] + (0, 0, 9.0)]))
-        if len(strip) > 2:
+        strip = np.concatenate([edge, edge[::-1] + (0, 0, 9.0)])
+        if on_screen(camera, strip):
+            strip = camera.project(strip)
             fill(canvas, strip, light.shade(np.full(3, bright * (0.7, 1.0, 1.15, 0.9, 0.65)[k]), -camera.axes[2]))
             fill(mask, strip, 255)
 

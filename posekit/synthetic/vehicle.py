@@ -149,7 +149,7 @@ def draw_camera(rng: np.random.Generator, vehicle: Vehicle) -> tuple[Camera, Pos
     area = np.exp(rng.normal(np.log(178), 0.375)) ** 2  # of the vehicle's box, pixels²
     camera = camera.scaled(np.sqrt(area / np.prod(high - low)))
     low, high = _box(camera.project(points))
-    margin = (high - low) * rng.gamma(3.0, 0.014, (2, 2))
+    margin = (high - low) * rng.gamma(3.0, 0.020, (2, 2))
     first = np.round(low - margin[0])
     width, height_px = (np.round(high + margin[1]) - first + 1).astype(int)
     return camera.cropped(first[0], first[1], int(width), int(height_px)), pose
@@ -161,6 +161,6 @@ def _box(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def draw_heading(rng: np.random.Generator) -> float:
     """The vehicle's heading; the camera looks along the world's x axis. Any, but mostly towards or away from it."""
-    if rng.random() < 0.4:
+    if rng.random() < 0.3:
         return rng.uniform(-np.pi, np.pi)
-    return rng.choice([0.0, np.pi]) + np.radians(rng.normal(0, 22))
+    return rng.choice([0.0, np.pi]) + np.radians(rng.normal(0, 19))

@@ -1,5 +1,6 @@
 """One vehicle with its looks: paint, wheels, glass, lights as one mesh. Also which of its keypoints it hides itself."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -203,44 +204,41 @@ def _cabin(body: Body, looks: _Looks) -> list[Mesh]:
             parts.append(_panel(panels[name].part((0.05, 0.95), (0.05, 0.93)), _PLASTIC, 0.5))
             parts.append(_panel(panels[name].part((0.07, 0.93), (0.09, 0.89)), _GLASS, 1.0))
     parts.append(_panel(panels["roof"], looks.roof, 0.9))
-    return [*parts, *_extras(body, looks)]
+    mirrors = list(_mirrors(body, looks))
+    # The cabin hides the far mirror, so both come before it; the near one once more, seen only from its own side.
+    near = [faces(m.corners, (0, side, 0), looks.paint * 0.9) for m, side in mirrors]
+    return [*(m for m, _ in mirrors), *parts, *near]
 
 
-def _extras(body: Body, looks: _Looks) -> list[Mesh]:
-    """Mirrors, and what a pick-up or an off-roader carries on top."""
-    corner, parts = body.keypoints[15], []
-    reach = 0.12 * body.size[1]
+def _mirrors(body: Body, looks: _Looks) -> Iterator[tuple[Mesh, int]]:
+    """Both wing mirrors, each with its side."""
+    corner = body.keypoints[15]
+    reach = 0.10 * body.size[1]
     for side in (1, -1):
         y = sorted((side * (corner[1] - 0.02), side * (corner[1] + reach)))
-        x, z = corner[0] - 0.30, corner[2] + 0.08
-        parts.append(box((x, y[0], z), (x + 0.12, y[1], z + 0.17), looks.paint, 0.5))
-    return parts
+        x, z = corner[0] - 0.30, corner[2] + 0.06
+        yield box((x, y[0], z), (x + 0.12, y[1], z + 0.16), looks.paint * 0.9, 0.4), side
 
 
 def self_hidden(body: Body, eye: np.ndarray, tolerance: float = 0.04) -> np.ndarray:
     """Which of the 36 keypoints the body hides from `eye` (3,), in the vehicle's frame: (36,) bool.
 
-    Each keypoint, moved `tolerance` metres out of the body, is joined to the eye; it is hidden when the line meets
-    a panel further than 2 `tolerance` away (Möller and Trumbore's test).
+    Each keypoint, moved `tolerance` metres out of the body, is joined to the eye; it is hidden when the line passes
+    through a panel more than 2 `tolerance` before its end. With the eye as origin, the line to p goes through the
+    triangle abc when p.(b x c), p.(c x a) and p.(a x b) have the sign of a.(b x c), and beyond it when their sum is larger.
     """
     out = body.keypoints * (0.2, 1, 1) - (0, 0, 0.5 * body.size[2])
-    start = body.keypoints + tolerance * out / np.linalg.norm(out, axis=1, keepdims=True)
-    ray = eye - start
-    ray /= np.linalg.norm(ray, axis=1, keepdims=True)
-    corner, edge1, edge2 = _triangles(body, eye)
-    # With n = e1 x e2 and q = (start - corner) x ray: t = -(start - corner).n / ray.n, u = e2.q / ray.n, v = -e1.q / ray.n
-    normal = np.cross(edge1, edge2)
-    offset = start[:, None] - corner
-    q = np.cross(offset, ray[:, None])
-    det = -(ray @ normal.T)
-    det = np.where(np.abs(det) < 1e-9, 1e-9, det)
-    u, v = (q * edge2).sum(-1) / det, -(q * edge1).sum(-1) / det
-    t = (offset * normal).sum(-1) / det
-    return ((u >= 0) & (v >= 0) & (u + v <= 1) & (t > 2 * tolerance)).any(1)
+    ends = body.keypoints + tolerance * out / np.linalg.norm(out, axis=1, keepdims=True) - eye
+    ends *= 1 - 2 * tolerance / np.linalg.norm(ends, axis=1, keepdims=True)
+    a, b, c = np.moveaxis(_triangles(body, eye) - eye, 1, 0)
+    inside = np.stack([ends @ np.cross(p, q).T for p, q in ((b, c), (c, a), (a, b))])  # (3, 36, T)
+    volume = (a * np.cross(b, c)).sum(-1)
+    inside *= np.sign(volume)
+    return ((inside >= 0).all(0) & (inside.sum(0) > np.abs(volume))).any(1)
 
 
-def _triangles(body: Body, eye: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The panels' cells that face the eye as triangles: a corner and two edges, each (T, 3)."""
+def _triangles(body: Body, eye: np.ndarray) -> np.ndarray:
+    """The panels' cells that face the eye as triangles (T, 3, 3)."""
     quads = []
     for panel in body.panels.values():
         grid = panel.grid
@@ -248,5 +246,4 @@ def _triangles(body: Body, eye: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
         facing = ((eye - cells.mean(2)) * panel.normals).sum(-1) > 0
         quads.append(cells[facing])
     corners = np.concatenate(quads)
-    triangles = np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]])
-    return triangles[:, 0], triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
+    return np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]])
