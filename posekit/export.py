@@ -1,8 +1,8 @@
 """Checkpoints out to MINDIR and ONNX, with their recipe, so that the file is enough to predict."""
 
 import dataclasses
+import errno
 import os
-import sys
 from pathlib import Path
 
 import mindspore as ms
@@ -11,7 +11,7 @@ import onnx
 from mindspore import Tensor, nn
 
 from posekit.errors import InputError
-from posekit.files import atomic_path, write_json
+from posekit.files import atomic_path, quiet_logs, write_json
 from posekit.models.checkpoint import load_network
 from posekit.recipes import Recipe, to_json
 
@@ -44,15 +44,17 @@ def export_model(model: Path, file_format: str, out: Path, batch: int = 1) -> Pa
         if file_format == "mindir":
             # MindSpore takes a name without suffix.
             ms.export(cell, images, file_name=str(temporary.with_suffix("")), file_format="MINDIR")
+            write_json(out.with_suffix(".mindir.json"), {"recipe": dataclasses.asdict(recipe), "batch": batch})
         else:
             _export_onnx(cell, images, temporary, recipe)
-    if file_format == "mindir":
-        write_json(out.with_suffix(".mindir.json"), {"recipe": dataclasses.asdict(recipe), "batch": batch})
     return out
 
 
 def _export_onnx(cell: nn.Cell, images: Tensor, path: Path, recipe: Recipe) -> None:
-    ms.onnx.export(cell, images, file_name=str(path), input_names=["images"], output_names=["heatmaps"])
+    with quiet_logs():
+        ms.onnx.export(cell, images, file_name=str(path), input_names=["images"], output_names=["heatmaps"])
+    if not path.exists():  # MindSpore logs a failed write, removes the file and goes on
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     graph = onnx.load(str(path))
     onnx.helper.set_model_props(graph, {"recipe": to_json(recipe)})
     onnx.checker.check_model(graph)

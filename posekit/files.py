@@ -1,6 +1,7 @@
 """Writing files so that nothing is ever left half-written."""
 
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,22 +11,33 @@ from pathlib import Path
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, renamed to `path` when the block succeeds.
+    """Yield a path of the same name in a new folder beside `path`; its file moves to `path` when the block succeeds.
 
-    The temporary name keeps the suffix, since many writers choose the format by it.
-    When the block fails (a full disk, Ctrl-C) the temporary file is removed and `path` is untouched.
+    When the block fails (a full disk, Ctrl-C) the folder and all that writers left in it are removed and `path` is
+    untouched; an OSError that names no other file gets `path` as its file name.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
+        temporary = Path(folder, path.name)
+        try:
+            yield temporary
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except OSError as error:
+            if error.filename is None or str(error.filename).startswith(folder):
+                raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+            raise
+
+
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Keep Python loggers silent: for libraries that log an error before they raise it."""
+    logging.disable(logging.CRITICAL)
     try:
-        yield temporary
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        yield
     finally:
-        temporary.unlink(missing_ok=True)
+        logging.disable(logging.NOTSET)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -31,21 +31,26 @@ def predict_split(
 
 def predict_pictures(model: Path, pictures: list[Path], out: Path, device: str, flip_test: bool | None) -> None:
     """Write each picture with its keypoints drawn, and predictions.csv, into the folder `out`."""
-    names = [path.name for path in pictures]
-    if len(set(names)) < len(names):
+    if len({path.stem for path in pictures}) < len(pictures):
         raise InputError("two pictures have the same file name; predict them into separate folders")
     predictor = load_predictor(model, device, batch=1, flip_test=flip_test)
-    found = []
-    for path in tqdm(pictures, desc="predict", unit="image", disable=len(pictures) < 2):
-        image = decode_image(read_file(path), str(path))
-        keypoints, scores = predict_image(predictor, image)
-        found.append((keypoints, scores))
-        drawn = draw_pose(image, keypoints, scores, predictor.recipe.keypoint_skeleton)
+    found = [
+        predict_image(predictor, _read_picture(path))
+        for path in tqdm(pictures, desc="predict", unit="image", disable=len(pictures) < 2)
+    ]
+    for path, (keypoints, scores) in zip(pictures, found, strict=True):
+        drawn = draw_pose(_read_picture(path), keypoints, scores, predictor.recipe.keypoint_skeleton)
+        encoded = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1]
         with atomic_path(out / f"{path.stem}.png") as temporary:
-            cv2.imwrite(str(temporary), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+            temporary.write_bytes(encoded.tobytes())  # cv2.imwrite would be silent about a full disk
     keypoints, scores = (np.stack(part) for part in zip(*found, strict=True))
+    names = [path.name for path in pictures]
     write_predictions(out / "predictions.csv", Predictions(names, keypoints, scores))
     print(f"{out}: {len(pictures)} pictures and predictions.csv")
+
+
+def _read_picture(path: Path) -> np.ndarray:
+    return decode_image(read_file(path), str(path))
 
 
 def predict_image(predictor: Predictor, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ that two cores can train them.
 
 import dataclasses
 import json
+import math
 import tomllib
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -93,6 +94,18 @@ CHOICES = {
     "schedule": ("step", "exponential", "cosine"),
     "offset": ("none", "quarter", "dark"),
 }
+
+# The ranges of the fields that are numbers.
+ABOVE_0 = (
+    "width", "stem_width", "layer1_blocks", "stage_modules", "branch_blocks", "input_size", "heatmap_size", "std",
+    "sigma", "loss_factor", "learning_rate", "decay_factor", "epochs", "batch", "validate_every",
+    "validation_threshold", "synthetic_train", "synthetic_test",
+)  # fmt: skip
+FROM_0 = (
+    "scale_factor", "rotation_factor", "rotation_probability", "flip_probability", "weight_decay", "milestones",
+    "warmup_epochs", "seed", "flip_shift",
+)  # fmt: skip
+UP_TO_1 = ("rotation_probability", "flip_probability")
 
 POSEESTNET = Recipe(name="poseestnet")
 
@@ -205,10 +218,24 @@ def _convert(field: str, value: object, like: object, where: str) -> object:
 
 
 def _check(recipe: Recipe, where: str) -> None:
-    """Refuse sizes with which no network can be built or no step be made."""
-    for field in ("epochs", "batch", "input_size", "heatmap_size", "width", "validate_every", "sigma", "learning_rate"):
-        if getattr(recipe, field) <= 0:
-            raise InputError(f"{where}: {field} must be above 0, not {getattr(recipe, field)}")
+    """Refuse values with which no network can be built or no step be made."""
+    for field, value in dataclasses.asdict(recipe).items():
+        numbers = [v for v in (value if isinstance(value, tuple) else (value,)) if isinstance(v, int | float)]
+        said = f"not {','.join(f'{number:g}' for number in numbers)}"
+        if not all(math.isfinite(number) for number in numbers):
+            raise InputError(f"{where}: {field} must be finite, {said}")
+        if field in ABOVE_0 and not all(number > 0 for number in numbers):
+            raise InputError(f"{where}: {field} must be above 0, {said}")
+        if field in FROM_0 and not all(number >= 0 for number in numbers):
+            raise InputError(f"{where}: {field} must be 0 or more, {said}")
+        if field in UP_TO_1 and value > 1:
+            raise InputError(f"{where}: {field} must be at most 1, {said}")
+    if len(recipe.mean) != 3 or len(recipe.std) != 3:
+        raise InputError(f"{where}: mean and std take three values each, for red, green and blue")
+    if recipe.scale_factor >= 1:
+        raise InputError(f"{where}: scale_factor must be below 1, not {recipe.scale_factor:g}")
+    if not recipe.stage_modules:
+        raise InputError(f"{where}: stage_modules takes at least one value")
     if recipe.network == "hrnet":
         multiple = 4 * 2 ** len(recipe.stage_modules)
         if recipe.input_size % multiple or recipe.heatmap_size * 4 != recipe.input_size:

@@ -6,16 +6,16 @@ import mindspore as ms
 from mindspore import nn
 
 from posekit.errors import InputError
-from posekit.files import atomic_path
+from posekit.files import atomic_path, quiet_logs
 from posekit.models import build
 from posekit.recipes import Recipe, from_json, to_json
+
+NOTES = ("recipe", "epoch", "step")  # what a checkpoint holds beside the weights
 
 
 def save_checkpoint(path: Path, cell: nn.Cell, recipe: Recipe, epoch: int, step: int) -> None:
     """Write the cell's parameters, the recipe, epoch and step; the file appears whole or not at all."""
-    with atomic_path(path) as temporary:
-        # MindSpore refuses to replace a file of another mode in place; it makes its own.
-        temporary.unlink()
+    with atomic_path(path) as temporary, quiet_logs():
         ms.save_checkpoint(cell, str(temporary), append_dict={"recipe": to_json(recipe), "epoch": epoch, "step": step})
 
 
@@ -24,7 +24,8 @@ def read_checkpoint(path: Path) -> tuple[Recipe, dict]:
     if not path.is_file():
         raise InputError(f"{path}: no such model file; train one with posekit train, or check the path")
     try:
-        values = ms.load_checkpoint(str(path))
+        with quiet_logs():
+            values = ms.load_checkpoint(str(path))
     except (RuntimeError, ValueError, TypeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{path}: not a readable checkpoint ({reason}); use one that posekit train wrote") from error
@@ -51,8 +52,10 @@ def load_weights(network: nn.Cell, values: dict, path: Path) -> None:
         for name, parameter in wanted.items()
         if name in values and tuple(values[name].shape) != tuple(parameter.shape)
     ]
+    extra = [name for name in values if name not in wanted and name not in NOTES]
     problems = [f"{len(missing)} parameters are missing, first {missing[0]}"] if missing else []
     problems += [f"{len(shapes)} have another shape, first {shapes[0]}"] if shapes else []
+    problems += [f"{len(extra)} are not in the recipe's network, first {extra[0]}"] if extra else []
     if problems:
         raise InputError(f"{path}: belongs to another network: {'; '.join(problems)}; use a checkpoint of this recipe")
     ms.load_param_into_net(network, {name: values[name] for name in wanted})
