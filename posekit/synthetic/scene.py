@@ -124,78 +124,47 @@ def fill_faces(canvas: np.ndarray, faces: np.ndarray, colors: np.ndarray) -> Non
         cv2.fillConvexPoly(canvas, polygon, value, shift=SUBPIXEL_BITS)
 
 
-def paint_mesh(
-    canvas: np.ndarray, camera: Camera, light: Light, mesh: Mesh, pose: Pose, mask: np.ndarray | None = None
-) -> None:
-    """Paint the faces that look at the camera; where `mask` (H, W) is given, set it to 255 on their pixels."""
-    towards = pose.bring_back(camera.position) - mesh.corners.mean(1)
-    seen = (towards * mesh.normals).sum(-1) > 0
-    seen[seen] = on_screen(camera, pose.place(mesh.corners[seen]))
-    if not seen.any():
-        return
-    towards = towards[seen] / np.linalg.norm(towards[seen], axis=-1, keepdims=True)
-    normals = mesh.normals[seen] @ pose.turn.T
-    mirrored, strength = light.reflect(normals, towards @ pose.turn.T)
-    strength *= mesh.gloss[seen, None]
-    glow = mesh.glow[seen, None]
-    matt = light.shade(mesh.colors[seen], normals) * (1 - glow) + mesh.colors[seen] * glow
-    pixels = camera.project(pose.place(mesh.corners[seen]))
-    fill_faces(canvas, pixels, matt * (1 - strength) + strength * mirrored)
-    if mask is not None:
-        for face in fixed(pixels):
-            cv2.fillConvexPoly(mask, face, 255, shift=SUBPIXEL_BITS)
-
-
 def on_screen(camera: Camera, points: np.ndarray) -> np.ndarray:
     """Whether shapes (..., N, 3) lie wholly in front of the camera and may touch its picture: (...) bool."""
+    return _visible_faces(camera, points)[1]
+
+
+def _visible_faces(camera: Camera, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels (..., N, 2) of shapes (..., N, 3), and whether each is in front of the camera and in its picture."""
     seen = camera.view(points)
-    pixels = seen[..., :2] * (camera.focal / np.maximum(seen[..., 2:], NEAR)) + np.asarray(camera.principal)
+    depth = seen[..., 2:]
+    pixels = seen[..., :2] * (camera.focal / np.maximum(depth, NEAR)) + np.asarray(camera.principal)
     inside = (pixels.max(-2) > -1) & (pixels.min(-2) < np.asarray(camera.size))
-    return inside.all(-1) & (seen[..., 2].min(-1) > NEAR)
+    return pixels, inside.all(-1) & (depth[..., 0].min(-1) > NEAR)
 
 
 def paint_mesh(
     canvas: np.ndarray, camera: Camera, light: Light, mesh: Mesh, pose: Pose, mask: np.ndarray | None = None
 ) -> None:
     """Paint the faces that look at the camera; where `mask` (H, W) is given, set it to 255 on their pixels."""
-    towards = pose.bring_back(camera.position) - mesh.corners.mean(1)
-    seen = (towards * mesh.normals).sum(-1) > 0
-    corners = pose.place(mesh.corners[seen])
-    seen[seen] = camera.view(corners)[..., 2].min(1, initial=np.inf) > NEAR
-    if not seen.any():
-        return
-    towards = towards[seen] / np.linalg.norm(towards[seen], axis=-1, keepdims=True)
-    normals = mesh.normals[seen] @ pose.turn.T
-    mirrored, strength = light.reflect(normals, towards @ pose.turn.T)
+    local = replace(camera, position=pose.bring_back(camera.position), axes=camera.axes @ pose.turn)
+    sunny = replace(light, towards=light.towards @ pose.turn)
+    seen = np.flatnonzero(((local.position - mesh.corners[:, 0]) * mesh.normals).sum(-1) > 0)
+    pixels, shown = _visible_faces(local, mesh.corners[seen])
+    seen, pixels = seen[shown], pixels[shown]
+    towards = local.position - mesh.corners[seen, 0]
+    towards /= np.linalg.norm(towards, axis=-1, keepdims=True)
+    normals, colors, glow = mesh.normals[seen], mesh.colors[seen], mesh.glow[seen, None]
+    mirrored, strength = sunny.reflect(normals, towards)
     strength *= mesh.gloss[seen, None]
-    glow = mesh.glow[seen, None]
-    matt = light.shade(mesh.colors[seen], normals) * (1 - glow) + mesh.colors[seen] * glow
-    pixels = camera.project(pose.place(mesh.corners[seen]))
+    matt = sunny.shade(colors, normals) * (1 - glow) + colors * glow
     fill_faces(canvas, pixels, matt * (1 - strength) + strength * mirrored)
     if mask is not None:
         for face in fixed(pixels):
             cv2.fillConvexPoly(mask, face, 255, shift=SUBPIXEL_BITS)
-
-
-def in_front(camera: Camera, polygon: np.ndarray) -> np.ndarray:
-    """The part of a world polygon (N, 3) in front of the camera, in pixels (M, 2); empty when all is behind."""
-    seen = camera.view(polygon)
-    kept = []
-    for a, b in zip(seen, np.roll(seen, -1, axis=0), strict=True):
-        if a[2] >= NEAR:
-            kept.append(a)
-        if (a[2] >= NEAR) != (b[2] >= NEAR):
-            kept.append(a + (b - a) * ((NEAR - a[2]) / (b[2] - a[2])))
-    points = np.array(kept).reshape(-1, 3)
-    return points[:, :2] * (camera.focal / points[:, 2:]) + np.asarray(camera.principal)
 
 
 def paint_flat(canvas: np.ndarray, camera: Camera, shapes: np.ndarray, color: np.ndarray | float) -> None:
     """Fill convex world polygons (F, N, 3) with one colour as it is; those partly behind the camera are left out."""
-    shapes = shapes[on_screen(camera, shapes)]
-    if len(shapes):
+    pixels, shown = _visible_faces(camera, shapes)
+    if shown.any():
         value = float(color) if canvas.ndim == 2 else to_pixel(color)
-        for corners in fixed(camera.project(shapes)):
+        for corners in fixed(pixels[shown]):
             cv2.fillConvexPoly(canvas, corners, value, shift=SUBPIXEL_BITS)
 
 
@@ -217,22 +186,24 @@ def darken(canvas: np.ndarray, camera: Camera, flat: np.ndarray, strength: float
     paint_flat(mask, small, flat[None], 255.0 * strength)
     if not mask.any():
         return
-    mask = 255 - cv2.GaussianBlur(mask, (0, 0), max(0.6, sigma / 4))
+    side = int(sigma / 2) + 1
+    mask = 255 - cv2.blur(cv2.blur(mask, (side, side)), (side, side))
     mask = cv2.resize(mask, (4 * mask.shape[1], 4 * mask.shape[0]))[:height, :width]
     cv2.multiply(canvas, cv2.merge([mask] * 3), dst=canvas, scale=1 / 255)
 
 
 def expose(canvas: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """What the sensor makes of a painted canvas: averaged down to `size`, defocus, contrast, noise; uint8 RGB."""
-    image = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    image = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA)
     blur = rng.uniform(0, 0.006) * np.sqrt(size[0] * size[1])
     if blur > 0.3:
         image = cv2.GaussianBlur(image, (0, 0), blur)
     if rng.random() < 0.15:
         image = smear(image, rng)
-    image = (image - 118) * rng.uniform(0.8, 1.1) + 118 + rng.uniform(-14, 14)
-    noise = rng.standard_normal(image.shape, np.float32) * rng.uniform(0.5, 5.0)
-    return np.clip(image + noise, 0, 255).astype(np.uint8)
+    noise = rng.standard_normal((size[1], size[0]), np.float32) * rng.uniform(0.5, 5.0)
+    contrast = rng.uniform(0.8, 1.1)
+    noise += 118 * (1 - contrast) + rng.uniform(-14, 14)
+    return cv2.scaleAdd(image.astype(np.float32), contrast, cv2.merge([noise] * 3)).clip(0, 255).astype(np.uint8)
 
 
 def smear(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

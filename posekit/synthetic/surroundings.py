@@ -35,7 +35,8 @@ def _sky(canvas: np.ndarray, camera: Camera, light: Light, rng: np.random.Genera
     """The sky, and below the horizon the ground's own colour."""
     low, high = light.sky * rng.uniform(0.9, 1.2), light.sky * np.array((0.75, 0.95, 1.25))
     rows = np.linspace(1, 0, len(canvas))[:, None] ** 2
-    canvas[:] = np.clip((low * (1 - rows) + high * rows) * 255, 0, 255).astype(np.uint8)[:, None]
+    column = np.clip((low * (1 - rows) + high * rows) * 255, 0, 255).astype(np.uint8)[:, None]
+    cv2.resize(column, (canvas.shape[1], canvas.shape[0]), dst=canvas, interpolation=cv2.INTER_NEAREST)
     forward, right = (camera.axes[i] * (1, 1, 0) for i in (2, 0))
     spread = 0.3 * right / np.linalg.norm(right)
     ends = [camera.position * (1, 1, 0) + FAR * (forward + s * spread) for s in (-1, 1)]
