@@ -17,7 +17,8 @@ _WRITERS = {"veri": ("vehicles", write_vehicles)}
 def embedded_data(recipe: "Recipe") -> Path:
     """The drawn data set of a recipe, `data/<kind>-<train>-<test>-s0`; drawn first where it does not exist yet.
 
-    Two processes may ask at once: each draws beside the place, the first puts its folder there, the other drops its own.
+    Two processes may ask at once: each draws beside the place, the first puts its folder there, the other drops its
+    own.
     """
     kind, write = _WRITERS[recipe.dataset]
     out = REPO_ROOT / "data" / f"{kind}-{recipe.synthetic_train}-{recipe.synthetic_test}-s{SEED}"

@@ -1,6 +1,6 @@
 """Objects as flat faces, and where they stand. Metres, z up, the ground at z = 0; colours are RGB in 0..1."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -32,25 +32,35 @@ class Pose:
 class Mesh:
     """Flat convex faces in the order of painting. A triangle repeats a corner.
 
-    `gloss` is how much of the sky a face mirrors; `glow` how much of its colour shows without any light.
+    A face is painted when the camera is on the side that `facing` points to; `normals` only shade it, so they may
+    lean to make a surface look rounder than it is. `gloss` is how much of the sky a face mirrors, 1 being a coat of
+    varnish; `glow` how much of its colour shows without any light.
     """
 
     corners: np.ndarray  # (F, 4, 3) metres
-    normals: np.ndarray  # (F, 3) unit, outward
+    facing: np.ndarray  # (F, 3) outward
+    normals: np.ndarray  # (F, 3) unit
     colors: np.ndarray  # (F, 3) RGB
     gloss: np.ndarray  # (F,)
     glow: np.ndarray  # (F,)
 
 
-def faces(corners: np.ndarray, normals: np.ndarray, color: tuple | np.ndarray, gloss: float = 0.0, glow: float = 0.0) -> Mesh:
-    """A mesh of one material from corners (F, 4, 3) and normals (F, 3) or one normal (3,)."""
+def faces(
+    corners: np.ndarray, facing: np.ndarray | tuple, color: tuple | np.ndarray, gloss: float = 0.0, glow: float = 0.0,
+    normals: np.ndarray | None = None,
+) -> Mesh:  # fmt: skip
+    """A mesh of one material from corners (F, 4, 3) and outward directions (F, 3) or one for all (3,)."""
     count = len(corners)
-    normals = np.broadcast_to(np.asarray(normals, float), (count, 3))
+    facing = np.broadcast_to(np.asarray(facing, float), (count, 3))
     colors = np.broadcast_to(np.asarray(color, float), (count, 3))
-    return Mesh(corners, normals, colors, np.full(count, gloss), np.full(count, glow))
+    return Mesh(
+        corners, facing, facing if normals is None else normals, colors, np.full(count, gloss), np.full(count, glow)
+    )
 
 
-def polygon(points: np.ndarray, normal: tuple | np.ndarray, color: tuple | np.ndarray, gloss: float = 0.0, glow: float = 0.0) -> Mesh:
+def polygon(
+    points: np.ndarray, normal: tuple | np.ndarray, color: tuple | np.ndarray, gloss: float = 0.0, glow: float = 0.0
+) -> Mesh:
     """A flat convex polygon (N, 3) as faces."""
     count = len(points)
     first = np.arange(1, count - 1, 2)
@@ -60,14 +70,14 @@ def polygon(points: np.ndarray, normal: tuple | np.ndarray, color: tuple | np.nd
 
 def join(meshes: list[Mesh]) -> Mesh:
     """One mesh that paints `meshes` in their order."""
-    return Mesh(*(np.concatenate([getattr(m, f) for m in meshes]) for f in ("corners", "normals", "colors", "gloss", "glow")))
+    return Mesh(*(np.concatenate([getattr(m, f.name) for m in meshes]) for f in fields(Mesh)))
 
 
 def box(low: tuple, high: tuple, color: tuple | np.ndarray, gloss: float = 0.0) -> Mesh:
     """The five faces of an upright box that a camera above the ground may see."""
     (x0, y0, z0), (x1, y1, z1) = low, high
     ground = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], float)
-    sides = [[(*ground[i], z0), (*ground[(i + 1) % 4], z0), (*ground[(i + 1) % 4], z1), (*ground[i], z1)] for i in range(4)]
-    top = [(*p, z1) for p in ground]
+    low, high = (np.column_stack([ground, np.full(4, z)]) for z in (z0, z1))
+    sides = np.stack([low, np.roll(low, -1, 0), np.roll(high, -1, 0), high], axis=1)
     normals = np.array([(0, -1, 0), (1, 0, 0), (0, 1, 0), (-1, 0, 0), (0, 0, 1)], float)
-    return faces(np.array([*sides, top], float), normals, color, gloss)
+    return faces(np.concatenate([sides, high[None]]), normals, color, gloss)

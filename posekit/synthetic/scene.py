@@ -144,14 +144,14 @@ def paint_mesh(
     """Paint the faces that look at the camera; where `mask` (H, W) is given, set it to 255 on their pixels."""
     local = replace(camera, position=pose.bring_back(camera.position), axes=camera.axes @ pose.turn)
     sunny = replace(light, towards=light.towards @ pose.turn)
-    seen = np.flatnonzero(((local.position - mesh.corners[:, 0]) * mesh.normals).sum(-1) > 0)
+    seen = np.flatnonzero(((local.position - mesh.corners[:, 0]) * mesh.facing).sum(-1) > 0)
     pixels, shown = _visible_faces(local, mesh.corners[seen])
     seen, pixels = seen[shown], pixels[shown]
     towards = local.position - mesh.corners[seen, 0]
     towards /= np.linalg.norm(towards, axis=-1, keepdims=True)
     normals, colors, glow = mesh.normals[seen], mesh.colors[seen], mesh.glow[seen, None]
     mirrored, strength = sunny.reflect(normals, towards)
-    strength *= mesh.gloss[seen, None]
+    strength = np.minimum(strength * mesh.gloss[seen, None], 1.0)
     matt = sunny.shade(colors, normals) * (1 - glow) + colors * glow
     fill_faces(canvas, pixels, matt * (1 - strength) + strength * mirrored)
     if mask is not None:

@@ -20,7 +20,8 @@ def paint_ground(canvas: np.ndarray, camera: Camera, light: Light, rng: np.rando
     street = Pose(0.0, rng.uniform(-0.4, 0.4), heading)
     grey = rng.uniform(0.22, 0.5) * np.array((1.0, rng.uniform(0.97, 1.01), rng.uniform(0.93, 1.03)))
     left, right = rng.choice([2.2, 5.5, 9.0], 2) + rng.uniform(0, 0.8, 2)
-    verge = np.array(((0.30, 0.36, 0.16), (0.52, 0.50, 0.47), (0.45, 0.36, 0.30))[rng.integers(3)]) * rng.uniform(0.7, 1.2)
+    grass, paving, brick = (0.30, 0.36, 0.16), (0.52, 0.50, 0.47), (0.45, 0.36, 0.30)
+    verge = np.array((grass, paving, brick)[rng.integers(3)]) * rng.uniform(0.7, 1.2)
     _sky(canvas, camera, light, rng, verge)
     _strip(canvas, camera, light, street, (-right, left), grey)
     _patches(canvas, camera, light, street, rng, grey)
@@ -134,6 +135,9 @@ def _wall(
     x, y = start
     back = y + np.sign(y) * (6.0 if kind == 0 else 0.5)
     low, high = min(y, back), max(y, back)
+    ends = np.array([(a, b, c) for a in (x, x + 10) for b in (low, high) for c in (0.0, 14.0 if kind == 0 else 1.5)])
+    if not on_screen(camera, street.place(ends)):
+        return
     if kind == 0:
         paint_mesh(canvas, camera, light, box((x, low, 0), (x + 10, high, rng.uniform(5, 14)), tone), street)
         _windows(canvas, camera, light, street, rng, start)
@@ -206,7 +210,8 @@ def paint_leaves(canvas: np.ndarray, mask: np.ndarray, light: Light, rng: np.ran
     """A branch near the camera that hangs in from a border, on the canvas and in the occluders' mask (H, W)."""
     height, width = mask.shape
     side = rng.integers(3)
-    corner = np.array([(0.0, rng.uniform(0, height)), (width, rng.uniform(0, height)), (rng.uniform(0, width), 0)][side])
+    x, y = rng.uniform(0, width), rng.uniform(0, height)
+    corner = np.array(((0.0, y), (width, y), (x, 0.0))[side])
     green = np.array((0.16, 0.27, 0.09)) * rng.uniform(0.6, 1.4)
     size = 0.05 * np.sqrt(height * width)
     for _ in range(30):

@@ -18,6 +18,17 @@ _RUBBER, _DARK, _GLASS, _PLASTIC = (0.06, 0.06, 0.065), (0.02, 0.02, 0.022), (0.
 _WHITE_LAMP, _RED_LAMP, _AMBER_LAMP = (0.88, 0.90, 0.93), (0.60, 0.03, 0.03), (0.85, 0.40, 0.05)
 _PLATES = ((0.10, 0.24, 0.62), (0.10, 0.24, 0.62), (0.85, 0.85, 0.82), (0.80, 0.62, 0.10))
 
+# Where along the cabin's side its windows begin and end.
+_WINDOWS = {
+    "saloon": ((0.05, 0.46), (0.51, 0.97)),
+    "hatchback": ((0.04, 0.14), (0.18, 0.52), (0.56, 0.97)),
+    "SUV": ((0.04, 0.28), (0.32, 0.62), (0.66, 0.97)),
+    "van": ((0.03, 0.33), (0.36, 0.66), (0.70, 0.97)),
+    "pick-up": ((0.08, 0.48), (0.54, 0.97)),
+    "bus": tuple((k / 7 + 0.012, (k + 1) / 7 - 0.008) for k in range(7)),
+    "truck": ((0.84, 0.975),),
+}
+
 
 @dataclass(frozen=True)
 class Vehicle:
@@ -37,8 +48,8 @@ class _Looks:
     plate: tuple[float, float, float]
     spokes: int
     lamps: int  # which of a few shapes of lights
+    glass: np.ndarray  # (3,)
     blank: bool  # a van without side windows behind the doors
-    rails: bool
 
 
 def draw_looks(rng: np.random.Generator, body: Body) -> Vehicle:
@@ -56,8 +67,8 @@ def draw_looks(rng: np.random.Generator, body: Body) -> Vehicle:
         plate=_PLATES[rng.integers(len(_PLATES))],
         spokes=int(rng.integers(5, 10)),
         lamps=int(rng.integers(3)),
+        glass=np.array(_GLASS) * rng.uniform(0.6, 3.0),
         blank=body.kind == "truck" or (body.kind == "van" and rng.random() < 0.35),
-        rails=bool(rng.random() < 0.3),
     )
     return Vehicle(body, build_mesh(body, looks))
 
@@ -65,15 +76,25 @@ def draw_looks(rng: np.random.Generator, body: Body) -> Vehicle:
 def build_mesh(body: Body, looks: _Looks) -> Mesh:
     """The whole vehicle, in the order of painting: what lies below, the lower body, wheels, lights, the cabin."""
     panels = body.panels
-    shell = [_panel(panels[name], looks.paint, 0.9) for name in ("left", "right", "front", "back", "bonnet", "deck")]
+    lower = ("left", "right", "front", "back", "bonnet", "deck")
+    shell = [_panel(panels[name], looks.paint, 0.9, middle=0.3 * body.size[2]) for name in lower]
     sides = [part for side in (1, -1) for part in (*_side(body, looks, side), *_wheels(body, looks, side))]
     return join([*_underside(body), *shell, *_front(body, looks), *_back(body, looks), *sides, *_cabin(body, looks)])
 
 
-def _panel(panel: Panel, color: tuple | np.ndarray, gloss: float = 0.0, glow: float = 0.0) -> Mesh:
+def _panel(
+    panel: Panel, color: tuple | np.ndarray, gloss: float = 0.0, glow: float = 0.0, middle: float | None = None
+) -> Mesh:
+    """A panel as faces; with `middle`, shaded as if rounded around the body's axis at that height."""
     grid = panel.grid
-    corners = np.stack([grid[:-1, :-1], grid[1:, :-1], grid[1:, 1:], grid[:-1, 1:]], axis=2)
-    return faces(corners.reshape(-1, 4, 3), panel.normals.reshape(-1, 3), color, gloss, glow)
+    corners = np.stack([grid[:-1, :-1], grid[1:, :-1], grid[1:, 1:], grid[:-1, 1:]], axis=2).reshape(-1, 4, 3)
+    facing = panel.normals.reshape(-1, 3)
+    normals = facing
+    if middle is not None:
+        outward = (corners.mean(1) - (0, 0, middle)) * (0.35, 1, 1.3)
+        normals = facing + 0.45 * outward / np.linalg.norm(outward, axis=1, keepdims=True)
+        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    return faces(corners, facing, color, gloss, glow, normals)
 
 
 def _circle(center: np.ndarray, radius: float, degrees: np.ndarray) -> np.ndarray:
@@ -84,8 +105,8 @@ def _circle(center: np.ndarray, radius: float, degrees: np.ndarray) -> np.ndarra
 
 def _underside(body: Body) -> list[Mesh]:
     """What shows below the body: the dark between its wheels, and the tyres' treads."""
-    sill = body.keypoints[[10, 17, 35, 28]] * (0.99, 0.97, 1)
-    low = sill * (1, 1, 0.55)
+    sill = body.keypoints[[10, 17, 35, 28]] * (0.97, 0.92, 1)
+    low = sill * (1, 1, 0.7)
     normals = np.array([(0, 1, 0), (1, 0, 0), (0, -1, 0), (-1, 0, 0)], float)
     skirt = np.stack([sill, np.roll(sill, -1, 0), np.roll(low, -1, 0), low], axis=1)
     parts = [faces(skirt, normals, _DARK)]
@@ -141,7 +162,8 @@ def _side(body: Body, looks: _Looks, side: int) -> list[Mesh]:
     for x in (middle + 0.22, rear + 0.25):
         parts.append(_stripe(body, side, [(x - 0.1, belt - 0.13), (x + 0.1, belt - 0.13)], 0.035, looks.paint * 0.5))
     crease = low + 0.62 * (belt - low)
-    parts.append(_stripe(body, side, [(points[10, 0] * 0.9, crease), (points[17, 0] * 0.9, crease)], 0.02, looks.paint * 0.7))
+    ends = [(points[10, 0] * 0.9, crease), (points[17, 0] * 0.9, crease)]
+    parts.append(_stripe(body, side, ends, 0.02, looks.paint * 0.7))
     return parts
 
 
@@ -189,24 +211,22 @@ def _back(body: Body, looks: _Looks) -> list[Mesh]:
 def _cabin(body: Body, looks: _Looks) -> list[Mesh]:
     """What stands on the belt line: windows all round, mirrors and the roof."""
     panels, parts = body.panels, []
-    spans = [(0.04, 0.33), (0.37, 0.66), (0.70, 0.97)] if body.kind != "pick-up" else [(0.08, 0.48), (0.54, 0.97)]
-    if body.kind == "bus":
-        spans = [(k / 7 + 0.012, (k + 1) / 7 - 0.008) for k in range(7)]
+    spans = _WINDOWS.get(body.kind, _WINDOWS["saloon"])
     for name in ("left windows", "right windows"):
-        parts.append(_panel(panels[name], looks.paint, 0.8))
+        parts.append(_panel(panels[name], looks.paint, 0.8, middle=0.6 * body.size[2]))
         if not looks.blank:
             parts.append(_panel(panels[name].part((0.02, 0.985), (0.06, 0.90)), looks.pillar, 0.3))
         for span in spans[-1:] if looks.blank else spans:
-            parts.append(_panel(panels[name].part(span, (0.10, 0.86)), _GLASS, 1.0))
+            parts.append(_panel(panels[name].part(span, (0.10, 0.86)), looks.glass, 3.0))
     for name in ("windscreen", "rear window"):
         parts.append(_panel(panels[name], looks.paint, 0.8))
         if name == "windscreen" or not looks.blank:
             parts.append(_panel(panels[name].part((0.05, 0.95), (0.05, 0.93)), _PLASTIC, 0.5))
-            parts.append(_panel(panels[name].part((0.07, 0.93), (0.09, 0.89)), _GLASS, 1.0))
-    parts.append(_panel(panels["roof"], looks.roof, 0.9))
+            parts.append(_panel(panels[name].part((0.07, 0.93), (0.09, 0.89)), looks.glass, 3.0))
+    parts.append(_panel(panels["roof"], looks.roof, 0.9, middle=0.3 * body.size[2]))
     mirrors = list(_mirrors(body, looks))
     # The cabin hides the far mirror, so both come before it; the near one once more, seen only from its own side.
-    near = [faces(m.corners, (0, side, 0), looks.paint * 0.9) for m, side in mirrors]
+    near = [faces(m.corners, (0, side, 0), m.colors, normals=m.normals) for m, side in mirrors]
     return [*(m for m, _ in mirrors), *parts, *near]
 
 
@@ -225,7 +245,7 @@ def self_hidden(body: Body, eye: np.ndarray, tolerance: float = 0.04) -> np.ndar
 
     Each keypoint, moved `tolerance` metres out of the body, is joined to the eye; it is hidden when the line passes
     through a panel more than 2 `tolerance` before its end. With the eye as origin, the line to p goes through the
-    triangle abc when p.(b x c), p.(c x a) and p.(a x b) have the sign of a.(b x c), and beyond it when their sum is larger.
+    triangle abc when p.(b x c), p.(c x a) and p.(a x b) have a.(b x c)'s sign; beyond it when their sum is larger.
     """
     out = body.keypoints * (0.2, 1, 1) - (0, 0, 0.5 * body.size[2])
     ends = body.keypoints + tolerance * out / np.linalg.norm(out, axis=1, keepdims=True) - eye

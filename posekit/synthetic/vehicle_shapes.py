@@ -29,25 +29,32 @@ class BodyType:
 
 BODY_TYPES = (
     BodyType("saloon", 0.42, (4.4, 4.95), (1.72, 1.88), (1.42, 1.52),
-        ((-0.5, 0.22), (-0.483, 0.63), (-0.385, 0.71), (-0.235, 0.965), (0.09, 0.97), (0.255, 0.67), (0.472, 0.48), (0.5, 0.18)),
+        ((-0.5, 0.22), (-0.483, 0.63), (-0.385, 0.71), (-0.235, 0.965),
+         (0.09, 0.97), (0.255, 0.67), (0.472, 0.48), (0.5, 0.18)),
         (-0.298, 0.318), 0.32, 0.70),
     BodyType("hatchback", 0.16, (3.6, 4.3), (1.62, 1.8), (1.45, 1.58),
-        ((-0.5, 0.23), (-0.487, 0.58), (-0.462, 0.70), (-0.36, 0.955), (0.09, 0.97), (0.275, 0.66), (0.468, 0.50), (0.5, 0.18)),
+        ((-0.5, 0.23), (-0.487, 0.58), (-0.462, 0.70), (-0.36, 0.955),
+         (0.09, 0.97), (0.275, 0.66), (0.468, 0.50), (0.5, 0.18)),
         (-0.315, 0.33), 0.31, 0.71),
     BodyType("SUV", 0.20, (4.3, 4.9), (1.8, 1.95), (1.65, 1.82),
-        ((-0.5, 0.26), (-0.487, 0.56), (-0.465, 0.70), (-0.375, 0.955), (0.08, 0.97), (0.245, 0.68), (0.468, 0.54), (0.5, 0.21)),
+        ((-0.5, 0.26), (-0.487, 0.56), (-0.465, 0.70), (-0.375, 0.955),
+         (0.08, 0.97), (0.245, 0.68), (0.468, 0.54), (0.5, 0.21)),
         (-0.305, 0.322), 0.36, 0.73),
     BodyType("van", 0.11, (3.9, 5.1), (1.62, 1.9), (1.8, 2.1),
-        ((-0.5, 0.20), (-0.492, 0.50), (-0.482, 0.62), (-0.43, 0.955), (0.2, 0.97), (0.36, 0.60), (0.475, 0.48), (0.5, 0.16)),
+        ((-0.5, 0.20), (-0.492, 0.50), (-0.482, 0.62), (-0.43, 0.955),
+         (0.2, 0.97), (0.36, 0.60), (0.475, 0.48), (0.5, 0.16)),
         (-0.29, 0.33), 0.32, 0.78),
     BodyType("pick-up", 0.04, (4.9, 5.4), (1.78, 1.95), (1.7, 1.85),
-        ((-0.5, 0.28), (-0.495, 0.60), (-0.155, 0.63), (-0.095, 0.955), (0.10, 0.965), (0.235, 0.66), (0.47, 0.56), (0.5, 0.22)),
+        ((-0.5, 0.28), (-0.495, 0.60), (-0.155, 0.63), (-0.095, 0.955),
+         (0.10, 0.965), (0.235, 0.66), (0.47, 0.56), (0.5, 0.22)),
         (-0.29, 0.325), 0.38, 0.74),
     BodyType("bus", 0.04, (8.5, 11.5), (2.35, 2.55), (2.9, 3.2),
-        ((-0.5, 0.13), (-0.498, 0.38), (-0.495, 0.52), (-0.478, 0.96), (0.46, 0.955), (0.486, 0.42), (0.494, 0.34), (0.5, 0.11)),
+        ((-0.5, 0.13), (-0.498, 0.38), (-0.495, 0.52), (-0.478, 0.96),
+         (0.46, 0.955), (0.486, 0.42), (0.494, 0.34), (0.5, 0.11)),
         (-0.25, 0.29), 0.48, 0.88),
     BodyType("truck", 0.03, (5.6, 7.2), (1.95, 2.3), (2.4, 2.9),
-        ((-0.5, 0.22), (-0.498, 0.42), (-0.497, 0.55), (-0.492, 0.97), (0.36, 0.97), (0.455, 0.48), (0.488, 0.38), (0.5, 0.15)),
+        ((-0.5, 0.22), (-0.498, 0.42), (-0.497, 0.55), (-0.492, 0.97),
+         (0.36, 0.97), (0.455, 0.48), (0.488, 0.38), (0.5, 0.15)),
         (-0.27, 0.33), 0.40, 0.90),
 )  # fmt: skip
 
@@ -55,6 +62,19 @@ BODY_TYPES = (
 _PROFILE_WIDTH = (0.885, 0.84, 0.83, 0.0, 0.0, 0.88, 0.83, 0.87)
 _ARCH_DEGREES = (-12.0, 45.0, 135.0, 192.0)  # the four keypoints around a wheel arch, seen from the left
 _COLUMNS, _ROWS = 24, 6
+
+# How far the line from each profile keypoint to its mirror image bows out, forward and up, in body widths.
+_CROSS_BOW = (
+    (-0.075, 0.0), (-0.07, 0.02), (-0.055, 0.02), (-0.015, 0.02), (0.025, 0.02), (0.06, 0.02), (0.11, 0.02),
+    (0.12, 0.0),
+)  # fmt: skip
+# The panels across the body: the keypoints of their lower and upper edge, and which way they face.
+_CROSS_PANELS = {
+    "front": (FRONT_BOTTOM, BONNET, (1, 0, 0)), "back": (BACK_BOTTOM, BACK_TOP, (-1, 0, 0)),
+    "bonnet": (BONNET, SCREEN_LOW, (0.2, 0, 1)), "deck": (BACK_TOP, REAR_LOW, (-0.2, 0, 1)),
+    "windscreen": (SCREEN_LOW, SCREEN_HIGH, (1, 0, 1)), "rear window": (REAR_LOW, REAR_HIGH, (-1, 0, 0.6)),
+    "roof": (REAR_HIGH, SCREEN_HIGH, (0, 0, 1)),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -138,24 +158,14 @@ def build_body(
 
 def _panels(side: np.ndarray, width: float) -> dict[str, Panel]:
     """All panels of the body from the left profile (8, 3): lower body first, then what stands on it."""
-    back_low, back_top, rear_low, rear_high, screen_high, screen_low, bonnet, front_low = side
     left = _side_grid(side, width)
-    window = _coons(_bow(rear_low, screen_low, (0, 0, 0), 13), _bow(rear_high, screen_high, (0, 0, 0.03), 13), 7, (0, 0.02, 0))
-    forward, backward, up = np.array((0.22, 0, 0.0)), np.array((-0.15, 0, 0.0)), np.array((0, 0, 0.04))
-    lift = {
-        "front low": forward, "bonnet": forward + up, "screen low": 0.5 * forward + up, "screen high": 0.2 * forward + up,
-        "rear high": 0.2 * backward + up, "rear low": 0.7 * backward + up, "back top": backward + up, "back low": backward,
-    }  # fmt: skip
-    points = dict(zip(("back low", "back top", "rear low", "rear high", "screen high", "screen low", "bonnet", "front low"),
-        (back_low, back_top, rear_low, rear_high, screen_high, screen_low, bonnet, front_low), strict=True))  # fmt: skip
-    cross = {name: _bow(points[name], points[name] * (1, -1, 1), 0.25 * width * lift[name] / 0.22 * 0.5, 13) for name in points}
-    between = (("front", "front low", "bonnet", (1, 0, 0)), ("back", "back low", "back top", (-1, 0, 0)),
-        ("bonnet", "bonnet", "screen low", (0.2, 0, 1)), ("deck", "back top", "rear low", (-0.2, 0, 1)),
-        ("windscreen", "screen low", "screen high", (1, 0, 1)), ("rear window", "rear low", "rear high", (-1, 0, 0.6)),
-        ("roof", "rear high", "screen high", (0, 0, 1)))  # fmt: skip
+    _, _, rear_low, rear_high, screen_high, screen_low, _, _ = side
+    belt, gutter = _bow(rear_low, screen_low, (0, 0, 0)), _bow(rear_high, screen_high, (0, 0, 0.03))
+    window = _between(belt, gutter, (0, 0.02, 0))
+    cross = [_bow(p, p * (1, -1, 1), width * np.array((x, 0, z))) for p, (x, z) in zip(side, _CROSS_BOW, strict=True)]
     panels = {"left": _panel(left, (0, 1, 0)), "right": _panel(left * (1, -1, 1), (0, -1, 0))}
-    for name, low, high, outward in between:
-        panels[name] = _panel(_coons(cross[low], cross[high], 7), outward)
+    for name, (low, high, outward) in _CROSS_PANELS.items():
+        panels[name] = _panel(_between(cross[low - BACK_BOTTOM], cross[high - BACK_BOTTOM]), outward)
     panels["left windows"] = _panel(window, (0, 1, 0.3))
     panels["right windows"] = _panel(window * (1, -1, 1), (0, -1, 0.3))
     return panels
@@ -189,15 +199,15 @@ def _on_side(panel: Panel, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     return np.stack([x, panel.at(u, v)[..., 1], z], axis=-1)
 
 
-def _bow(start: np.ndarray, end: np.ndarray, rise: tuple | np.ndarray, count: int) -> np.ndarray:
-    """A parabola (count, 3) from start to end that stands off by `rise` in the middle."""
-    t = np.linspace(0, 1, count)[:, None]
+def _bow(start: np.ndarray, end: np.ndarray, rise: tuple | np.ndarray) -> np.ndarray:
+    """A parabola (13, 3) from start to end that stands off by `rise` in the middle."""
+    t = np.linspace(0, 1, 13)[:, None]
     return start * (1 - t) + end * t + 4 * t * (1 - t) * np.asarray(rise, float)
 
 
-def _coons(low: np.ndarray, high: np.ndarray, rows: int, bulge: tuple = (0, 0, 0)) -> np.ndarray:
-    """The surface (n, rows, 3) ruled between two curves (n, 3), bulging by `bulge` half-way up."""
-    t = np.linspace(0, 1, rows)[None, :, None]
+def _between(low: np.ndarray, high: np.ndarray, bulge: tuple = (0, 0, 0)) -> np.ndarray:
+    """The surface (n, 7, 3) between two curves (n, 3), bulging by `bulge` in its middle."""
+    t = np.linspace(0, 1, 7)[None, :, None]
     inner = np.sin(np.pi * np.linspace(0, 1, len(low)))[:, None, None]
     return low[:, None] * (1 - t) + high[:, None] * t + 4 * t * (1 - t) * inner * np.asarray(bulge, float)
 
