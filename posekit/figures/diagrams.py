@@ -1,0 +1,129 @@
+"""HRNet as a diagram, drawn from a recipe's fields. One colour stands for one resolution."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from posekit.figures.networks import BRANCH_COLORS
+from posekit.recipes import Recipe
+
+_STEM, _INK = "#9aa3ad", "#2b2f36"
+
+
+def hrnet_branches(recipe: Recipe) -> Figure:
+    """The network of an HRNet recipe: a row a resolution, a box a residual block, lines where branches exchange."""
+    figure = Figure(layout="constrained", dpi=110)
+    axes = figure.subplots()
+    end = _draw_stem(axes, recipe)
+    starts = [0.0]
+    last = len(recipe.stage_modules) - 1
+    for index, modules in enumerate(recipe.stage_modules):
+        branches = index + 2
+        start = end + 1.7
+        starts.append(start)
+        for i in range(branches):
+            _line(axes, (end, min(i, branches - 2)), (start, i), min(i, branches - 2))
+        for module in range(modules):
+            final = index == last and module == modules - 1
+            end = _draw_module(axes, start, branches, recipe.branch_blocks, 1 if final else branches)
+            start = end + 0.6
+            for i in range(branches if module < modules - 1 else 0):
+                _line(axes, (end, i), (start, i), i)
+        _bracket(axes, starts[-1], end, f"stage {index + 2}: {modules} module{'s' * (modules > 1)}")
+    end = _draw_head(axes, end, recipe)
+    _label_rows(axes, starts, recipe)
+    _finish_diagram(figure, axes, end, recipe)
+    return figure
+
+
+def _draw_stem(axes: Axes, recipe: Recipe) -> float:
+    """Input, two strided convolutions and stage 1; returns where they end."""
+    size = recipe.input_size
+    _box(axes, -6.0, 0, 1.0, 1.3, "#d9dee4", f"image\n3 × {size}²")
+    _box(axes, -4.0, 0, 0.5, 1.0, _STEM, f"conv / 2\n{recipe.stem_width} × {size // 2}²", below=True)
+    _box(axes, -2.4, 0, 0.5, 0.62, _STEM, f"conv / 2\n{recipe.stem_width} × {size // 4}²")
+    for a, b in ((-5.0, -4.0), (-3.5, -2.4), (-1.9, 0.0)):
+        _line(axes, (a, 0), (b, 0), None)
+    end = _draw_blocks(axes, 0.0, 0, recipe.layer1_blocks)
+    _bracket(axes, 0.0, end, "stage 1")
+    wide = recipe.stem_width * (4 if recipe.layer1_block == "bottleneck" else 1)
+    axes.text(0.0, -0.36, f"{wide} × {size // 4}²", va="top", fontsize=8.5, color=BRANCH_COLORS[0])
+    return end
+
+
+def _draw_module(axes: Axes, start: float, branches: int, blocks: int, outputs: int) -> float:
+    """Blocks in parallel, then the exchange into `outputs` sums; returns where the sums stand."""
+    ends = [_draw_blocks(axes, start, i, blocks) for i in range(branches)]
+    node = ends[0] + 1.5
+    for to in range(outputs):
+        for source in range(branches):
+            _line(axes, (ends[source], source), (node, to), source)
+        axes.text(
+            node, -to, "+", ha="center", va="center", fontsize=9, color="white", weight="bold", zorder=5,
+            bbox={"boxstyle": "circle,pad=0.12", "facecolor": _INK, "edgecolor": "white"},
+        )  # fmt: skip
+    return node
+
+
+def _draw_blocks(axes: Axes, start: float, branch: int, blocks: int) -> float:
+    for block in range(blocks):
+        _box(axes, start + block, branch, 0.8, _height(branch), BRANCH_COLORS[branch])
+    end = start + blocks - 0.2
+    _line(axes, (start, branch), (end, branch), branch)
+    return end
+
+
+def _draw_head(axes: Axes, start: float, recipe: Recipe) -> float:
+    _line(axes, (start, 0), (start + 0.9, 0), 0)
+    _box(axes, start + 0.9, 0, 0.35, _height(0), _STEM, "1 × 1\nconv", below=True)
+    _line(axes, (start + 1.25, 0), (start + 2.2, 0), None)
+    keypoints = recipe.keypoint_skeleton.num_keypoints
+    _box(axes, start + 2.2, 0, 0.9, _height(0), "#d9dee4", f"heatmaps\n{keypoints} × {recipe.heatmap_size}²")
+    return start + 3.1
+
+
+def _box(
+    axes: Axes, x: float, row: int, width: float, height: float, color: str, label: str = "", below: bool = False
+) -> None:
+    style = "round,pad=0,rounding_size=0.08"
+    corner = (x, -row - height / 2)
+    axes.add_patch(FancyBboxPatch(corner, width, height, boxstyle=style, fc=color, ec="white", lw=0.8, zorder=3))
+    y = -row - height / 2 - 0.08 if below else -row + height / 2 + 0.08
+    axes.text(x + width / 2, y, label, ha="center", va="top" if below else "bottom", fontsize=8, color=_INK)
+
+
+def _line(axes: Axes, start: tuple[float, int], end: tuple[float, int], branch: int | None) -> None:
+    """A connection between (x, row) places in the colour of the branch that it comes from."""
+    color = _STEM if branch is None else BRANCH_COLORS[branch]
+    axes.plot([start[0], end[0]], [-start[1], -end[1]], color=color, lw=1.4, zorder=2, solid_capstyle="round")
+
+
+def _bracket(axes: Axes, start: float, end: float, label: str) -> None:
+    axes.plot([start, end], [0.62, 0.62], color=_INK, lw=2, solid_capstyle="butt")
+    axes.text((start + end) / 2, 0.7, label, ha="center", va="bottom", fontsize=9, color=_INK)
+
+
+def _label_rows(axes: Axes, starts: Sequence[float], recipe: Recipe) -> None:
+    for row in range(1, len(starts)):
+        size, channels = recipe.input_size // (4 * 2**row), recipe.width * 2**row
+        text = f"1/{4 * 2**row}: {channels} × {size}²"
+        axes.text(starts[row] - 1.9, -row, text, ha="right", va="center", fontsize=9.5, color=BRANCH_COLORS[row])
+    text = f"1/4: {recipe.width} × {recipe.input_size // 4}²"
+    axes.text(starts[1], -0.36, text, ha="left", va="top", fontsize=8.5, color=BRANCH_COLORS[0])
+
+
+def _finish_diagram(figure: Figure, axes: Axes, end: float, recipe: Recipe) -> None:
+    rows = len(recipe.stage_modules) + 1
+    axes.set(xlim=(-6.4, end + 0.3), ylim=(-rows + 0.5, 1.15))
+    axes.axis("off")
+    figure.set_size_inches(min(14.0, max(9.0, 0.36 * (end + 7))), 1.1 + 0.95 * rows)
+    figure.suptitle(
+        f"{recipe.name}: a box is a residual block, a line carries a branch's maps, + sums them", fontsize=11
+    )
+
+
+def _height(branch: int) -> float:
+    """Of a block's box: smaller for coarser maps, though not in proportion."""
+    return 0.62 * 0.78**branch

@@ -1,0 +1,65 @@
+"""What a network costs: parameters and multiply-accumulates of every layer, from one pass through it."""
+
+import mindspore as ms
+import numpy as np
+import pandas as pd
+from mindspore import nn
+
+_COUNTED = {nn.Conv2d: "conv", nn.BatchNorm2d: "norm"}
+
+
+def layer_table(network: nn.Cell, height: int, width: int | None = None) -> pd.DataFrame:
+    """One row a convolution or normalisation, in the order of running, for one height × width image.
+
+    Columns: name, kind (conv or norm), parameters (trainable), macs, channels, height, width (of its output map).
+    A convolution's multiply-accumulates are weights × output positions, as Sun et al. (arXiv:1902.09212) count them;
+    their "GFLOPs" are these divided by 1024³. Normalisation, activation and resizing are not counted.
+    """
+    names = {id(cell): name for name, cell in network.cells_and_names() if type(cell) in _COUNTED}
+    rows: list[dict] = []
+
+    def note(cell: nn.Cell, inputs: tuple, output: ms.Tensor) -> None:
+        rows.append({"name": names[id(cell)], "kind": _COUNTED[type(cell)], **_count(cell, output.shape)})
+
+    hooks = [cell.register_forward_hook(note) for _, cell in network.cells_and_names() if id(cell) in names]
+    mode, training = ms.get_context("mode"), network.training
+    ms.set_context(mode=ms.PYNATIVE_MODE)  # a hook sees each layer only when layers run one by one
+    try:
+        network.set_train(False)
+        network(ms.Tensor(np.zeros((1, 3, height, width or height), np.float32)))
+    finally:
+        for hook in hooks:
+            hook.remove()
+        network.set_train(training)
+        ms.set_context(mode=mode)
+    return pd.DataFrame(rows)
+
+
+def _count(cell: nn.Cell, shape: tuple[int, ...]) -> dict[str, int]:
+    """Cost of one layer whose output is (1, C, h, w)."""
+    channels, height, width = shape[1:]
+    macs = cell.weight.size * height * width if isinstance(cell, nn.Conv2d) else 0
+    parameters = sum(parameter.size for parameter in cell.trainable_params())
+    return {"parameters": parameters, "macs": macs, "channels": channels, "height": height, "width": width}
+
+
+def hrnet_table(network: nn.Cell, height: int, width: int | None = None) -> pd.DataFrame:
+    """`layer_table` of an HRNet with two more columns: stage (stem, stage 1, …, head) and part.
+
+    part: "branch 1/4", "branch 1/8", … for the blocks at that resolution, "exchange" for what passes between the
+    branches, new branches' first layers included, and "stem, head" for the rest.
+    """
+    table = layer_table(network, height, width)
+    places = [_hrnet_place(name) for name in table["name"]]
+    return table.assign(stage=[stage for stage, _ in places], part=[part for _, part in places])
+
+
+def _hrnet_place(name: str) -> tuple[str, str]:
+    """(stage, part) of a layer by its name: stages.1.0.branches.2.… is stage 3, branch 1/16."""
+    words = name.split(".")
+    if words[0] == "layer1":
+        return "stage 1", "branch 1/4"
+    if words[0] in ("transitions", "stages"):
+        stage = f"stage {int(words[1]) + 2}"
+        return stage, f"branch 1/{4 * 2 ** int(words[4])}" if "branches" in words else "exchange"
+    return ("head" if words[0] == "final_layer" else "stem"), "stem, head"

@@ -1,0 +1,67 @@
+"""Counting parameters and operations, against hand calculation and the published figures of HRNet."""
+
+from dataclasses import replace
+
+import mindspore as ms
+import pytest
+from mindspore import nn
+
+from posekit.models import build
+from posekit.models.hrnet import HRNet
+from posekit.models.summary import hrnet_table, layer_table
+from posekit.recipes import get_recipe
+from posekit.runtime import set_up
+
+
+@pytest.fixture(scope="module", autouse=True)
+def device() -> None:
+    set_up("cpu")
+
+
+def test_small_network_by_hand() -> None:
+    network = nn.SequentialCell(
+        nn.Conv2d(3, 8, 3, stride=2, pad_mode="pad", padding=1, has_bias=True),  # 8 × 16 -> 4 × 8
+        nn.BatchNorm2d(8),
+        nn.Conv2d(8, 4, 1, has_bias=False),
+    )
+    table = layer_table(network, 8, 16)
+    assert table["kind"].tolist() == ["conv", "norm", "conv"]
+    assert table["parameters"].tolist() == [3 * 3 * 3 * 8 + 8, 2 * 8, 8 * 4]
+    assert table["macs"].tolist() == [3 * 3 * 3 * 8 * 32, 0, 8 * 4 * 32]
+    assert table[["channels", "height", "width"]].to_numpy().tolist() == [[8, 4, 8], [8, 4, 8], [4, 4, 8]]
+
+
+@pytest.mark.parametrize(("width", "millions", "gflops"), [(32, 28.5, 7.1), (48, 63.6, 14.6)])
+def test_published_hrnet(width: int, millions: float, gflops: float) -> None:
+    """Sun et al., arXiv:1902.09212, table 1: 17 keypoints at 256 × 192."""
+    table = layer_table(HRNet(keypoints=17, width=width), 256, 192)
+    assert round(table["parameters"].sum() / 1e6, 1) == millions
+    assert round(table["macs"].sum() / 1024**3, 1) == gflops
+
+
+def test_stages_of_poseestnet() -> None:
+    recipe = get_recipe("poseestnet")
+    table = hrnet_table(build(recipe), 64)
+    assert table["parameters"].sum() == 28_536_704  # the seed's network, without a bias in the head
+    stages = table.groupby("stage")["parameters"].sum()
+    assert stages["stem"] == (27 * 64 + 128) + (9 * 64 * 64 + 128)
+    assert stages["head"] == 32 * 36
+    bottleneck = 256 * 64 + 9 * 64 * 64 + 64 * 256 + 2 * (64 + 64 + 256)
+    first = 64 * 64 + 9 * 64 * 64 + 64 * 256 + 64 * 256 + 2 * (64 + 64 + 256 + 256)
+    assert stages["stage 1"] == first + 3 * bottleneck
+    # 3 modules of 4 blocks of 2 convolutions with norms; half the resolution, twice the channels: 4 times the weights
+    blocks = table[table["stage"] == "stage 4"].groupby("part")
+    parameters, macs = blocks["parameters"].sum(), blocks["macs"].sum()
+    assert parameters["branch 1/32"] == 3 * 4 * 2 * (9 * 256 * 256 + 2 * 256)
+    assert macs["branch 1/4"] == macs["branch 1/32"] == 3 * 4 * 2 * 9 * 32 * 32 * 16 * 16
+
+
+def test_head_bias_and_state_left_as_found() -> None:
+    recipe = replace(get_recipe("poseestnet-tiny"), head_bias=True)
+    network = build(recipe)
+    network.set_train(True)
+    mode = ms.get_context("mode")
+    without = layer_table(build(replace(recipe, head_bias=False)), 64)["parameters"].sum()
+    assert layer_table(network, 64)["parameters"].sum() == without + 36
+    assert ms.get_context("mode") == mode and network.training
+    assert sum(parameter.size for parameter in network.trainable_params()) == without + 36
