@@ -1,12 +1,21 @@
-"""Pictures of trainings and predictions: tables in, matplotlib figures out."""
+"""Pictures of trainings, scores and timings: numbers in, matplotlib figures out."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from posekit.drawing import side_colors
+from posekit.skeletons import Skeleton
+
+DPI = 110
 
 
 def training_curves(log: pd.DataFrame) -> Figure:
     """Loss and learning rate by step, and the validation's PCK where it was measured; log as in a run's log.csv."""
-    figure = Figure(figsize=(10, 3.6), layout="constrained", dpi=110)
+    figure = Figure(figsize=(10, 3.6), layout="constrained", dpi=DPI)
     left, right = figure.subplots(1, 2)
     left.semilogy(log["step"], log["loss"], color="tab:blue")
     left.set(xlabel="step", ylabel="training loss", title="Loss and learning rate")
@@ -16,6 +25,172 @@ def training_curves(log: pd.DataFrame) -> Figure:
     rate.set_ylabel("learning rate (dashed)", color="tab:grey")
     valid = log.dropna(subset=["valid_pck"])
     right.plot(valid["epoch"], valid["valid_pck"], marker="o", color="tab:orange")
+    for epoch, pck in zip(valid["epoch"], valid["valid_pck"], strict=True):
+        beside = (0, -14 if pck > 15 else 8)
+        right.annotate(f"{pck:.1f}", (epoch, pck), beside, textcoords="offset points", ha="center", fontsize=8)
     right.set(xlabel="epoch", ylabel="PCK (%)", title="Validation", ylim=(0, 100))
+    right.margins(x=0.08)
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.grid(alpha=0.3)
     return figure
+
+
+def learning_rate_curves(rates: dict[str, np.ndarray], steps: int) -> Figure:
+    """The rate of every update, (updates,) each, by name; `steps` updates make an epoch of the axis."""
+    figure = Figure(figsize=(10, 2.8), layout="constrained", dpi=DPI)
+    axes = figure.subplots()
+    for (name, rate), style in zip(rates.items(), ("-", "--", "-.", ":"), strict=False):
+        axes.plot(np.arange(len(rate)) / steps, rate, style, label=name, drawstyle="steps-post")
+    axes.set(xlabel="epoch", ylabel="learning rate", ylim=(0, None))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def loss_curves(losses: dict[str, Sequence[float]]) -> Figure:
+    """Loss by step, one line a name, on a logarithmic axis."""
+    figure = Figure(figsize=(10, 3.2), layout="constrained", dpi=DPI)
+    axes = figure.subplots()
+    for (name, values), style in zip(losses.items(), ("o-", "s--", "^-.", "v:"), strict=False):
+        axes.semilogy(np.arange(1, len(values) + 1), values, style, markersize=3, label=name)
+    axes.set(xlabel="update", ylabel="loss")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return figure
+
+
+def keypoint_bars(values: np.ndarray, counted: np.ndarray, skeleton: Skeleton, label: str) -> Figure:
+    """A bar a keypoint (K,) in the colour of its side; keypoints that do not count (K,) are hatched at 0."""
+    figure = Figure(figsize=(10, 3.4), layout="constrained", dpi=DPI)
+    axes = figure.subplots()
+    colors = _side_colors(skeleton)
+    index = np.arange(len(values))
+    counted = counted.astype(bool)
+    axes.bar(index[counted], values[counted], color=colors[counted])
+    axes.bar(index[~counted], values.max(), color="0.93", hatch="///", edgecolor="0.75", linewidth=0, label="weight 0")
+    axes.set_xticks(index, skeleton.keypoints, rotation=90, fontsize=7)
+    axes.set(ylabel=label, xlim=(-0.7, len(values) - 0.3))
+    if not counted.all():
+        axes.legend(loc="upper right")
+    return figure
+
+
+def keypoint_dots(values: dict[str, np.ndarray], counts: np.ndarray, skeleton: Skeleton) -> Figure:
+    """A panel a quantity: a row a part, a dot each for its left (orange), right (blue) or middle (green) keypoint.
+
+    values: (K,) each; counts: (K,), how often each keypoint counts, written beside the part's name.
+    """
+    parts: dict[str, list[int]] = {}
+    for k, name in enumerate(skeleton.keypoints):
+        parts.setdefault(name.removeprefix("left ").removeprefix("right "), []).append(k)
+    order = sorted(parts, key=lambda part: np.nanmean(next(iter(values.values()))[parts[part]]))
+    colors = _side_colors(skeleton)
+    figure = Figure(figsize=(10, 0.6 + 0.24 * len(parts)), layout="constrained", dpi=DPI)
+    panels = figure.subplots(1, len(values), sharey=True, squeeze=False)[0]
+    for axes, (name, value) in zip(panels, values.items(), strict=True):
+        for row, part in enumerate(order):
+            axes.plot(value[parts[part]], [row] * len(parts[part]), color="0.8", zorder=1)
+            axes.scatter(value[parts[part]], [row] * len(parts[part]), c=colors[parts[part]], zorder=2, s=28)
+        axes.set(xlabel=name)
+        axes.grid(alpha=0.3)
+    labels = [f"{part} ({counts[parts[part]].sum()})" for part in order]
+    panels[0].set_yticks(range(len(order)), labels, fontsize=8)
+    return figure
+
+
+def pck_curves(curves: dict[str, np.ndarray], thresholds: np.ndarray, mark: float, label: str = "threshold") -> Figure:
+    """PCK in percent by threshold (T,), one curve (T,) a name, with a line at the threshold `mark`.
+
+    The curve named "Mean" is drawn black and thick.
+    """
+    figure = Figure(figsize=(10, 4), layout="constrained", dpi=DPI)
+    axes = figure.subplots()
+    at = int(np.argmin(np.abs(thresholds - mark)))
+    for name, curve in sorted(curves.items(), key=lambda item: -item[1][at]):
+        strong = {"color": "black", "linewidth": 2.5} if name == "Mean" else {"linewidth": 1.3}
+        axes.plot(thresholds, curve, label=f"{name}  {curve[at]:.1f} %", **strong)
+    axes.axvline(mark, color="0.5", linestyle="--", linewidth=1)
+    axes.set(xlabel=label, ylabel="PCK (%)", ylim=(0, 101), xlim=(0, thresholds[-1]))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), title=f"at {mark:g}", fontsize=9)
+    return figure
+
+
+def table_bars(tables: dict[str, dict[str, float]], label: str) -> Figure:
+    """Groups of bars: a group a column, a bar a table; values are written on top."""
+    columns = list(dict.fromkeys(column for table in tables.values() for column in table))
+    figure = Figure(figsize=(10, 3.6), layout="constrained", dpi=DPI)
+    axes = figure.subplots()
+    width = 0.8 / len(tables)
+    for i, (name, table) in enumerate(tables.items()):
+        at = [j + (i - (len(tables) - 1) / 2) * width for j, column in enumerate(columns) if column in table]
+        bars = axes.bar(at, [table[column] for column in columns if column in table], width * 0.94, label=name)
+        axes.bar_label(bars, fmt="%.1f", fontsize=7, rotation=90 if len(tables) * len(columns) > 24 else 0, padding=2)
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set(ylabel=label)
+    axes.margins(y=0.16)
+    axes.grid(alpha=0.3, axis="y")
+    axes.set_axisbelow(True)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return figure
+
+
+def score_and_error(scores: np.ndarray, errors: np.ndarray, threshold: float, bins: int = 10) -> Figure:
+    """How far a score can be trusted, over M keypoints with scores (M,) and normalised errors (M,).
+
+    Left each keypoint; right the share within the threshold for each range of scores, with the number of keypoints.
+    """
+    figure = Figure(figsize=(10, 3.8), layout="constrained", dpi=DPI)
+    left, right = figure.subplots(1, 2)
+    good = errors <= threshold
+    for chosen, color, name in ((good, "tab:green", "within"), (~good, "tab:red", "beyond")):
+        left.scatter(scores[chosen], errors[chosen], s=4, alpha=0.35, color=color, label=name, rasterized=True)
+    left.axhline(threshold, color="0.3", linestyle="--", linewidth=1)
+    left.set(xlabel="score", ylabel="error / reference length", yscale="log", title="every counted keypoint")
+    left.set_ylim(bottom=max(threshold / 100, 1e-6))
+    left.legend(markerscale=3, loc="lower left")
+    edges = np.linspace(0, max(1.0, float(scores.max())), bins + 1)
+    which = np.clip(np.digitize(scores, edges) - 1, 0, bins - 1)
+    counts = np.bincount(which, minlength=bins)
+    share = 100 * np.bincount(which, good, bins) / np.maximum(counts, 1)
+    bars = right.bar(edges[:-1], share, np.diff(edges) * 0.94, align="edge", color="tab:green", alpha=0.8)
+    right.bar_label(bars, [str(n) if n else "" for n in counts], fontsize=8)
+    right.set(xlabel="score", ylabel="within the threshold (%)", ylim=(0, 108), title="by score, with counts")
+    return figure
+
+
+def difference_histograms(differences: dict[str, np.ndarray], limit: float) -> Figure:
+    """Distribution of absolute differences on a logarithmic axis, one line a name, and the limit they must keep."""
+    figure = Figure(figsize=(10, 3.2), layout="constrained", dpi=DPI)
+    axes = figure.subplots()
+    floor = 1e-10
+    edges = np.logspace(np.log10(floor), 0, 81)
+    for (name, values), style in zip(differences.items(), ("-", "--", "-.", ":"), strict=False):
+        values = np.abs(values).ravel()
+        heights = 100 * np.histogram(np.maximum(values, floor), edges)[0] / values.size
+        exact = 100 * float((values == 0).mean())
+        axes.stairs(heights, edges, linestyle=style, linewidth=1.6, label=f"{name} ({exact:.0f} % exactly equal)")
+    axes.axvline(limit, color="tab:red", linestyle="--", linewidth=1.2, label=f"limit {limit:g}")
+    axes.set(xscale="log", xlabel="difference / range of the heatmaps", ylabel="share of cells (%)")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper right")
+    return figure
+
+
+def time_bars(milliseconds: dict[str, float], label: str = "ms an image") -> Figure:
+    """A horizontal bar a run time, fastest on top."""
+    ordered = sorted(milliseconds.items(), key=lambda item: -item[1])
+    figure = Figure(figsize=(10, 0.9 + 0.4 * len(ordered)), layout="constrained", dpi=DPI)
+    axes = figure.subplots()
+    bars = axes.barh([name for name, _ in ordered], [value for _, value in ordered], height=0.6, color="tab:blue")
+    axes.bar_label(bars, fmt="%.2f", padding=4)
+    axes.set(xlabel=label)
+    axes.margins(x=0.1)
+    axes.grid(alpha=0.3, axis="x")
+    axes.set_axisbelow(True)
+    return figure
+
+
+def _side_colors(skeleton: Skeleton) -> np.ndarray:
+    """(K, 3) in 0–1."""
+    return np.array(side_colors(skeleton)) / 255
