@@ -47,19 +47,20 @@ current() {
 
 # set_up course|test: the packages for the lessons, or these and the test tools.
 set_up() {
-    local what="$1" python extra=''
+    local what="$1" python extra='' quiet=''
     if current test || current "$what"; then
         return
     fi
     [[ "$what" == test ]] && extra='[test]'
+    [[ -t 1 ]] || quiet=--quiet # a person sees pip's progress, a log file does not
     if ! current course; then # new, moved, changed or interrupted
         python="$(find_python)"
         say "making $venv with $("$python" --version)"
         "$python" -m venv --clear "$venv"
     fi
     rm -f "$venv"/done-*
-    say 'installing the packages that pyproject.toml names (about 2.5 GB on disk, minutes at the first time)'
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e "$root$extra"
+    say 'installing the packages that pyproject.toml names (about 4 GB on disk, minutes at the first time)'
+    "$venv/bin/python" -m pip install $quiet --disable-pip-version-check -e "$root$extra"
     swap_opencv "$venv/bin/python"
     printf '%s\n' "$root" >"$venv/done-here"
     cp "$root/pyproject.toml" "$venv/done-$what.toml"

@@ -23,7 +23,7 @@ def test_notebook_is_stored_clean(path: Path) -> None:
     notebook = json.loads(path.read_text(encoding="utf-8"))
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
-    assert not any(cell["outputs"] or cell["execution_count"] for cell in code), "strip it: nbstripout FILE"
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in code), "strip it: nbstripout --keep-id FILE"
     assert sum("parameters" in cell["metadata"].get("tags", []) for cell in code) == 1
     assert [cell["id"] for cell in code if len("".join(cell["source"]).splitlines()) > 25] == []
 
