@@ -168,12 +168,19 @@ def _run_steps(console: Console, folder: Path, manifest: dict, steps: list[Step]
             entry["error"] = _describe_error(error, notebook)
         entry["seconds"] = round(time.monotonic() - start, 1)
         entry["results"] = read_results(notebook)
+        manifest["device"] = _device_used(folder) or manifest["device"]
         write_json(folder / "manifest.json", manifest)
         if entry["status"] != "done":
             _print_failure(console, folder, entry)
             return 130 if entry["status"] == "interrupted" else 1
         console.print(f"      done in {entry['seconds']:.0f} s", highlight=False)
     return 0
+
+
+def _device_used(folder: Path) -> str | None:
+    """The device that the trainings in this course's folder say they ran on; what was asked for may be "auto"."""
+    manifests = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*/manifest.json"))]
+    return next((manifest["device"] for manifest in manifests if "device" in manifest), None)
 
 
 def _execute(step: Step, folder: Path, root: Path) -> None:

@@ -47,6 +47,7 @@ def root(tmp_path: Path) -> Path:
         "from pathlib import Path\nfrom posekit.course import record",
         "assert Path('ready').exists(), 'make the file ready'\nrecord('PCK', 0.875, '%')",
         "record('recipe', recipe)\nrecord('runs', runs)\nrecord('data', data)",
+        "Path(runs, recipe).mkdir()\nPath(runs, recipe, 'manifest.json').write_text('{\"device\": \"CPU:0 (auto)\"}')",
     )
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "a.csv").write_text("1,2\n")
@@ -96,6 +97,7 @@ def test_failure_then_resume(root: Path, capsys: pytest.CaptureFixture[str], mon
     assert "PCK = 0.875 %" in printed and "report.html" in printed
     _, manifest = manifest_of(root)
     assert [entry["status"] for entry in manifest["lessons"]] == ["done", "done"]
+    assert manifest["device"] == "CPU:0 (auto)", "as the training says"
     results = {result["name"]: result["value"] for result in manifest["lessons"][1]["results"]}
     expected_runs = folder.relative_to(root).as_posix()
     assert results == {"PCK": 0.875, "recipe": "poseestnet-smoke", "runs": expected_runs, "data": str(root / "labels")}
