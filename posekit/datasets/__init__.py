@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from posekit.datasets.dataset import PoseDataset, Sample
+from posekit.datasets.mpii import read_mpii
 from posekit.datasets.veri import read_veri
 from posekit.errors import InputError
 
@@ -10,8 +11,8 @@ __all__ = ["PoseDataset", "Sample", "open_dataset"]
 
 
 def open_dataset(kind: str, data: str | Path, split: str, images: str | Path | None = None) -> PoseDataset:
-    """Read a split of a folder in the layout `kind` ("veri"); `images` is where the images lie, when elsewhere."""
-    readers = {"veri": read_veri}
+    """Read a split of a folder in the layout `kind`, "veri" or "mpii"; `images` is where they lie, when elsewhere."""
+    readers = {"veri": read_veri, "mpii": read_mpii}
     if kind not in readers:
         raise InputError(f"{kind}: no kind of data set; known are {', '.join(readers)}")
     return readers[kind](data, split, images)

@@ -26,6 +26,9 @@ class Sample:
 class PoseDataset:
     """A split's labels as arrays; pixels are read when asked for.
 
+    A keypoint is `visible` when it is trained and counted, and `hidden` when something covers it but its coordinates
+    are known; one that is neither has no coordinates ((0, 0)). VeRi trains only what can be seen, so there the two
+    exclude each other; MPII trains every joint that has coordinates, so there hidden joints are visible, too.
     `read_bytes(i)` returns the encoded image file of row i; `where(i)` says which file that is, for messages.
     """
 
@@ -34,6 +37,7 @@ class PoseDataset:
     names: list[str]  # unique sample name: the predictions table's key
     keypoints: np.ndarray  # (N, K, 2) float32
     visible: np.ndarray  # (N, K) bool
+    hidden: np.ndarray  # (N, K) bool
     center: np.ndarray  # (N, 2) float32
     box_size: np.ndarray  # (N,) float32
     unit: np.ndarray  # (N,) pixels by which PCK divides distances

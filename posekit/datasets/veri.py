@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from posekit.datasets.archive import Archive
 from posekit.datasets.dataset import PoseDataset, decode_image, read_file
+from posekit.datasets.sources import check_present, find_images, found_in, is_plain_name, readers
 from posekit.errors import InputError
 from posekit.files import atomic_path
 from posekit.geometry import box_side
@@ -37,6 +37,16 @@ class VeriLabels:
     keypoints: np.ndarray  # (N, 36, 2) float64; hidden keypoints have coordinates too
     visible: np.ndarray  # (N, 36) bool
 
+    @property
+    def hidden(self) -> np.ndarray:
+        """(N, 36) bool: the keypoint has coordinates, but cannot be seen."""
+        return ~self.visible
+
+    @property
+    def unit(self) -> np.ndarray:
+        """(N,) float64: pixels by which PCK divides, the root of the area of the box around all keypoints."""
+        return box_side(self.keypoints)
+
 
 def label_path(data: str | Path, split: str) -> Path:
     """Where the labels of a split lie; InputError when the split or the folder's layout is another."""
@@ -51,16 +61,6 @@ def label_path(data: str | Path, split: str) -> Path:
     return path
 
 
-def found_in(folder: str | Path, most: int = 5) -> str:
-    """What a folder holds, in a few words, for messages."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        return "a file" if folder.exists() else "no such folder"
-    entries = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir())
-    more = f" and {len(entries) - most} more" if len(entries) > most else ""
-    return ", ".join(entries[:most]) + more if entries else "an empty folder"
-
-
 def read_labels(path: str | Path) -> VeriLabels:
     """Read a VeRi label file.
 
@@ -71,7 +71,7 @@ def read_labels(path: str | Path) -> VeriLabels:
     names, values = read_named_numbers(path, 3 + 3 * VEHICLE.num_keypoints, ROWS)
     sizes, points = values[:, :2], values[:, 2:].reshape(len(names), -1, 3)
     visible = points[..., 2]
-    unsafe = np.array([name in ("", ".", "..") or "/" in name or "\\" in name for name in names])[:, None]
+    unsafe = np.array([not is_plain_name(name) for name in names])[:, None]
     _refuse(path, names, unsafe, lambda n, k: (1, "the name is not a plain file name"))
     _refuse(path, names, sizes <= 0, lambda n, k: (k + 2, f"the image's size {sizes[n, k]:g} is not positive"))
     _refuse(
@@ -109,55 +109,23 @@ def dataset_of(
     labels: VeriLabels, data: str | Path, split: str, images: str | Path | None, require_images: bool
 ) -> PoseDataset:
     """The data set of labels already read; see `read_veri`."""
-    source = _image_source(Path(data), split, Path(images) if images else None, labels.names[0])
+    source = find_images(Path(data), images, f"image_{split}", split, labels.names)
     if require_images:
-        _check_present(source, labels.names)
-    if isinstance(source, Archive):
-        read, where = (lambda i: source.read(labels.names[i])), (lambda i: source.where(labels.names[i]))
-    else:
-        read, where = (lambda i: read_file(source / labels.names[i])), (lambda i: str(source / labels.names[i]))
+        check_present(source, labels.names, "veri")
+    read_bytes, where = readers(source, labels.names)
     return PoseDataset(
         skeleton=VEHICLE,
         split=split,
         names=labels.names,
         keypoints=labels.keypoints.astype(np.float32),
         visible=labels.visible,
+        hidden=labels.hidden,
         center=(labels.sizes * 0.5).astype(np.float32),
         box_size=(labels.sizes.max(axis=1) * BOX_MARGIN).astype(np.float32),
-        unit=box_side(labels.keypoints),
-        read_bytes=read,
+        unit=labels.unit,
+        read_bytes=read_bytes,
         where=where,
     )
-
-
-def _image_source(data: Path, split: str, images: Path | None, first: str) -> Path | Archive:
-    """The folder or archive that holds a split's images; `first` is the name of one of them."""
-    name = f"image_{split}"
-    root = images or data / "images"
-    if root.is_file():
-        return Archive(root, name)
-    if (root / name).is_dir():
-        return root / name
-    for archive in (root / f"{name}.zip", root.with_name(root.name + ".zip")):
-        if archive.is_file():
-            return Archive(archive, name)
-    if (root / first).is_file():
-        return root
-    raise InputError(
-        f"{root}: no images of the {split} split: looked for {name}/, {name}.zip and {root.name}.zip, "
-        f"found {found_in(root)}; complete the data set or give --images"
-    )
-
-
-def _check_present(source: Path | Archive, names: list[str]) -> None:
-    there = source.names() if isinstance(source, Archive) else set(os.listdir(source))
-    missing = [name for name in names if name not in there]
-    if missing:
-        where = source.path if isinstance(source, Archive) else source
-        raise InputError(
-            f"{where}: {len(missing)} of {len(names)} images are missing, the first is {missing[0]}; "
-            "complete the data set (`posekit data check veri` lists what lacks)"
-        )
 
 
 def prepare_veri(veri: str | Path, labels: str | Path, out: str | Path) -> tuple[int, int]:
@@ -178,7 +146,7 @@ def prepare_veri(veri: str | Path, labels: str | Path, out: str | Path) -> tuple
     names = {split: read_labels(path).names for split, path in files.items()}
     for split in SPLITS:
         check_unique(files[split], names[split])
-    _check_present(source, [name for split in SPLITS for name in names[split]])
+    check_present(source, [name for split in SPLITS for name in names[split]], "veri")
     jobs = [(source / name, out / "images" / f"image_{split}" / name) for split in SPLITS for name in names[split]]
     made = 0
     try:

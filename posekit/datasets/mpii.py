@@ -1,0 +1,173 @@
+"""The MPII people with 16 joints, in the layout that pytorch_stacked_hourglass published and the seed reads.
+
+```
+DATA/annot/{train,valid}.h5     one row a person: imgname, center, scale, part, visible, normalize
+DATA/images/*.jpg               or images.zip; one image may show several people
+```
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from posekit.datasets.dataset import PoseDataset
+from posekit.datasets.sources import check_present, find_images, found_in, is_plain_name, readers
+from posekit.errors import InputError
+from posekit.skeletons import PERSON
+
+LABEL_FILES = {"train": "annot/train.h5", "test": "annot/valid.h5"}
+SHAPES: dict[str, tuple[int, ...]] = {
+    "imgname": (), "center": (2,), "scale": (), "part": (PERSON.num_keypoints, 2),
+    "visible": (PERSON.num_keypoints,), "normalize": (),
+}  # fmt: skip
+BOX_UNIT = 200  # pixels in one unit of scale
+
+
+@dataclass(frozen=True)
+class MpiiLabels:
+    """A label file's rows, in the file's order. Coordinates are pixels of each row's image."""
+
+    names: list[str]  # "<imgname>:<row>", rows counted from 0
+    images: list[str]
+    center: np.ndarray  # (N, 2) float32, of the person's square box
+    scale: np.ndarray  # (N,) float64, side of the box in units of 200 pixels
+    keypoints: np.ndarray  # (N, 16, 2) float32, (0, 0) for a missing joint
+    seen: np.ndarray  # (N, 16) bool, the file's `visible`
+    unit: np.ndarray  # (N,) float64, the file's `normalize`
+
+    @property
+    def visible(self) -> np.ndarray:
+        """(N, 16) bool: the joint is not missing. The seed trains and counts these, seen or not."""
+        return (self.keypoints != 0).any(axis=2)
+
+    @property
+    def hidden(self) -> np.ndarray:
+        """(N, 16) bool: the joint has coordinates, but something covers it."""
+        return self.visible & ~self.seen
+
+    def first(self, count: int) -> "MpiiLabels":
+        """The first `count` people."""
+        return MpiiLabels(*(getattr(self, field.name)[:count] for field in fields(self)))
+
+
+def label_path(data: str | Path, split: str) -> Path:
+    """Where the labels of a split lie ("valid" is "test"); InputError when the split or the layout is another."""
+    split = "test" if split == "valid" else split
+    if split not in LABEL_FILES:
+        raise InputError(f"{split}: no split of MPII; use train or test (valid is the same as test)")
+    path = Path(data) / LABEL_FILES[split]
+    if not path.is_file():
+        raise InputError(
+            f"{data}: not the MPII layout: looked for {LABEL_FILES[split]}, found {found_in(data)}; "
+            "give the folder that holds annot and images"
+        )
+    return path
+
+
+def read_labels(path: str | Path) -> MpiiLabels:
+    """Read an MPII label file.
+
+    Raises InputError naming file, field and row: an absent, truncated or other file, a missing field, another shape,
+    something that is no finite number, a visibility other than 0 and 1, a scale or normalize that is not positive, a
+    name that is no plain file name.
+    """
+    found = _read_fields(Path(path))
+    images = found["imgname"].tolist()
+    unsafe = np.array([not is_plain_name(name) for name in images])
+    _refuse(path, "imgname", unsafe, "the name is not a plain file name")
+    for name in list(SHAPES)[1:]:
+        _refuse(path, name, ~np.isfinite(found[name]), "not a finite number")
+    for name in ("scale", "normalize"):
+        _refuse(path, name, found[name] <= 0, "not positive")
+    _refuse(path, "visible", (found["visible"] != 0) & (found["visible"] != 1), "neither 0 nor 1")
+    return MpiiLabels(
+        names=[f"{name}:{row}" for row, name in enumerate(images)],
+        images=images,
+        center=found["center"].astype(np.float32),
+        scale=found["scale"],
+        keypoints=found["part"].astype(np.float32),
+        seen=found["visible"] == 1,
+        unit=found["normalize"],
+    )
+
+
+def _read_fields(path: Path) -> dict[str, np.ndarray]:
+    """Every field of the file, text as str and numbers as float64, with their shapes checked."""
+    try:
+        with h5py.File(path, "r") as file:
+            found = {name: _read_field(path, file, name) for name in SHAPES}
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise InputError(f"{path}: not a readable HDF5 file ({reason}); copy or download it again") from error
+    rows = len(found["imgname"])
+    if not rows:
+        raise InputError(f"{path}: the file holds no person; it should hold one row a person")
+    for name, shape in SHAPES.items():
+        if found[name].shape != (rows, *shape):
+            raise InputError(
+                f"{path}: field {name}: shape {found[name].shape} where {(rows, *shape)} is expected; "
+                "take the label files from pytorch_stacked_hourglass"
+            )
+    return found
+
+
+def _read_field(path: Path, file: h5py.File, name: str) -> np.ndarray:
+    field = file.get(name)
+    if not isinstance(field, h5py.Dataset):
+        raise InputError(
+            f"{path}: field {name} is missing (found {', '.join(file) or 'none'}); "
+            "take the label files from pytorch_stacked_hourglass"
+        )
+    text = h5py.check_string_dtype(field.dtype) is not None
+    if field.ndim == 0 or text != (name == "imgname") or (not text and field.dtype.kind not in "biuf"):
+        what = "a list of file names" if name == "imgname" else "an array of numbers"
+        raise InputError(f"{path}: field {name}: not {what}; take the label files from pytorch_stacked_hourglass")
+    return field.asstr(errors="replace")[:] if text else field[:].astype(np.float64)
+
+
+def _refuse(path: str | Path, field: str, wrong: np.ndarray, what: str) -> None:
+    """InputError for the first true element of `wrong` (N, …)."""
+    if wrong.any():
+        row, *element = np.argwhere(wrong)[0].tolist()
+        joint = f", {PERSON.keypoints[element[0]]}" if wrong.shape[1:2] == (PERSON.num_keypoints,) else ""
+        raise InputError(f"{path}: field {field}, row {row} (from 0){joint}: {what}; mend or remove the row")
+
+
+def read_mpii(
+    data: str | Path, split: str, images: str | Path | None = None, require_images: bool = True
+) -> PoseDataset:
+    """Read one split ("train", "test"; "valid" is "test") of a folder in the MPII layout; pixels when asked for.
+
+    `images` is a folder or zip to take instead of DATA/images. A sample is a person, named "<imgname>:<row>". Its box
+    is `center` and 200 x `scale` as they stand (the files' are adjusted already), the unit of PCK `normalize`. Every
+    joint that is not missing is `visible`: the seed trains those that are covered, too (DatasetGenerator.py); they are
+    `hidden` besides. Raises InputError for another layout, a bad label file, an archive with unsafe paths, and (unless
+    `require_images` is false) images that are not there.
+    """
+    return dataset_of(read_labels(label_path(data, split)), data, split, images, require_images)
+
+
+def dataset_of(
+    labels: MpiiLabels, data: str | Path, split: str, images: str | Path | None, require_images: bool
+) -> PoseDataset:
+    """The data set of labels already read; see `read_mpii`."""
+    split = "test" if split == "valid" else split
+    source = find_images(Path(data), images, "images", split, labels.images)
+    if require_images:
+        check_present(source, labels.images, "mpii")
+    read_bytes, where = readers(source, labels.images)
+    return PoseDataset(
+        skeleton=PERSON,
+        split=split,
+        names=labels.names,
+        keypoints=labels.keypoints,
+        visible=labels.visible,
+        hidden=labels.hidden,
+        center=labels.center,
+        box_size=(BOX_UNIT * labels.scale).astype(np.float32),
+        unit=labels.unit,
+        read_bytes=read_bytes,
+        where=where,
+    )
