@@ -23,6 +23,7 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "visible": (PERSON.num_keypoints,), "normalize": (),
 }  # fmt: skip
 BOX_UNIT = 200  # pixels in one unit of scale
+UNIT_OF_SCALE = 20  # `normalize` of the published files is this times scale
 
 
 @dataclass(frozen=True)
