@@ -18,8 +18,9 @@ class Codec:
         Stacked Hourglass) or "exact" (between cells: what "dark" assumes).
     supervise_missing: True gives a keypoint without target an all-zero map that counts (Stacked Hourglass),
         False a weight of 0 (PoseEstNet).
-    offset: sub-cell decoding: "none", "quarter" (of a cell towards the higher neighbour: both seeds) or
-        "dark" (a Taylor step on the log of the smoothed map: Zhang et al., arXiv:1910.06278, eq. 3-9).
+    offset: sub-cell decoding: "none"; "quarter" of a cell towards the higher neighbour (PoseEstNet); "forced", always
+        a quarter to one side, plus half a cell, of maps cut off at 1 (Stacked Hourglass); or "dark", a Taylor step on
+        the log of the smoothed map (Zhang et al., arXiv:1910.06278, eq. 3-9).
     """
 
     input_size: int
@@ -65,6 +66,8 @@ class Codec:
         """
         lead, (height, width) = heatmaps.shape[:-2], heatmaps.shape[-2:]
         maps = heatmaps.reshape(-1, height, width)
+        if self.offset == "forced":
+            maps = np.minimum(maps, 1)
         flat = maps.reshape(len(maps), -1)
         best = flat.argmax(1)
         scores = flat[np.arange(len(maps)), best].astype(np.float64)
@@ -78,6 +81,8 @@ class Codec:
             return np.zeros(cells.shape)
         if self.offset == "quarter":
             return _quarter_offsets(maps, cells)
+        if self.offset == "forced":
+            return _forced_offsets(maps, cells)
         return _dark_offsets(maps, cells, self.sigma)
 
 
@@ -97,6 +102,17 @@ def _quarter_offsets(maps: np.ndarray, cells: np.ndarray) -> np.ndarray:
     dx = _neighbour(maps, safe, 1, 0) - _neighbour(maps, safe, -1, 0)
     dy = _neighbour(maps, safe, 0, 1) - _neighbour(maps, safe, 0, -1)
     return 0.25 * np.sign(np.stack([dx, dy], 1)) * inside[:, None]
+
+
+def _forced_offsets(maps: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """0.25 or 0.75 cell, (M, 2): half a cell, and a quarter to the higher neighbour, or back where none is higher.
+
+    At the border the best cell itself stands for the neighbour that is missing.
+    """
+    padded = np.pad(maps, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    dx = _neighbour(padded, cells + 1, 1, 0) - _neighbour(padded, cells + 1, -1, 0)
+    dy = _neighbour(padded, cells + 1, 0, 1) - _neighbour(padded, cells + 1, 0, -1)
+    return 0.5 + np.where(np.stack([dx, dy], 1) > 0, 0.25, -0.25)
 
 
 def _blur_matrix(size: int, sigma: float) -> np.ndarray:

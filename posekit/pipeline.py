@@ -5,8 +5,9 @@ nothing. A batch is made whole in one call, so Python is entered once a batch.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import cv2
 import mindspore.dataset as ds
 import numpy as np
 
@@ -47,6 +48,22 @@ def draw_augmentation(recipe: Recipe, rng: np.random.Generator) -> Augmentation:
     return Augmentation(1.0 + float(scale), float(rotation) if turns else 0.0, bool(flips))
 
 
+def color_jitter(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Random hue, saturation, brightness and contrast as Stacked Hourglass draws them: (H, W, 3) uint8 -> the same.
+
+    Hue turns by up to a fifth of the circle, saturation and contrast change by 0.5 to 1.5, brightness by up to 0.3 of
+    the range; contrast is about each pixel's own mean of red, green and blue.
+    """
+    hue, brightness = rng.uniform(-1, 1, 2) * (0.2, 0.3)
+    saturation, contrast = rng.uniform(0.5, 1.5, 2)
+    hsv = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)  # hue in degrees, the rest in 0-1
+    hsv[..., 0] = (hsv[..., 0] + hue * 360) % 360
+    hsv[..., 1] = np.minimum(hsv[..., 1] * saturation, 1)
+    rgb = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB) + np.float32(brightness)
+    mean = rgb.mean(axis=2, keepdims=True)
+    return (255 * np.clip((rgb - mean) * contrast + mean, 0, 1) + 0.5).astype(np.uint8)
+
+
 def crop(sample: Sample, input_size: int, skeleton: Skeleton, augmentation: Augmentation | None = None) -> Crop:
     """Cut the sample's box out as an input_size square, augmented if asked."""
     a = augmentation or Augmentation()
@@ -57,6 +74,15 @@ def crop(sample: Sample, input_size: int, skeleton: Skeleton, augmentation: Augm
     width = sample.image.shape[1] if a.flip else None
     matrix = crop_matrix(sample.center, sample.box_size * a.scale, input_size, a.rotation, width)
     return Crop(warp(sample.image, matrix, input_size), transform_points(matrix, keypoints), visible, matrix)
+
+
+def augmented_crop(sample: Sample, recipe: Recipe, rng: np.random.Generator) -> Crop:
+    """The sample as a training with this recipe would see it, drawn with `rng`."""
+    augmentation = draw_augmentation(recipe, rng)
+    cut = crop(sample, recipe.input_size, recipe.keypoint_skeleton, augmentation)
+    if recipe.color_jitter == "all" or (recipe.color_jitter == "flipped" and augmentation.flip):
+        cut = replace(cut, image=color_jitter(cut.image, rng))
+    return cut
 
 
 def normalise(images: np.ndarray, recipe: Recipe) -> np.ndarray:
@@ -90,8 +116,7 @@ class TrainingBatches:
 
     def _crop(self, index: int) -> Crop:
         rng = np.random.default_rng((self.recipe.seed, self.epoch, index))
-        augmentation = draw_augmentation(self.recipe, rng)
-        return crop(self.dataset[index], self.recipe.input_size, self.dataset.skeleton, augmentation)
+        return augmented_crop(self.dataset[index], self.recipe, rng)
 
 
 class EvaluationBatches:

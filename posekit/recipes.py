@@ -26,13 +26,16 @@ class Recipe:
     dataset: str = "veri"
     # network
     network: str = "hrnet"
-    width: int = 32  # channels of HRNet's finest branch
+    width: int = 32  # channels of HRNet's finest branch, or of the hourglasses
     stem_width: int = 64
     layer1_block: str = "bottleneck"  # or "basic"
     layer1_blocks: int = 4
     stage_modules: tuple[int, ...] = (1, 4, 3)  # modules in stage 2, 3, …: a stage adds a branch
     branch_blocks: int = 4  # BasicBlocks a branch in a module
     head_bias: bool = False  # the original has one; the seed's MindSpore default drops it
+    stacks: int = 2  # hourglasses in a row
+    depth: int = 4  # halvings in an hourglass
+    unused_skips: bool = False  # Stacked Hourglass's seed builds shortcut convolutions that it never uses
     # input and target
     input_size: int = 256
     heatmap_size: int = 64
@@ -44,11 +47,10 @@ class Recipe:
     # augmentation
     scale_factor: float = 0.25  # scale 1 ± this
     rotation_factor: float = 30.0  # degrees
-    augment_shape: str = (
-        "normal"  # normal: clipped normal, scale σ = factor, rotation σ = factor, cut at 2σ; or uniform
-    )
+    augment_shape: str = "normal"  # σ = factor, cut at 1 σ (scale) and 2 σ (rotation); or uniform: ± factor
     rotation_probability: float = 0.6
     flip_probability: float = 0.5
+    color_jitter: str = "none"  # none, all, or flipped: only images that are mirrored, as Stacked Hourglass's seed
     # loss and optimiser
     loss_factor: float = 0.5 * 36**3  # times the sum over keypoints of the weighted mean squared error
     learning_rate: float = 1e-3
@@ -61,7 +63,7 @@ class Recipe:
     batch: int = 32
     seed: int = 0
     # evaluation
-    offset: str = "quarter"  # sub-cell decoding: none, quarter or dark
+    offset: str = "quarter"  # sub-cell decoding: none, quarter, forced or dark
     flip_test: bool = True
     flip_shift: float = 1.0  # cells by which the mirrored image's heatmap is moved right before averaging
     validate_every: int = 5  # epochs
@@ -86,19 +88,20 @@ class Recipe:
 # The choices of the fields that are words; what is not here is free.
 CHOICES = {
     "skeleton": tuple(SKELETONS),
-    "dataset": ("veri",),
-    "network": ("hrnet",),
+    "dataset": ("veri", "mpii"),
+    "network": ("hrnet", "hourglass"),
     "layer1_block": ("bottleneck", "basic"),
     "target_centre": ("round", "truncate", "exact"),
     "augment_shape": ("normal", "uniform"),
     "schedule": ("step", "exponential", "cosine"),
-    "offset": ("none", "quarter", "dark"),
+    "offset": ("none", "quarter", "forced", "dark"),
+    "color_jitter": ("none", "all", "flipped"),
 }
 
 # The ranges of the fields that are numbers.
 ABOVE_0 = (
-    "width", "stem_width", "layer1_blocks", "stage_modules", "branch_blocks", "input_size", "heatmap_size", "std",
-    "sigma", "loss_factor", "learning_rate", "decay_factor", "epochs", "batch", "validate_every",
+    "width", "stem_width", "layer1_blocks", "stage_modules", "branch_blocks", "stacks", "depth", "input_size",
+    "heatmap_size", "std", "sigma", "loss_factor", "learning_rate", "decay_factor", "epochs", "batch", "validate_every",
     "validation_threshold", "synthetic_train", "synthetic_test",
 )  # fmt: skip
 FROM_0 = (
@@ -134,7 +137,46 @@ TINY = replace(
     input_size=64, heatmap_size=16, epochs=2, batch=4, validate_every=1, synthetic_train=24, synthetic_test=12,
 )  # fmt: skip
 
-RECIPES = {recipe.name: recipe for recipe in (POSEESTNET, LAPTOP, SMOKE, TINY)}
+HOURGLASS = Recipe(
+    name="hourglass",
+    skeleton="person16", dataset="mpii", network="hourglass",
+    width=256, stacks=2, depth=4, unused_skips=True,
+    mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), sigma=1.0, target_centre="truncate", supervise_missing=True,
+    augment_shape="uniform", rotation_probability=1.0, color_jitter="flipped",
+    loss_factor=1 / 16, weight_decay=0.0, schedule="exponential", decay_factor=0.985, epochs=100, batch=32,
+    offset="forced", flip_shift=0.0, validation_threshold=0.5,
+)  # fmt: skip
+
+HOURGLASS_SMOKE = replace(
+    HOURGLASS,
+    name="hourglass-smoke",
+    width=64, stacks=2, depth=3, unused_skips=False,
+    input_size=96, heatmap_size=24, sigma=1.5, target_centre="exact", supervise_missing=False, offset="dark",
+    scale_factor=0.15, rotation_factor=15.0, color_jitter="none",
+    learning_rate=3e-3, loss_factor=1.0, schedule="cosine", warmup_epochs=1.0,
+    epochs=10, batch=8, validate_every=2, flip_shift=0.75,
+    synthetic_train=1500, synthetic_test=300,
+)  # fmt: skip
+
+HOURGLASS_LAPTOP = replace(
+    HOURGLASS_SMOKE,
+    name="hourglass-laptop",
+    width=96, depth=4, input_size=128, heatmap_size=32, epochs=20, batch=16, synthetic_train=8000, synthetic_test=1000,
+)  # fmt: skip
+
+HOURGLASS_TINY = replace(
+    HOURGLASS_SMOKE,
+    name="hourglass-tiny",
+    width=16, depth=2, input_size=64, heatmap_size=16, epochs=2, batch=4, validate_every=1,
+    synthetic_train=24, synthetic_test=12,
+)  # fmt: skip
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        POSEESTNET, LAPTOP, SMOKE, TINY, HOURGLASS, HOURGLASS_LAPTOP, HOURGLASS_SMOKE, HOURGLASS_TINY,
+    )
+}  # fmt: skip
 
 
 def get_recipe(name: str) -> Recipe:
@@ -236,10 +278,10 @@ def _check(recipe: Recipe, where: str) -> None:
         raise InputError(f"{where}: scale_factor must be below 1, not {recipe.scale_factor:g}")
     if not recipe.stage_modules:
         raise InputError(f"{where}: stage_modules takes at least one value")
-    if recipe.network == "hrnet":
-        multiple = 4 * 2 ** len(recipe.stage_modules)
-        if recipe.input_size % multiple or recipe.heatmap_size * 4 != recipe.input_size:
-            raise InputError(
-                f"{where}: HRNet with {len(recipe.stage_modules) + 1} stages needs an input_size that is a multiple of "
-                f"{multiple} and heatmap_size = input_size / 4, not {recipe.input_size} and {recipe.heatmap_size}"
-            )
+    halvings = len(recipe.stage_modules) if recipe.network == "hrnet" else recipe.depth
+    multiple = 4 * 2**halvings  # the stem halves twice
+    if recipe.input_size % multiple or recipe.heatmap_size * 4 != recipe.input_size:
+        raise InputError(
+            f"{where}: this {recipe.network} needs an input_size that is a multiple of {multiple} and "
+            f"heatmap_size = input_size / 4, not {recipe.input_size} and {recipe.heatmap_size}"
+        )

@@ -53,7 +53,7 @@ class Residual(nn.Cell):
 
 
 class Hourglass(nn.Cell):
-    """One hourglass of `depth` halvings: a shortcut at full size, and a smaller hourglass between pooling and repeating."""
+    """A shortcut at full size beside a smaller hourglass between pooling and repeating, `depth` halvings in all."""
 
     def __init__(self, depth: int, width: int, unused_skips: bool) -> None:
         super().__init__()
