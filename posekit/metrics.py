@@ -1,9 +1,10 @@
 """Percentage of correct keypoints (PCK) under each protocol. Pure NumPy.
 
 A protocol is three choices: the distance that stands for 1 (the normaliser), the keypoints that count, and how rates
-are averaged. `rates` turns normalised distances into rates; `veri_pck` is the plain protocol; `veri_seed_table` is the
-evaluator that PAMTRI and its MindSpore port published (PoseEstNet/src/dataset/veri.py, `evaluate`), whose departures
-from the plain one are named switches in `Quirks`.
+are averaged. `rates` turns normalised distances into rates; `veri_pck` and `mpii_pckh` are the plain protocols.
+`veri_seed_table` is the evaluator that PAMTRI and its MindSpore port published (PoseEstNet/src/dataset/veri.py,
+`evaluate`), whose departures from the plain one are named switches in `Quirks`; `mpii_seed_table` is the Stacked
+Hourglass's (src/utils/inference.py, `MPIIEval`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,23 +15,29 @@ import numpy as np
 
 from posekit.geometry import box_side
 from posekit.predictions import Predictions
-from posekit.skeletons import VEHICLE
+from posekit.skeletons import PERSON, VEHICLE
 
 Groups = dict[str, tuple[int, ...]]
+# Rows of columns, in percent, or integers where a row counts.
+Scores = dict[str, dict[str, float]]
 
 SEED_THRESHOLD = 0.5 * 0.25  # of √area: the seed's threshold times its SC_BIAS
 SEED_GRID = np.arange(0, 0.5 + 0.01, 0.01) * 0.25
 
 
 class Labels(Protocol):
-    """What a metric needs of labels; `VeriLabels` and `PoseDataset` both have it."""
+    """What a metric needs of labels; `VeriLabels`, `MpiiLabels` and `PoseDataset` have it."""
 
     @property
     def names(self) -> list[str]: ...
     @property
     def keypoints(self) -> np.ndarray: ...  # (N, K, 2) pixels
     @property
-    def visible(self) -> np.ndarray: ...  # (N, K) bool
+    def visible(self) -> np.ndarray: ...  # (N, K) bool, what counts
+    @property
+    def hidden(self) -> np.ndarray: ...  # (N, K) bool, covered, but with coordinates
+    @property
+    def unit(self) -> np.ndarray: ...  # (N,) pixels that stand for 1
 
 
 @dataclass(frozen=True)
@@ -105,17 +112,17 @@ def areas_under_curve(distance: np.ndarray, counted: np.ndarray, limit: float) -
 
 
 def normalised_distances(labels: Labels, predictions: Predictions) -> np.ndarray:
-    """Distances (N, K) in units of √area of each image's own keypoint box, in the labels' order.
+    """Distances (N, K) in the labels' own units and order.
 
-    The box is around all keypoints, hidden ones too, since they lie on the object; its sides are max - min.
+    The unit of VeRi is √area of the image's keypoint box (around all keypoints, hidden ones too, since they lie on the
+    object; its sides are max - min), that of MPII `normalize`, 20 times the person's scale.
     """
-    truth = np.asarray(labels.keypoints, np.float64)
-    return distances(truth, predictions.in_order(labels.names).keypoints, box_side(truth))
+    return distances(labels.keypoints, predictions.in_order(labels.names).keypoints, labels.unit)
 
 
 def pck_table(
     distance: np.ndarray, counted: np.ndarray, groups: Groups, thresholds: Sequence[float], limit: float
-) -> dict[str, dict[str, float]]:
+) -> Scores:
     """PCK at each threshold and the area under the curve up to `limit`: {"PCK@0.1": {group: percent, "Mean": …}, …}.
 
     A group's figure is the rate over all counted occurrences of its keypoints; Mean is that over all keypoints.
@@ -135,7 +142,7 @@ def veri_pck(
     thresholds: Sequence[float] = (0.025, 0.05, 0.1),
     limit: float = 0.1,
     groups: Groups = VEHICLE.groups,
-) -> dict[str, dict[str, float]]:
+) -> Scores:
     """The plain protocol, in percent: visible keypoints within a share of √area of the image's own keypoint box.
 
     Scores are ignored; predictions may be in any order. Rows "PCK@<threshold>" and "AUC" (thresholds 0 to `limit`),
@@ -174,6 +181,60 @@ def _seed_distances(labels: Labels, found: Predictions, quirks: Quirks) -> np.nd
     if not quirks.third_column:
         return distances(truth, points[..., :2], normaliser)
     return distances(np.dstack([truth, labels.visible[..., None]]), points, normaliser)
+
+
+def mpii_pckh(
+    labels: Labels, predictions: Predictions, thresholds: Sequence[float] = (0.1, 0.2, 0.5), limit: float = 0.5
+) -> Scores:
+    """PCK of the 14 joints that other work counts, in percent: all but pelvis and thorax, covered ones too.
+
+    Rows "PCK@<threshold>", "AUC" (thresholds 0 to `limit`) and "count", columns the groups and "Mean", the rate over
+    all counted joints. The choice of joints is that of HRNet's evaluator (lib/dataset/mpii.py, `evaluate`), the unit is
+    not: `normalize` of the label files is 20 x scale, while PCKh divides by 0.6 of the head box's diagonal, which the
+    files lack. Raises InputError when predictions and labels name different people.
+    """
+    groups = {name: joints for name, joints in PERSON.groups.items() if name not in ("pelvis", "thorax")}
+    counted = labels.visible & np.isin(np.arange(PERSON.num_keypoints), sum(groups.values(), ()))
+    table = pck_table(normalised_distances(labels, predictions), counted, groups, thresholds, limit)
+    columns = {**groups, "Mean": range(PERSON.num_keypoints)}
+    return {**table, "count": {name: int(counted[:, list(joints)].sum()) for name, joints in columns.items()}}
+
+
+def mpii_seed_table(labels: Labels, predictions: Predictions, threshold: float = 0.5) -> Scores:
+    """The published evaluator's table, in percent, with its counts.
+
+    Rows "all", "visible", "not visible" and the same with ", count"; columns "total" and the ten joint names. A joint
+    counts unless its x is 0, which the seed takes for missing, and is right when its distance is less than `threshold`
+    times `normalize` (the border is outside). The rate of a row and column that count nothing is NaN.
+    """
+    distance = normalised_distances(labels, predictions)
+    counted = labels.visible & (labels.keypoints[..., 0] != 0)
+    parts = {"all": counted, "visible": counted & ~labels.hidden, "not visible": counted & labels.hidden}
+    columns = {"total": tuple(range(PERSON.num_keypoints)), **PERSON.groups}
+    below = np.nextafter(threshold, 0)
+    table: Scores = {}
+    for part, which in parts.items():
+        (right,) = rates(distance, which, [below])
+        table[part] = {name: float(pooled(right, which, joints)) for name, joints in columns.items()}
+    for part, which in parts.items():
+        table[f"{part}, count"] = {name: int(which[:, joints].sum()) for name, joints in columns.items()}
+    return table
+
+
+def mpii_seed_report(table: Scores, training: Scores | None = None, threshold: float = 0.5) -> str:
+    """`mpii_seed_table` in the words the seed prints, with "Tra" lines when a table of training people is given."""
+    lines = []
+    for part in ("all", "visible", "not visible"):
+        lines.append(f"{part} :")
+        for joint in table[part]:
+            for label, rows in (("Val", table), ("Tra", training)):
+                if rows:
+                    count = int(rows[f"{part}, count"][joint])
+                    right = round(rows[part][joint] * count / 100) if count else 0
+                    share = round(right / max(count, 1), 3)
+                    lines.append(f"{label} PCK @, {threshold} , {joint} : {share} , count: {count}")
+        lines += ["", ""]
+    return "\n".join(lines)
 
 
 def markdown_table(rows: dict[str, dict[str, float]], corner: str = "Arch") -> str:
