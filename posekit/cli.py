@@ -82,12 +82,25 @@ def prepare_veri(
 @check_app.command("veri")
 def check_veri(
     data: Annotated[Path, typer.Argument(help="Folder in the VeRi layout.")],
+    images: Annotated[Path | None, typer.Option(help="Images, when they lie apart.")] = None,
     strict: Annotated[bool, typer.Option(help="Exit with 2 when anything is wrong.")] = False,
 ) -> None:
     """Report what is wrong with a data set in the VeRi layout, and write its annot/image_test.json."""
     from posekit.datasets.check import check_veri as check
 
-    _print_report(check(data), strict)
+    _print_report(check(data, images), strict)
+
+
+@check_app.command("mpii")
+def check_mpii(
+    data: Annotated[Path, typer.Argument(help="Folder in the MPII layout.")],
+    images: Annotated[Path | None, typer.Option(help="Images, when they lie apart.")] = None,
+    strict: Annotated[bool, typer.Option(help="Exit with 2 when anything is wrong.")] = False,
+) -> None:
+    """Report what is wrong with a data set in the MPII layout."""
+    from posekit.datasets.check import check_mpii as check
+
+    _print_report(check(data, images), strict)
 
 
 @app.command()
@@ -146,13 +159,41 @@ def score_veri(
     json: Annotated[Path | None, typer.Option(help="Write the table here, too.")] = None,
 ) -> None:
     """Score predictions of vehicles."""
-    from posekit.evaluation import score_veri as score
-    from posekit.files import write_json
+    from posekit.evaluation import PROTOCOLS, score_file, write_scores
 
-    rows = score(data, predictions, protocol, split)
-    _print_scores(protocol, rows)
+    rows = score_file("veri", data, predictions, protocol, split)
+    _print_scores(protocol, rows, PROTOCOLS["veri"][protocol].about)
     if json:
-        write_json(json, rows.get("", rows))
+        write_scores(json, rows.get("", rows))
+
+
+@score_app.command("mpii")
+def score_mpii(
+    data: Annotated[Path, typer.Argument(help="Folder in the MPII layout (labels suffice), or a label h5.")],
+    predictions: Annotated[Path, typer.Option(help="A pose csv, samples named <imgname>:<row>.")],
+    protocol: Annotated[str, typer.Option(help="seed (the published report) or pckh.")] = "seed",
+    split: Annotated[str, typer.Option(help="The split.")] = "test",
+    json: Annotated[Path | None, typer.Option(help="Write the tables here, too.")] = None,
+    train_predictions: Annotated[Path | None, typer.Option(help="A pose csv of the train split, as well.")] = None,
+    train_samples: Annotated[int, typer.Option(min=1, help="How many of its first people count.")] = 300,
+) -> None:
+    """Score predictions of people."""
+    from posekit.evaluation import PROTOCOLS, score_file, write_scores
+    from posekit.metrics import mpii_seed_report
+
+    if train_predictions and data.is_file():
+        raise InputError(f"{data}: holds one split; with --train-predictions give the folder that holds annot")
+    rows, training = score_file("mpii", data, predictions, protocol, split), {}
+    if train_predictions:
+        training = score_file("mpii", data, train_predictions, protocol, "train", train_samples)
+    tables = rows | {f"Tra {name}": row for name, row in training.items()}
+    about = PROTOCOLS["mpii"][protocol].about
+    if protocol == "seed":
+        print(f"{mpii_seed_report(rows, training)}({about})")
+    else:
+        _print_scores(protocol, tables, about)
+    if json:
+        write_scores(json, tables)
 
 
 @app.command()
@@ -168,10 +209,12 @@ def evaluate(
     ] = None,
 ) -> None:
     """Predict a split and score it under every protocol."""
+    from posekit.evaluation import PROTOCOLS
     from posekit.evaluation import evaluate as run
 
-    for protocol, rows in run(model, data, split, out, device, flip_test, images).items():
-        _print_scores(protocol, rows)
+    kind, scores = run(model, data, split, out, device, flip_test, images)
+    for protocol, rows in scores.items():
+        _print_scores(protocol, rows, PROTOCOLS[kind][protocol].about)
     print(f"{out}: predictions.csv and scores.json")
 
 
@@ -236,14 +279,14 @@ def doctor() -> None:
     sys.exit(diagnose(console))
 
 
-def _print_scores(protocol: str, rows: dict[str, dict[str, float]]) -> None:
-    """The protocol's table; without a terminal it is not cut to a width."""
+def _print_scores(protocol: str, rows: dict[str, dict[str, float]], about: str) -> None:
+    """The protocol's table, rates in percent and counts as they are; without a terminal it is not cut to a width."""
     columns = list(next(iter(rows.values())))
     table = Table("", *columns, title=f"protocol {protocol}, percent", title_justify="left")
+    table.caption, table.caption_justify = f"{protocol}: {about}", "left"
     for name, row in rows.items():
-        table.add_row(name, *(f"{row[column]:.3f}" for column in columns))
-    wide = Console(width=max(console.width, 110))
-    wide.print(table)
+        table.add_row(name, *(f"{value:,}" if isinstance(value, int) else f"{value:.3f}" for value in row.values()))
+    Console(width=max(console.width, 140)).print(table)
 
 
 def _print_report(report: object, strict: bool) -> None:

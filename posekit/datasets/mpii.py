@@ -6,7 +6,7 @@ DATA/images/*.jpg               or images.zip; one image may show several people
 ```
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -47,10 +47,6 @@ class MpiiLabels:
     def hidden(self) -> np.ndarray:
         """(N, 16) bool: the joint has coordinates, but something covers it."""
         return self.visible & ~self.seen
-
-    def first(self, count: int) -> "MpiiLabels":
-        """The first `count` people."""
-        return MpiiLabels(*(getattr(self, field.name)[:count] for field in fields(self)))
 
 
 def label_path(data: str | Path, split: str) -> Path:
