@@ -54,12 +54,19 @@ def heatmap_rows(image: np.ndarray, rows: dict[str, np.ndarray], names: Sequence
     return figure
 
 
-def map_panels(maps: dict[str, np.ndarray], shared: bool = False, cmap: str = "inferno") -> Figure:
-    """Maps (h, w) side by side, each with its colour bar; `shared` gives all one range."""
-    limits = {"vmin": min(m.min() for m in maps.values()), "vmax": max(m.max() for m in maps.values())}
+def map_panels(maps: dict[str, np.ndarray], shared: bool = False) -> Figure:
+    """Maps (h, w) side by side, each with its colour bar; `shared` gives all one range.
+
+    A map with clearly negative values is drawn blue below zero and red above it.
+    """
+    one_range = (min(m.min() for m in maps.values()), max(m.max() for m in maps.values()))
     figure = Figure(figsize=(10, 10 / len(maps) * 0.85), layout="constrained", dpi=DPI)
     for axes, (title, values) in zip(figure.subplots(1, len(maps), squeeze=False)[0], maps.items(), strict=True):
-        shown = axes.imshow(values, cmap=cmap, **(limits if shared else {}))
+        low, high = one_range if shared else (values.min(), values.max())
+        signed = -low > 0.1 * high
+        if signed:
+            low, high = -max(-low, high), max(-low, high)
+        shown = axes.imshow(values, cmap="coolwarm" if signed else "inferno", vmin=low, vmax=high)
         axes.set_title(title, fontsize=10)
         axes.set(xticks=[], yticks=[])
         bar = figure.colorbar(shown, ax=axes, shrink=0.75)
@@ -87,12 +94,15 @@ def beside_truth(dataset: PoseDataset, predictions: Predictions, rows: Sequence[
 def threshold_circles(
     dataset: PoseDataset, predictions: Predictions, rows: Sequence[int], thresholds: Sequence[float]
 ) -> Figure:
-    """Circles of each threshold's radius around the true keypoints of images; the first row of panels the first.
+    """Circles of each threshold's radius around the true keypoints, a line of panels an image.
 
     A cross marks the prediction, green within the circle and red beyond it.
     """
-    figure = Figure(figsize=(10, 3.3 * len(rows)), layout="constrained", dpi=DPI)
-    panels = figure.subplots(len(rows), len(thresholds), squeeze=False)
+    windows = [_window(dataset, row) for row in rows]
+    shapes = [(bottom - top) / (right - left) for left, top, right, bottom in windows]
+    height = sum(10 / len(thresholds) * shape + 0.35 for shape in shapes)
+    figure = Figure(figsize=(10, height), layout="constrained", dpi=DPI)
+    panels = figure.subplots(len(rows), len(thresholds), squeeze=False, height_ratios=shapes)
     for line, row in zip(panels, rows, strict=True):
         for axes, threshold in zip(line, thresholds, strict=True):
             radius = threshold * float(dataset.unit[row])
@@ -108,16 +118,15 @@ def decoded_points(
 ) -> Figure:
     """The cells around a heatmap's (h, w) highest one, points (2,) in input pixels decoded from it, and the truth."""
     row, column = np.unravel_index(heatmap.argmax(), heatmap.shape)
-    figure = Figure(figsize=(6.2, 4), layout="constrained", dpi=DPI)
+    figure = Figure(figsize=(6, 4), layout="constrained", dpi=DPI)
     axes = figure.subplots()
-    shown = axes.imshow(heatmap, cmap="gray")
-    figure.colorbar(shown, ax=axes, shrink=0.8, label="heatmap")
+    axes.imshow(heatmap, cmap="gray")
     for (name, point), marker in zip(points.items(), "os^Dv", strict=False):
         axes.plot(*(point / stride), marker, markersize=9, label=name, markeredgecolor="white", linestyle="none")
     axes.plot(*(truth / stride), "x", color=BAD, markersize=11, markeredgewidth=3, label="truth", linestyle="none")
     axes.set(xlim=(column - around - 0.5, column + around + 0.5), ylim=(row + around + 0.5, row - around - 0.5))
     axes.set(xlabel="cell", ylabel="cell")
-    axes.legend(loc="center left", bbox_to_anchor=(1.3, 0.5))
+    axes.legend(loc="center left", bbox_to_anchor=(1.03, 0.5))
     return figure
 
 

@@ -1,6 +1,6 @@
 """Pictures of trainings, scores and timings: numbers in, matplotlib figures out."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -98,17 +98,25 @@ def keypoint_dots(values: dict[str, np.ndarray], counts: np.ndarray, skeleton: S
     return figure
 
 
-def pck_curves(curves: dict[str, np.ndarray], thresholds: np.ndarray, mark: float, label: str = "threshold") -> Figure:
+def pck_curves(
+    curves: dict[str, np.ndarray],
+    thresholds: np.ndarray,
+    mark: float,
+    label: str = "threshold",
+    dashed: Collection[str] = (),
+) -> Figure:
     """PCK in percent by threshold (T,), one curve (T,) a name, with a line at the threshold `mark`.
 
-    The curve named "Mean" is drawn black and thick.
+    The curve named "Mean" is drawn black and thick, those in `dashed` dashed in the colours that the others begin with.
     """
     figure = Figure(figsize=(10, 4), layout="constrained", dpi=DPI)
     axes = figure.subplots()
     at = int(np.argmin(np.abs(thresholds - mark)))
+    solid = [name for name in curves if name not in dashed and name != "Mean"]
+    colors = {name: f"C{i}" for names in (solid, list(dashed)) for i, name in enumerate(names)} | {"Mean": "black"}
     for name, curve in sorted(curves.items(), key=lambda item: -item[1][at]):
-        strong = {"color": "black", "linewidth": 2.5} if name == "Mean" else {"linewidth": 1.3}
-        axes.plot(thresholds, curve, label=f"{name}  {curve[at]:.1f} %", **strong)
+        style = {"linestyle": "--" if name in dashed else "-", "linewidth": 2.5 if name == "Mean" else 1.4}
+        axes.plot(thresholds, curve, label=f"{name}  {curve[at]:.1f} %", color=colors[name], **style)
     axes.axvline(mark, color="0.5", linestyle="--", linewidth=1)
     axes.set(xlabel=label, ylabel="PCK (%)", ylim=(0, 101), xlim=(0, thresholds[-1]))
     axes.grid(alpha=0.3)
@@ -126,7 +134,7 @@ def table_bars(tables: dict[str, dict[str, float]], label: str) -> Figure:
         at = [j + (i - (len(tables) - 1) / 2) * width for j, column in enumerate(columns) if column in table]
         bars = axes.bar(at, [table[column] for column in columns if column in table], width * 0.94, label=name)
         axes.bar_label(bars, fmt="%.1f", fontsize=7, rotation=90 if len(tables) * len(columns) > 24 else 0, padding=2)
-    axes.set_xticks(range(len(columns)), columns)
+    axes.set_xticks(range(len(columns)), columns, fontsize=8)
     axes.set(ylabel=label)
     axes.margins(y=0.16)
     axes.grid(alpha=0.3, axis="y")
@@ -159,31 +167,47 @@ def score_and_error(scores: np.ndarray, errors: np.ndarray, threshold: float, bi
     return figure
 
 
-def difference_histograms(differences: dict[str, np.ndarray], limit: float) -> Figure:
-    """Distribution of absolute differences on a logarithmic axis, one line a name, and the limit they must keep."""
-    figure = Figure(figsize=(10, 3.2), layout="constrained", dpi=DPI)
+def histograms(values: dict[str, np.ndarray], label: str, bins: int = 40) -> Figure:
+    """Distribution of each name's values, in percent of that name's own."""
+    figure = Figure(figsize=(10, 2.8), layout="constrained", dpi=DPI)
     axes = figure.subplots()
-    floor = 1e-10
-    edges = np.logspace(np.log10(floor), 0, 81)
-    for (name, values), style in zip(differences.items(), ("-", "--", "-.", ":"), strict=False):
-        values = np.abs(values).ravel()
-        heights = 100 * np.histogram(np.maximum(values, floor), edges)[0] / values.size
-        exact = 100 * float((values == 0).mean())
-        axes.stairs(heights, edges, linestyle=style, linewidth=1.6, label=f"{name} ({exact:.0f} % exactly equal)")
+    everything = np.concatenate(list(values.values()))
+    edges = np.linspace(min(0, everything.min()), everything.max(), bins + 1)
+    for i, (name, some) in enumerate(values.items()):
+        heights = 100 * np.histogram(some, edges)[0] / max(len(some), 1)
+        axes.stairs(heights, edges, fill=True, alpha=0.45, color=f"C{i}", label=f"{name} ({len(some)})")
+    axes.set(xlabel=label, ylabel="share (%)")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def differences(values: dict[str, np.ndarray], limit: float) -> Figure:
+    """Which share of the cells differs by more than x, one line a name, with its largest value and the limit to keep."""
+    figure = Figure(figsize=(10, 3.4), layout="constrained", dpi=DPI)
+    axes = figure.subplots()
+    for i, (name, apart) in enumerate(values.items()):
+        ordered = np.sort(np.abs(apart).ravel())
+        share = 100 * np.arange(ordered.size, 0, -1) / ordered.size
+        shown = ordered > 0
+        largest = f"at most {ordered[-1]:.1e}" if shown.any() else "no difference at all"
+        axes.plot(ordered[shown], share[shown], color=f"C{i}", label=f"{name}: {largest}")
+        axes.plot(ordered[-1:][shown[-1:]], share[-1:][shown[-1:]], "o", color=f"C{i}")
     axes.axvline(limit, color="tab:red", linestyle="--", linewidth=1.2, label=f"limit {limit:g}")
-    axes.set(xscale="log", xlabel="difference / range of the heatmaps", ylabel="share of cells (%)")
+    axes.set(xscale="log", yscale="log", xlim=(1e-9, 1), ylim=(None, 130))
+    axes.set(xlabel="x: difference / range of the heatmaps", ylabel="cells that differ by more (%)")
     axes.grid(alpha=0.3)
     axes.legend(loc="upper right")
     return figure
 
 
-def time_bars(milliseconds: dict[str, float], label: str = "ms an image") -> Figure:
-    """A horizontal bar a run time, fastest on top."""
-    ordered = sorted(milliseconds.items(), key=lambda item: -item[1])
+def bars(values: Mapping[str, float], label: str, fmt: str = "%.2f") -> Figure:
+    """A horizontal bar a name, the shortest on top."""
+    ordered = sorted(values.items(), key=lambda item: -item[1])
     figure = Figure(figsize=(10, 0.9 + 0.4 * len(ordered)), layout="constrained", dpi=DPI)
     axes = figure.subplots()
-    bars = axes.barh([name for name, _ in ordered], [value for _, value in ordered], height=0.6, color="tab:blue")
-    axes.bar_label(bars, fmt="%.2f", padding=4)
+    drawn = axes.barh([name for name, _ in ordered], [value for _, value in ordered], height=0.6, color="tab:blue")
+    axes.bar_label(drawn, fmt=fmt, padding=4)
     axes.set(xlabel=label)
     axes.margins(x=0.1)
     axes.grid(alpha=0.3, axis="x")
