@@ -11,17 +11,29 @@ from posekit.datasets import mpii, veri
 from posekit.datasets.dataset import PoseDataset
 from posekit.errors import InputError
 from posekit.files import write_json
-from posekit.metrics import Labels, Scores, mpii_pckh, mpii_seed_table, veri_pck, veri_seed_table
+from posekit.metrics import (
+    Counts,
+    Labels,
+    Scores,
+    mpii_pckh,
+    mpii_pckh_counts,
+    mpii_seed_counts,
+    mpii_seed_table,
+    veri_pck,
+    veri_seed_table,
+)
 from posekit.predictions import Predictions, read_predictions, write_predictions
 from posekit.skeletons import PERSON, VEHICLE
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """A way to score: the table of labels and predictions, and in words what counts and what a distance of 1 is."""
+    """A way to score: the table of labels and predictions, in words what counts and what a distance of 1 is, and how
+    many keypoints its figures rest on, where the protocol says so."""
 
     table: Callable[[Labels, Predictions], Scores]
     about: str
+    counts: Callable[[Labels], Counts] = lambda labels: {}
 
 
 @dataclass(frozen=True)
@@ -60,11 +72,13 @@ PROTOCOLS = {
             mpii_seed_table,
             "the published report: within half of `normalize`, which is 20 x scale and no head size; 16 joints, those "
             "covered, too",
+            mpii_seed_counts,
         ),
         "pckh": Protocol(
             mpii_pckh,
             "1 is `normalize`, which is 20 x scale: the label files lack the head boxes that PCKh divides by, so "
             "compare with PCKh elsewhere only roughly; 14 joints, without pelvis and thorax",
+            mpii_pckh_counts,
         ),
     },
 }
@@ -80,9 +94,10 @@ def score(kind: str, labels: Labels, predictions: Predictions) -> dict[str, Scor
 
 
 def score_file(kind: str, data: Path, predictions: Path, protocol: str, split: str, first: int | None = None) -> Scores:
-    """One protocol's table for a predictions file, from labels alone: `data` is a folder in the layout or a label file.
+    """One protocol's table and counts for a predictions file, from labels alone.
 
-    With `first`, only the split's first rows count; predictions of later rows may be there or not.
+    `data` is a folder in the layout or a label file. With `first`, only the split's first rows count; predictions of
+    later rows may be there or not.
     """
     if protocol not in PROTOCOLS[kind]:
         raise InputError(f"unknown protocol {protocol!r}; choose one of {', '.join(PROTOCOLS[kind])}")
@@ -92,7 +107,8 @@ def score_file(kind: str, data: Path, predictions: Path, protocol: str, split: s
     if first is not None:
         found = _without(found, labels.names[first:])
         labels = Rows(*(getattr(labels, field.name)[:first] for field in fields(Rows)))
-    return PROTOCOLS[kind][protocol].table(labels, found)
+    chosen = PROTOCOLS[kind][protocol]
+    return {**chosen.table(labels, found), **chosen.counts(labels)}
 
 
 def _without(predictions: Predictions, names: list[str]) -> Predictions:

@@ -18,8 +18,9 @@ from posekit.predictions import Predictions
 from posekit.skeletons import PERSON, VEHICLE
 
 Groups = dict[str, tuple[int, ...]]
-# Rows of columns, in percent, or integers where a row counts.
+# Rows of columns, in percent.
 Scores = dict[str, dict[str, float]]
+Counts = dict[str, dict[str, int]]
 
 SEED_THRESHOLD = 0.5 * 0.25  # of √area: the seed's threshold times its SC_BIAS
 SEED_GRID = np.arange(0, 0.5 + 0.01, 0.01) * 0.25
@@ -183,46 +184,73 @@ def _seed_distances(labels: Labels, found: Predictions, quirks: Quirks) -> np.nd
     return distances(np.dstack([truth, labels.visible[..., None]]), points, normaliser)
 
 
+PCKH_GROUPS = {name: joints for name, joints in PERSON.groups.items() if name not in ("pelvis", "thorax")}
+
+
+def _pckh_counted(labels: Labels) -> np.ndarray:
+    """(N, 16) bool: what `mpii_pckh` counts."""
+    return labels.visible & np.isin(np.arange(PERSON.num_keypoints), sum(PCKH_GROUPS.values(), ()))
+
+
 def mpii_pckh(
     labels: Labels, predictions: Predictions, thresholds: Sequence[float] = (0.1, 0.2, 0.5), limit: float = 0.5
 ) -> Scores:
     """PCK of the 14 joints that other work counts, in percent: all but pelvis and thorax, covered ones too.
 
-    Rows "PCK@<threshold>", "AUC" (thresholds 0 to `limit`) and "count", columns the groups and "Mean", the rate over
-    all counted joints. The choice of joints is that of HRNet's evaluator (lib/dataset/mpii.py, `evaluate`), the unit is
-    not: `normalize` of the label files is 20 x scale, while PCKh divides by 0.6 of the head box's diagonal, which the
-    files lack. Raises InputError when predictions and labels name different people.
+    Rows "PCK@<threshold>" and "AUC" (thresholds 0 to `limit`), columns the groups and "Mean", the rate over all counted
+    joints. The choice of joints is that of HRNet's evaluator (lib/dataset/mpii.py, `evaluate`), the unit is not:
+    `normalize` of the label files is 20 x scale, while PCKh divides by 0.6 of the head box's diagonal, which the files
+    lack. Raises InputError when predictions and labels name different people.
     """
-    groups = {name: joints for name, joints in PERSON.groups.items() if name not in ("pelvis", "thorax")}
-    counted = labels.visible & np.isin(np.arange(PERSON.num_keypoints), sum(groups.values(), ()))
-    table = pck_table(normalised_distances(labels, predictions), counted, groups, thresholds, limit)
-    columns = {**groups, "Mean": range(PERSON.num_keypoints)}
-    return {**table, "count": {name: int(counted[:, list(joints)].sum()) for name, joints in columns.items()}}
+    distance = normalised_distances(labels, predictions)
+    return pck_table(distance, _pckh_counted(labels), PCKH_GROUPS, thresholds, limit)
+
+
+def mpii_pckh_counts(labels: Labels) -> Counts:
+    """How many joints each column of `mpii_pckh` rests on, as the row "count"."""
+    return {"count": _tally(_pckh_counted(labels), {**PCKH_GROUPS, "Mean": range(PERSON.num_keypoints)})}
+
+
+def _tally(counted: np.ndarray, columns: dict[str, Sequence[int]]) -> dict[str, int]:
+    return {name: int(counted[:, list(keypoints)].sum()) for name, keypoints in columns.items()}
+
+
+SEED_COLUMNS = {"total": tuple(range(PERSON.num_keypoints)), **PERSON.groups}
+
+
+def _seed_parts(labels: Labels) -> dict[str, np.ndarray]:
+    """The rows of the seed's report and what each counts, (N, 16) bool: joints whose x is 0 pass for missing."""
+    counted = labels.visible & (labels.keypoints[..., 0] != 0)
+    return {"all": counted, "visible": counted & ~labels.hidden, "not visible": counted & labels.hidden}
 
 
 def mpii_seed_table(labels: Labels, predictions: Predictions, threshold: float = 0.5) -> Scores:
-    """The published evaluator's table, in percent, with its counts.
+    """The published evaluator's table, in percent: rows "all", "visible" and "not visible", columns "total" and the ten
+    joint names.
 
-    Rows "all", "visible", "not visible" and the same with ", count"; columns "total" and the ten joint names. A joint
-    counts unless its x is 0, which the seed takes for missing, and is right when its distance is less than `threshold`
-    times `normalize` (the border is outside). The rate of a row and column that count nothing is NaN.
+    A joint counts unless its x is 0, which the seed takes for missing, and is right when its distance is less than
+    `threshold` times `normalize` (the border is outside). Where nothing counts the rate is NaN.
+    Raises InputError when predictions and labels name different people.
     """
     distance = normalised_distances(labels, predictions)
-    counted = labels.visible & (labels.keypoints[..., 0] != 0)
-    parts = {"all": counted, "visible": counted & ~labels.hidden, "not visible": counted & labels.hidden}
-    columns = {"total": tuple(range(PERSON.num_keypoints)), **PERSON.groups}
     below = np.nextafter(threshold, 0)
     table: Scores = {}
-    for part, which in parts.items():
-        (right,) = rates(distance, which, [below])
-        table[part] = {name: float(pooled(right, which, joints)) for name, joints in columns.items()}
-    for part, which in parts.items():
-        table[f"{part}, count"] = {name: int(which[:, joints].sum()) for name, joints in columns.items()}
+    for part, counted in _seed_parts(labels).items():
+        (right,) = rates(distance, counted, [below])
+        table[part] = {name: float(pooled(right, counted, joints)) for name, joints in SEED_COLUMNS.items()}
     return table
 
 
+def mpii_seed_counts(labels: Labels) -> Counts:
+    """How many joints each figure of `mpii_seed_table` rests on: rows "all, count" and so on."""
+    return {f"{part}, count": _tally(counted, SEED_COLUMNS) for part, counted in _seed_parts(labels).items()}
+
+
 def mpii_seed_report(table: Scores, training: Scores | None = None, threshold: float = 0.5) -> str:
-    """`mpii_seed_table` in the words the seed prints, with "Tra" lines when a table of training people is given."""
+    """The rows of `mpii_seed_table` and `mpii_seed_counts` in the words the seed prints.
+
+    There are "Tra" lines when the rows of training people are given, too. Where nothing counts the seed says 0.0.
+    """
     lines = []
     for part in ("all", "visible", "not visible"):
         lines.append(f"{part} :")
