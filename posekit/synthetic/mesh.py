@@ -1,6 +1,6 @@
 """Objects as flat faces, and where they stand. Metres, z up, the ground at z = 0; colours are RGB in 0..1."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -71,6 +71,12 @@ def polygon(
 def join(meshes: list[Mesh]) -> Mesh:
     """One mesh that paints `meshes` in their order."""
     return Mesh(*(np.concatenate([getattr(m, f.name) for m in meshes]) for f in fields(Mesh)))
+
+
+def mirrored(mesh: Mesh) -> Mesh:
+    """The mesh seen in a mirror that stands in the plane y = 0."""
+    corners, facing, normals = (values * (1, -1, 1) for values in (mesh.corners, mesh.facing, mesh.normals))
+    return replace(mesh, corners=corners, facing=facing, normals=normals)
 
 
 def box(low: tuple, high: tuple, color: tuple | np.ndarray, gloss: float = 0.0) -> Mesh:

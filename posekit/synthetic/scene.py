@@ -99,9 +99,15 @@ def draw_light(rng: np.random.Generator) -> Light:
     return Light(towards, sun, sky, 0.55 * sky + 0.12 * sun, 0.3 + 0.3 * clear)
 
 
+def film(color: np.ndarray) -> np.ndarray:
+    """Brightness (...) to pixel values: linear up to 0.7, then bending, so that sunlit white keeps its form."""
+    bright = np.maximum(color - 0.7, 0.0)
+    return np.round(255 * (np.clip(color, 0.0, 0.7) + 0.3 * (1 - np.exp(-bright / 0.3)))).astype(int)
+
+
 def to_pixel(color: np.ndarray) -> tuple[int, int, int]:
     """RGB in 0..1 as OpenCV wants it."""
-    red, green, blue = (int(v) for v in np.clip(np.asarray(color) * 255 + 0.5, 0, 255))
+    red, green, blue = film(np.asarray(color)).tolist()
     return red, green, blue
 
 
@@ -119,7 +125,7 @@ def fill(canvas: np.ndarray, points: np.ndarray, color: np.ndarray | float) -> N
 def fill_faces(canvas: np.ndarray, faces: np.ndarray, colors: np.ndarray) -> None:
     """Fill convex polygons (F, C, 2), in pixels, in order, each with its colour (F, 3)."""
     corners = fixed(faces)
-    values = np.clip(colors * 255 + 0.5, 0, 255).astype(int).tolist()
+    values = film(colors).tolist()
     for polygon, value in zip(corners, values, strict=True):
         cv2.fillConvexPoly(canvas, polygon, value, shift=SUBPIXEL_BITS)
 

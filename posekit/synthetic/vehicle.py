@@ -19,7 +19,7 @@ from posekit.synthetic.mesh import Pose
 from posekit.synthetic.scene import Camera, encode_jpeg, expose, look_at
 from posekit.synthetic.street import paint_street
 from posekit.synthetic.vehicle_mesh import Vehicle, draw_looks, self_hidden
-from posekit.synthetic.vehicle_shapes import draw_body
+from posekit.synthetic.vehicle_shapes import Body, draw_body
 
 SPLITS = ("train", "test")
 VIEWS = 8  # images of one identity
@@ -87,13 +87,18 @@ def _write_split(root: Path, split: str, count: int, seed: int, workers: int | N
     if workers == 1 or count < 4:
         rows = list(progress(map(draw, range(count))))
     else:
-        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        with ProcessPoolExecutor(workers, get_context("spawn"), _one_thread) as pool:
             rows = list(progress(pool.map(draw, range(count), chunksize=8)))
     write_text(root / "annot" / f"label_{split}.csv", "".join(row + "\n" for row in sorted(rows)))
 
 
-def _write_image(folder: Path, seed: int, split: str, index: int) -> str:
+def _one_thread() -> None:
+    """Each worker has a core of its own."""
     cv2.setNumThreads(1)
+
+
+def _write_image(folder: Path, seed: int, split: str, index: int) -> str:
+    """Draw an image, write its file, return its line of the labels."""
     drawn = draw_image(seed, split, index)
     (folder / drawn.name).write_bytes(drawn.data)
     return drawn.row
@@ -107,7 +112,7 @@ def draw_image(seed: int, split: str, index: int) -> Drawn:
     rng = np.random.default_rng([seed, number, 1, index])
     place = int(rng.integers(1, CAMERAS + 1))
     name = f"{2 * identity + 1 + number:04d}_c{place:03d}_{index * 5 + 1000:08d}_{view}.jpg"
-    camera, pose = draw_camera(rng, vehicle)
+    camera, pose = draw_camera(rng, vehicle.body)
     fine = 2.0 if max(camera.size) < 330 else 1.5
     traffic = [draw_vehicle(seed, number, -1 - int(k)) for k in rng.integers(0, TRAFFIC, 4)]
     canvas, covered = paint_street(camera.scaled(fine), vehicle, pose, traffic, rng)
@@ -131,25 +136,25 @@ def _under(mask: np.ndarray, keypoints: np.ndarray, fine: float) -> np.ndarray:
     return mask[np.clip(at[:, 1], 0, height - 1), np.clip(at[:, 0], 0, width - 1)] > 127
 
 
-def draw_camera(rng: np.random.Generator, vehicle: Vehicle) -> tuple[Camera, Pose]:
+def draw_camera(rng: np.random.Generator, body: Body) -> tuple[Camera, Pose]:
     """A traffic camera's crop around the vehicle, and the vehicle's pose at the world's origin."""
     heading = draw_heading(rng)
     pose = Pose(0.0, 0.0, heading)
     elevation = np.radians(np.clip(rng.normal(17, 5.5), 6, 34))
-    height = rng.uniform(3.8, 7.5) + 0.35 * vehicle.body.size[2]
-    distance = max(height / np.sin(elevation), 1.9 * vehicle.body.size[0])
+    height = rng.uniform(3.8, 7.5) + 0.35 * body.size[2]
+    distance = max(height / np.sin(elevation), 1.9 * body.size[0])
     ground = distance * np.cos(elevation)
     position = np.array((-ground, 0.0, distance * np.sin(elevation)))
-    aim = np.array((0, 0, 0.5 * vehicle.body.size[2]))
+    aim = np.array((0, 0, 0.5 * body.size[2]))
     camera = look_at(position, aim, np.radians(rng.normal(0, 1.5)), 1000.0, (2, 2))
-    outline = np.concatenate([panel.grid.reshape(-1, 3) for panel in vehicle.body.panels.values()])
-    tread = vehicle.body.keypoints[[0, 1, 18, 19]] * (1, 1, 0)
+    outline = np.concatenate([panel.grid.reshape(-1, 3) for panel in body.panels.values()])
+    tread = body.keypoints[[0, 1, 18, 19]] * (1, 1, 0)
     points = pose.place(np.concatenate([outline, tread]))
     low, high = _box(camera.project(points))
-    area = np.exp(rng.normal(np.log(178), 0.375)) ** 2  # of the vehicle's box, pixels²
+    area = np.exp(rng.normal(np.log(166), 0.365)) ** 2  # of the vehicle's box, pixels²
     camera = camera.scaled(np.sqrt(area / np.prod(high - low)))
     low, high = _box(camera.project(points))
-    margin = (high - low) * rng.gamma(3.0, 0.020, (2, 2))
+    margin = (high - low) * rng.gamma(3.0, 0.023, (2, 2))
     first = np.round(low - margin[0])
     width, height_px = (np.round(high + margin[1]) - first + 1).astype(int)
     return camera.cropped(first[0], first[1], int(width), int(height_px)), pose
@@ -161,6 +166,6 @@ def _box(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def draw_heading(rng: np.random.Generator) -> float:
     """The vehicle's heading; the camera looks along the world's x axis. Any, but mostly towards or away from it."""
-    if rng.random() < 0.3:
+    if rng.random() < 0.25:
         return rng.uniform(-np.pi, np.pi)
     return rng.choice([0.0, np.pi]) + np.radians(rng.normal(0, 19))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posekit.synthetic.mesh import Mesh, box, faces, join, polygon
+from posekit.synthetic.mesh import Mesh, box, faces, join, mirrored, polygon
 from posekit.synthetic.vehicle_shapes import Body, Panel
 
 PAINTS = (
@@ -78,8 +78,9 @@ def build_mesh(body: Body, looks: _Looks) -> Mesh:
     panels = body.panels
     lower = ("left", "right", "front", "back", "bonnet", "deck")
     shell = [_panel(panels[name], looks.paint, 0.9, middle=0.3 * body.size[2]) for name in lower]
-    sides = [part for side in (1, -1) for part in (*_side(body, looks, side), *_wheels(body, looks, side))]
-    return join([*_underside(body), *shell, *_front(body, looks), *_back(body, looks), *sides, *_cabin(body, looks)])
+    left = join([*_side(body, looks), *_wheels(body, looks)])
+    ends = [*_front(body, looks), *_back(body, looks)]
+    return join([*_underside(body), *shell, *ends, left, mirrored(left), *_cabin(body, looks)])
 
 
 def _panel(
@@ -92,7 +93,7 @@ def _panel(
     normals = facing
     if middle is not None:
         outward = (corners.mean(1) - (0, 0, middle)) * (0.35, 1, 1.3)
-        normals = facing + 0.45 * outward / np.linalg.norm(outward, axis=1, keepdims=True)
+        normals = facing + 0.6 * outward / np.linalg.norm(outward, axis=1, keepdims=True)
         normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     return faces(corners, facing, color, gloss, glow, normals)
 
@@ -120,15 +121,15 @@ def _underside(body: Body) -> list[Mesh]:
     return parts
 
 
-def _wheels(body: Body, looks: _Looks, side: int) -> list[Mesh]:
-    """The arches, tyres and rims of one side."""
-    normal, radius, parts = (0, side, 0), body.wheel_radius, []
+def _wheels(body: Body, looks: _Looks) -> list[Mesh]:
+    """The arches, tyres and rims of the left side."""
+    normal, radius, parts = (0, 1, 0), body.wheel_radius, []
     full = np.linspace(0, 360, 29)[:-1]
     for index in (0, 1):
-        center = body.keypoints[index + (0 if side > 0 else 18)]
+        center = body.keypoints[index]
         for reach, color in ((body.arch + 0.03, looks.trim * 0.75), (body.arch, _DARK)):
             ring = _circle(center, reach, np.linspace(-12, 192, 24))
-            parts.append(polygon(body.side_points(side, ring[:, 0], ring[:, 2]), normal, color))
+            parts.append(polygon(body.side_points(ring[:, 0], ring[:, 2]), normal, color))
         parts.append(polygon(_circle(center, radius, full), normal, _RUBBER))
         parts.append(polygon(_circle(center, 0.70 * radius, full), normal, looks.rim, 0.3))
         step = 360 / looks.spokes
@@ -139,31 +140,31 @@ def _wheels(body: Body, looks: _Looks, side: int) -> list[Mesh]:
     return parts
 
 
-def _stripe(body: Body, side: int, points: list, width: float, color: tuple | np.ndarray) -> Mesh:
-    """A thin line along a side through (x, z) points, as faces."""
+def _stripe(body: Body, points: list, width: float, color: tuple | np.ndarray) -> Mesh:
+    """A thin line along the left side through (x, z) points, as faces."""
     line = np.array(points)
     dense = np.concatenate([np.linspace(a, b, 5)[:-1] for a, b in zip(line[:-1], line[1:], strict=True)] + [line[-1:]])
     along = np.gradient(dense, axis=0)
     across = np.column_stack([-along[:, 1], along[:, 0]]) * (0.5 * width / np.linalg.norm(along, axis=1, keepdims=True))
-    one, two = (body.side_points(side, *(dense + sign * across).T) for sign in (1, -1))
-    return faces(np.stack([one[:-1], one[1:], two[1:], two[:-1]], axis=1), (0, side, 0), color)
+    one, two = (body.side_points(*(dense + sign * across).T) for sign in (1, -1))
+    return faces(np.stack([one[:-1], one[1:], two[1:], two[:-1]], axis=1), (0, 1, 0), color)
 
 
-def _side(body: Body, looks: _Looks, side: int) -> list[Mesh]:
-    """Sill, door seams, handles and the crease of one side."""
+def _side(body: Body, looks: _Looks) -> list[Mesh]:
+    """Sill, door seams, handles and the crease of the left side."""
     points = body.keypoints
     low, belt = points[10, 2], points[15, 2] - 0.02
     front, rear = points[5, 0] + 0.04, points[6, 0] - 0.04
     seam = looks.paint * 0.25
     middle = 0.5 * (front + rear)
-    parts = [_stripe(body, side, [(rear, low + 0.06), (front, low + 0.06)], 0.12, looks.trim * 0.6)]
+    parts = [_stripe(body, [(rear, low + 0.06), (front, low + 0.06)], 0.12, looks.trim * 0.6)]
     for x in (front + 0.1, middle, rear + 0.05):
-        parts.append(_stripe(body, side, [(x, low + 0.12), (x, belt)], 0.025, seam))
+        parts.append(_stripe(body, [(x, low + 0.12), (x, belt)], 0.025, seam))
     for x in (middle + 0.22, rear + 0.25):
-        parts.append(_stripe(body, side, [(x - 0.1, belt - 0.13), (x + 0.1, belt - 0.13)], 0.035, looks.paint * 0.5))
+        parts.append(_stripe(body, [(x - 0.1, belt - 0.13), (x + 0.1, belt - 0.13)], 0.035, looks.paint * 0.5))
     crease = low + 0.62 * (belt - low)
     ends = [(points[10, 0] * 0.9, crease), (points[17, 0] * 0.9, crease)]
-    parts.append(_stripe(body, side, ends, 0.02, looks.paint * 0.7))
+    parts.append(_stripe(body, ends, 0.02, looks.paint * 0.7))
     return parts
 
 
@@ -240,7 +241,7 @@ def _mirrors(body: Body, looks: _Looks) -> Iterator[tuple[Mesh, int]]:
         yield box((x, y[0], z), (x + 0.12, y[1], z + 0.16), looks.paint * 0.9, 0.4), side
 
 
-def self_hidden(body: Body, eye: np.ndarray, tolerance: float = 0.04) -> np.ndarray:
+def self_hidden(body: Body, eye: np.ndarray, tolerance: float = 0.055) -> np.ndarray:
     """Which of the 36 keypoints the body hides from `eye` (3,), in the vehicle's frame: (36,) bool.
 
     Each keypoint, moved `tolerance` metres out of the body, is joined to the eye; it is hidden when the line passes

@@ -48,7 +48,7 @@ BODY_TYPES = (
         ((-0.5, 0.28), (-0.495, 0.60), (-0.155, 0.63), (-0.095, 0.955),
          (0.10, 0.965), (0.235, 0.66), (0.47, 0.56), (0.5, 0.22)),
         (-0.29, 0.325), 0.38, 0.74),
-    BodyType("bus", 0.04, (8.5, 11.5), (2.35, 2.55), (2.9, 3.2),
+    BodyType("bus", 0.03, (8.5, 11.5), (2.35, 2.55), (2.9, 3.2),
         ((-0.5, 0.13), (-0.498, 0.38), (-0.495, 0.52), (-0.478, 0.96),
          (0.46, 0.955), (0.486, 0.42), (0.494, 0.34), (0.5, 0.11)),
         (-0.25, 0.29), 0.48, 0.88),
@@ -61,7 +61,7 @@ BODY_TYPES = (
 # Half-width at the profile's keypoints as a part of the body's; the roof's two come from the type.
 _PROFILE_WIDTH = (0.885, 0.84, 0.83, 0.0, 0.0, 0.88, 0.83, 0.87)
 _ARCH_DEGREES = (-12.0, 45.0, 135.0, 192.0)  # the four keypoints around a wheel arch, seen from the left
-_COLUMNS, _ROWS = 24, 6
+_COLUMNS, _ROWS = (4, 12, 8), 6  # of a side: between the belt line's corners; from sill to belt
 
 # How far the line from each profile keypoint to its mirror image bows out, forward and up, in body widths.
 _CROSS_BOW = (
@@ -111,10 +111,9 @@ class Body:
     arch: float  # radius of the wheel arches, on which their keypoints lie
     panels: dict[str, Panel]
 
-    def side_points(self, side: int, x: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Points (N, 3) at x, z on the lower body's left (side 1) or right (side -1) panel."""
-        points = _on_side(self.panels["left"], np.asarray(x, float), np.asarray(z, float))
-        return points * (1, side, 1)
+    def side_points(self, x: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Points (N, 3) at x, z on the lower body's left panel."""
+        return _on_side(self.panels["left"], np.asarray(x, float), np.asarray(z, float))
 
 
 def draw_body(rng: np.random.Generator, kind: str | None = None) -> Body:
@@ -123,7 +122,7 @@ def draw_body(rng: np.random.Generator, kind: str | None = None) -> Body:
     chosen = BODY_TYPES[rng.choice(len(BODY_TYPES), p=shares / shares.sum())]
     chosen = next((t for t in BODY_TYPES if t.name == kind), chosen)
     length, width, height = (rng.uniform(*r) for r in (chosen.length, chosen.width, chosen.height))
-    profile = np.array(chosen.profile) + rng.normal(0, (0.006, 0.012), (8, 2)) * _loose(chosen.name)
+    profile = np.array(chosen.profile) + rng.normal(0, (0.0075, 0.015), (8, 2)) * _loose(chosen.name)
     roof = chosen.tumblehome + rng.normal(0, 0.015)
     widths = np.array(_PROFILE_WIDTH) + rng.normal(0, 0.012, 8)
     widths[[3, 4]] = roof, roof + 0.01
@@ -140,9 +139,7 @@ def _loose(kind: str) -> float:
     return 0.3 if kind in ("bus", "truck") else 1.0
 
 
-def build_body(
-    kind: str, size: tuple[float, float, float], side: np.ndarray, axles: np.ndarray, radius: float
-) -> Body:
+def build_body(kind: str, size: tuple[float, float, float], side: np.ndarray, axles: np.ndarray, radius: float) -> Body:
     """The body with the left profile `side` (8, 3), keypoints 10 to 17, and wheels of `radius` at `axles` (2,)."""
     length, width, height = size
     panels = _panels(side, width)
@@ -174,28 +171,32 @@ def _panels(side: np.ndarray, width: float) -> dict[str, Panel]:
 def _side_grid(side: np.ndarray, width: float) -> np.ndarray:
     """The lower body's left side, (columns, rows, 3): from the sill up to the belt line, bulging between them."""
     back_low, back_top, rear_low, _, _, screen_low, bonnet, front_low = side
-    along = np.linspace(0, 1, _COLUMNS + 1)
-    low = back_low + (front_low - back_low) * along[:, None]
-    flat = 1 - np.abs(2 * along - 1) ** 5
-    low[:, 1] += flat * (0.95 * width / 2 - low[:, 1])
     knots = np.array([back_top, rear_low, screen_low, bonnet])
-    x = back_top[0] + (bonnet[0] - back_top[0]) * along
-    high = np.column_stack([x, np.interp(x, knots[:, 0], knots[:, 1]), np.interp(x, knots[:, 0], knots[:, 2])])
+    # The belt line's corners are grid points, so that the panels above meet this one without a gap.
+    spans = zip(knots[:-1], knots[1:], _COLUMNS, strict=True)
+    high = np.concatenate([*(np.linspace(a, b, n, endpoint=False) for a, b, n in spans), knots[-1:]])
+    along = (high[:, 0] - back_top[0]) / (bonnet[0] - back_top[0])
+    low = back_low + (front_low - back_low) * along[:, None]
+    flat = 1 - np.abs(2 * along - 1) ** 4
+    low[:, 1] += flat * (0.95 * width / 2 - low[:, 1])
     up = np.linspace(0, 1, _ROWS + 1)[None, :, None]
     grid = low[:, None] * (1 - up) + high[:, None] * up
-    bulge = (width / 2 - 0.5 * (low[:, 1] + high[:, 1])) * np.minimum(1, 6 * flat + 0.1)
+    bulge = (width / 2 - 0.5 * (low[:, 1] + high[:, 1])) * np.minimum(1, 2.5 * flat + 0.05)
     grid[..., 1] += bulge[:, None] * np.sin(np.pi * up[..., 0]) ** 0.7
     return grid
 
 
 def _on_side(panel: Panel, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     """The points (N, 3) of a side panel at x and z; below and beyond the panel its edge's y is kept."""
-    u, v = np.full(x.shape, 0.5), np.full(x.shape, 0.5)
-    for _ in range(8):
-        low, high = panel.at(u, np.zeros_like(v)), panel.at(u, np.ones_like(v))
-        v = np.clip((z - low[..., 2]) / (high[..., 2] - low[..., 2]), 0, 1)
-        back, front = panel.at(np.zeros_like(u), v), panel.at(np.ones_like(u), v)
-        u = np.clip((x - back[..., 0]) / (front[..., 0] - back[..., 0]), 0, 1)
+    low, high = panel.grid[:, 0], panel.grid[:, -1]
+    columns = (low[:, 0] - low[0, 0]) / (low[-1, 0] - low[0, 0])  # the same along both edges
+    v = np.full(x.shape, 0.5)
+    for _ in range(4):
+        back, front = (low[i, 0] + v * (high[i, 0] - low[i, 0]) for i in (0, -1))
+        along = np.clip((x - back) / (front - back), 0, 1)
+        bottom, top = np.interp(along, columns, low[:, 2]), np.interp(along, columns, high[:, 2])
+        v = np.clip((z - bottom) / (top - bottom), 0, 1)
+    u = np.interp(along, columns, np.linspace(0, 1, len(columns)))
     return np.stack([x, panel.at(u, v)[..., 1], z], axis=-1)
 
 
