@@ -67,15 +67,15 @@ def read_labels(path: str | Path) -> MpiiLabels:
     """Read an MPII label file.
 
     Raises InputError naming file, field and row: an absent, truncated or other file, a missing field, another shape,
-    something that is no finite number, a visibility other than 0 and 1, a scale or normalize that is not positive, a
-    name that is no plain file name.
+    something that is no finite number (or 1e9 and more), a visibility other than 0 and 1, a scale or normalize that is
+    not positive, a name that is no plain file name.
     """
     found = _read_fields(Path(path))
     images = found["imgname"].tolist()
     unsafe = np.array([not is_plain_name(name) for name in images])
     _refuse(path, "imgname", unsafe, "the name is not a plain file name")
     for name in list(SHAPES)[1:]:
-        _refuse(path, name, ~np.isfinite(found[name]), "not a finite number")
+        _refuse(path, name, ~(np.abs(found[name]) < 1e9), "not a finite number of a sensible size")
     for name in ("scale", "normalize"):
         _refuse(path, name, found[name] <= 0, "not positive")
     _refuse(path, "visible", (found["visible"] != 0) & (found["visible"] != 1), "neither 0 nor 1")
@@ -95,7 +95,7 @@ def _read_fields(path: Path) -> dict[str, np.ndarray]:
     try:
         with h5py.File(path, "r") as file:
             found = {name: _read_field(path, file, name) for name in SHAPES}
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise InputError(f"{path}: not a readable HDF5 file ({reason}); copy or download it again") from error
     rows = len(found["imgname"])
@@ -114,8 +114,7 @@ def _read_field(path: Path, file: h5py.File, name: str) -> np.ndarray:
     field = file.get(name)
     if not isinstance(field, h5py.Dataset):
         raise InputError(
-            f"{path}: field {name} is missing (found {', '.join(file) or 'none'}); "
-            "take the label files from pytorch_stacked_hourglass"
+            f"{path}: field {name} is missing (found {list(file)}); take the label files from pytorch_stacked_hourglass"
         )
     text = h5py.check_string_dtype(field.dtype) is not None
     if field.ndim == 0 or text != (name == "imgname") or (not text and field.dtype.kind not in "biuf"):
