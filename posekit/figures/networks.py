@@ -15,16 +15,17 @@ _EXCHANGE, _OTHER = "#5b6470", "#c3c9d0"
 
 
 def map_row(maps: dict[str, np.ndarray], signs: str = "") -> Figure:
-    """Single maps (h, w) side by side under their titles, `signs` between them, on one scale around 0."""
-    figure = Figure(figsize=(2.6 * len(maps), 2.9), layout="constrained", dpi=110)
+    """Single maps (h, w) side by side under their titles, `signs` between them, cells and colours on one scale."""
+    figure = Figure(figsize=(2.6 * len(maps), 3.1), layout="constrained", dpi=110)
     limit = max(float(np.abs(values).max()) for values in maps.values()) or 1.0
-    panels = np.atleast_1d(figure.subplots(1, len(maps)))
+    panels = np.atleast_1d(figure.subplots(1, len(maps), width_ratios=[m.shape[1] for m in maps.values()]))
     for axes, (title, values) in zip(panels, maps.items(), strict=True):
         image = axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
-        axes.set_title(title, fontsize=10)
+        axes.set_title(f"{title}\n{values.shape[0]} × {values.shape[1]}", fontsize=10)
         axes.set(xticks=[], yticks=[])
     for axes, sign in zip(panels, signs, strict=False):
-        axes.text(1.09, 0.5, sign, transform=axes.transAxes, fontsize=18, ha="center", va="center")
+        place = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "center"}
+        axes.annotate(sign, (1, 0.5), (13, 0), fontsize=18, **place)
     figure.colorbar(image, ax=list(panels), shrink=0.7, label="value")
     return figure
 
@@ -107,7 +108,8 @@ def stage_costs(table: pd.DataFrame, title: str) -> Figure:
             axes.barh(order, sums[part], left=left, color=_part_color(part), label=part, height=0.72)
             left = left + sums[part].to_numpy()
         for stage, value in total.items():
-            text = f" {_short(value)}, {value / total.sum():.0%}"
+            share = value / total.sum()
+            text = f" {_short(value)}, {'<1%' if share < 0.005 else f'{share:.0%}'}"
             axes.text(value, stage, text, va="center", fontsize=9)
         axes.set(xlim=(0, 1.3 * total.max()), title=f"{label}: {_short(total.sum())}", xticks=[])
         axes.spines[["top", "right", "bottom"]].set_visible(False)
@@ -136,10 +138,12 @@ def _short(value: float) -> str:
     return f"{value:.0f}"
 
 
-def shared_cells(image: np.ndarray, keypoints: np.ndarray, shared: dict[int, np.ndarray]) -> Figure:
+def shared_cells(
+    image: np.ndarray, keypoints: np.ndarray, shared: dict[int, np.ndarray], rates: dict[int, float]
+) -> Figure:
     """The image (S, S, 3) under the grid of each stride, its keypoints (K, 2) red where a cell holds several.
 
-    shared: stride in pixels -> (K,) bool.
+    shared: stride in pixels -> (K,) bool; rates: stride -> the share over many images.
     """
     figure = Figure(figsize=(3.1 * len(shared), 3.5), layout="constrained", dpi=110)
     size = image.shape[0]
@@ -151,8 +155,9 @@ def shared_cells(image: np.ndarray, keypoints: np.ndarray, shared: dict[int, np.
         colors = np.where(mask, "#e3262e", "#2ad65a")
         axes.scatter(keypoints[:, 0], keypoints[:, 1], s=26, c=colors, edgecolors="white", linewidths=0.7, zorder=3)
         axes.set(xticks=[], yticks=[], xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5))
-        cells = size // stride
-        axes.set_title(f"1/{stride}: {cells} × {cells} cells\n{mask.sum()} of {len(mask)} share a cell", fontsize=10)
+        title = f"1/{stride}: {size // stride} × {size // stride} cells\n{mask.sum()} of {len(mask)} share one; "
+        title += f"all images: {rates[stride]:.0%}"
+        axes.set_title(title, fontsize=10)
     return figure
 
 

@@ -1,0 +1,96 @@
+"""Pictures of networks: what is drawn, counted against the recipe and against closed forms."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from posekit.figures.diagrams import hrnet_branches
+from posekit.figures.networks import (
+    accuracy_against_cost,
+    feature_maps,
+    influence_maps,
+    map_row,
+    shared_cells,
+    stage_costs,
+)
+from posekit.recipes import get_recipe
+
+
+def texts(figure: Figure) -> str:
+    """All that is written in the figure; it is drawn first, so that drawing it is tested too."""
+    figure.savefig(io.BytesIO(), format="png")
+    return "\n".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
+
+
+# Blocks: layer1's, then for each module its branches × blocks. Sums: one a branch, but the last module keeps one.
+@pytest.mark.parametrize(
+    ("recipe", "blocks", "sums"),
+    [
+        ("poseestnet", 4 + 4 * (1 * 2 + 4 * 3 + 3 * 4), 1 * 2 + 4 * 3 + 2 * 4 + 1),
+        ("poseestnet-smoke", 2 + 2 * (2 + 3), 2 + 1),
+        ("poseestnet-tiny", 1 + 2, 1),
+    ],
+)
+def test_diagram_follows_the_recipe(recipe: str, blocks: int, sums: int) -> None:
+    figure = hrnet_branches(get_recipe(recipe))
+    boxes = [patch for patch in figure.axes[0].patches if isinstance(patch, FancyBboxPatch)]
+    others = 5  # the image, two convolutions of the stem, the head and the heatmaps
+    assert len(boxes) == blocks + others
+    assert texts(figure).split("\n").count("+") == sums
+
+
+def test_diagram_names_resolutions() -> None:
+    written = texts(hrnet_branches(get_recipe("poseestnet")))
+    for label in ("3 × 256²", "64 × 128²", "256 × 64²", "1/4: 32 × 64²", "1/8: 64 × 32²", "1/32: 256 × 8²", "36 × 64²"):
+        assert label in written
+
+
+def test_stage_costs_draws_the_sums() -> None:
+    table = pd.DataFrame(
+        [
+            ("stem", "stem, head", 1000, 5e6),
+            ("stage 2", "branch 1/4", 2000, 3e6),
+            ("stage 2", "branch 1/8", 7000, 3e6),
+            ("stage 2", "branch 1/8", 1000, 1e6),
+        ],
+        columns=["stage", "part", "parameters", "macs"],
+    )
+    figure = stage_costs(table, "a network")
+    ends = [max(bar.get_x() + bar.get_width() for bar in axes.patches) for axes in figure.axes]
+    assert ends == [10000, 7e6]
+    written = texts(figure)
+    assert "parameters: 11 k" in written and "10 k, 91%" in written and "5 M, 42%" in written
+
+
+def test_influence_circle_holds_its_share() -> None:
+    size, radius = 201, 80
+    y, x = np.indices((size, size)) - (size - 1) / 2
+    disc = (np.hypot(x, y) <= radius).astype(float)  # 90 % of a disc's area lie within sqrt(0.9) of its radius
+    figure = influence_maps(np.zeros((size, size, 3), np.uint8), {"disc": disc})
+    circle = figure.axes[0].lines[0].get_xdata() - (size - 1) / 2
+    assert circle.max() == pytest.approx(np.sqrt(0.9) * radius, abs=0.5)
+
+
+def test_shared_cells_counts_and_colours() -> None:
+    points = np.array([[1.0, 1.0], [2.0, 2.0], [12.0, 12.0]])
+    shared = {8: np.array([True, True, False])}
+    figure = shared_cells(np.zeros((16, 16, 3), np.uint8), points, shared, {8: 0.25})
+    assert "1/8: 2 × 2 cells\n2 of 3 share one; all images: 25%" in texts(figure)
+    red, same, green = figure.axes[0].collections[-1].get_facecolors()[:, :3]
+    assert np.array_equal(red, same) and red[0] > red[1] and green[1] > green[0]
+
+
+def test_maps_and_published_results_are_drawn() -> None:
+    rng = np.random.default_rng(0)
+    written = texts(map_row({"a": rng.normal(size=(3, 3)), "b": rng.normal(size=(6, 6))}, "+"))
+    assert "a\n3 × 3" in written and "b\n6 × 6" in written and "+" in written
+    stages = [[rng.normal(size=(4, 8, 8))], [rng.normal(size=(4, 8, 8)), rng.normal(size=(5, 4, 4))]]
+    written = texts(feature_maps(np.zeros((32, 32, 3), np.uint8), stages, rng.random((6, 8, 8))))
+    assert "stage 2, 1/8\n5 × 4 × 4" in written and "6 × 8 × 8" in written
+    columns = ["name", "family", "parameters", "operations", "AP"]
+    results = pd.DataFrame([("W1", "one", 5.0, 1.0, 70.0), ("V1", "two", 9.5, 2.0, 60.0)], columns=columns)
+    assert "V1, 9.5 M" in texts(accuracy_against_cost(results, "AP"))
