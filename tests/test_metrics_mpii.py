@@ -1,0 +1,274 @@
+"""The people's protocols against closed forms, a plain re-statement of the published evaluator, and its counts."""
+
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mpii_files import images_of, people, write_labels, write_mpii
+from typer.testing import CliRunner
+from veri_files import write_veri
+
+from posekit import cli
+from posekit.datasets.mpii import MpiiLabels, read_labels, read_mpii
+from posekit.datasets.veri import read_veri
+from posekit.errors import InputError
+from posekit.evaluation import PROTOCOLS, score, score_file, write_scores
+from posekit.metrics import mpii_pckh, mpii_pckh_counts, mpii_seed_counts, mpii_seed_report, mpii_seed_table
+from posekit.predictions import Predictions, read_predictions, write_predictions
+
+real_labels = pytest.mark.skipif("POSEKIT_ANNOTATIONS" not in os.environ, reason="needs the published label files")
+
+# The joint names of the published report, by index; its other column is "total".
+NAMES = "ankle knee hip hip knee ankle pelvis thorax neck head wrist elbow shoulder shoulder elbow wrist".split()
+REPORT_ORDER = "total ankle knee hip pelvis thorax neck head wrist elbow shoulder".split()
+# Counts of all joints of the valid file, as implementations of this evaluator print them.
+PUBLISHED = [44239, 4234, 4963, 5777, 2878, 2932, 2932, 2931, 5837, 5867, 5888]
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> MpiiLabels:
+    """40 people with missing, covered and x = 0 joints."""
+    fields = people(images_of("test", 40), 3)
+    fields["part"][5, 9] = (0, 12)
+    return read_labels(write_labels(tmp_path / "valid.h5", fields))
+
+
+def moved(labels: MpiiLabels, units: float | np.ndarray) -> Predictions:
+    """Every joint displaced by `units` times its person's `normalize` (a number, or (N, 16)), in random directions."""
+    angle = np.random.default_rng(1).uniform(0, 2 * np.pi, labels.visible.shape)
+    step = np.broadcast_to(units, labels.visible.shape) * labels.unit[:, None]
+    points = labels.keypoints + np.stack([np.cos(angle), np.sin(angle)], -1) * step[..., None]
+    return Predictions(labels.names, points, np.ones(labels.visible.shape))
+
+
+def published(labels: MpiiLabels, found: Predictions) -> dict[str, tuple[int, int]]:
+    """The published evaluator, stated joint by joint: (right, counted) of every "part name"."""
+    tally: dict[str, list[int]] = {}
+    for n in range(len(labels.names)):
+        for k, name in enumerate(NAMES):
+            x, y = (float(v) for v in labels.keypoints[n, k])
+            if x == 0:
+                continue
+            error = math.hypot(found.keypoints[n, k, 0] - x, found.keypoints[n, k, 1] - y) / labels.unit[n]
+            for part in ("all", "visible" if labels.seen[n, k] else "not visible"):
+                for column in ("total", name):
+                    entry = tally.setdefault(f"{part} {column}", [0, 0])
+                    entry[0] += error < 0.5
+                    entry[1] += 1
+    return {key: (right, count) for key, (right, count) in tally.items()}
+
+
+# The published report
+
+
+def test_perfect_predictions_score_one_everywhere(labels: MpiiLabels):
+    table = mpii_seed_table(labels, moved(labels, 0))
+    assert list(table) == ["all", "visible", "not visible"] and list(table["all"]) == REPORT_ORDER
+    assert {value for row in table.values() for value in row.values() if not math.isnan(value)} == {100.0}
+
+
+@pytest.mark.parametrize(("units", "expected"), [(0.499, 100), (0.501, 0), (3, 0)])
+def test_a_displacement_by_a_known_share_of_normalize(labels: MpiiLabels, units: float, expected: float):
+    table = mpii_seed_table(labels, moved(labels, units))
+    assert set(table["all"].values()) == {expected}
+
+
+def test_each_joint_and_visibility_has_its_own_figure(labels: MpiiLabels):
+    """Covered elbows and seen right knees are displaced beyond the threshold; the other figures stay whole."""
+    units = np.zeros(labels.visible.shape)
+    units[:, [11, 14]] = np.where(labels.hidden[:, [11, 14]], 0.6, 0.4)
+    units[:, 1] = np.where(labels.hidden[:, 1], 0.4, 0.6)
+    table = mpii_seed_table(labels, moved(labels, units))
+    seen, hidden = labels.visible & ~labels.hidden, labels.hidden
+    expected = {"visible": {"elbow": 100}, "not visible": {"elbow": 0, "knee": 100}, "all": {}}
+    expected["visible"]["knee"] = 100 * seen[:, 4].sum() / seen[:, [1, 4]].sum()
+    elbows = seen[:, [11, 14]].sum(), hidden[:, [11, 14]].sum()
+    expected["all"]["elbow"] = 100 * elbows[0] / sum(elbows)
+    for part, row in table.items():
+        for name in set(row) - {"total", "elbow", "knee"}:
+            assert row[name] == 100
+        for name, value in expected[part].items():
+            assert row[name] == pytest.approx(value, abs=1e-9)
+    wrong = hidden[:, [11, 14]].sum() + seen[:, 1].sum()
+    counted = (labels.keypoints[..., 0] != 0).sum()
+    assert table["all"]["total"] == pytest.approx(100 * (1 - wrong / counted))
+
+
+def test_the_border_of_the_threshold_is_outside_and_x_zero_is_missing(labels: MpiiLabels):
+    unit = np.full(40, 16.0)
+    whole = MpiiLabels(labels.names, labels.images, labels.center, unit / 20, labels.keypoints, labels.seen, unit)
+    found = Predictions(labels.names, labels.keypoints + np.array([8.0, 0]), np.ones((40, 16)))
+    assert mpii_seed_table(whole, found)["all"]["total"] == 0
+    assert mpii_pckh(whole, found)["PCK@0.5"]["Mean"] == 100  # there the border is inside
+    assert mpii_seed_counts(whole)["all, count"]["head"] == 39
+    assert mpii_pckh_counts(whole)["count"]["head"] == 40
+
+
+def test_the_table_and_its_counts_agree_with_a_plain_statement_of_them(labels: MpiiLabels):
+    found = moved(labels, np.random.default_rng(2).uniform(0, 1, labels.visible.shape))
+    table, counts = mpii_seed_table(labels, found), mpii_seed_counts(labels)
+    for key, (right, count) in published(labels, found).items():
+        part, column = key.rsplit(" ", 1)
+        assert counts[f"{part}, count"][column] == count
+        assert table[part][column] == pytest.approx(100 * right / count, abs=1e-10)
+
+
+def test_the_report_prints_as_the_seeds_does(labels: MpiiLabels):
+    found = moved(labels, np.random.default_rng(4).uniform(0, 1, labels.visible.shape))
+    rows = mpii_seed_table(labels, found) | mpii_seed_counts(labels)
+    tally, lines = published(labels, found), []
+    for part in ("all", "visible", "not visible"):
+        lines.append(f"{part} :")
+        for column in REPORT_ORDER:
+            right, count = tally.get(f"{part} {column}", (0, 0))
+            for split in ("Val", "Tra"):
+                lines.append(f"{split} PCK @, 0.5 , {column} : {round(right / max(count, 1), 3)} , count: {count}")
+        lines += ["", ""]
+    assert mpii_seed_report(rows, rows).splitlines() == lines[:-1]
+    assert mpii_seed_report(rows).splitlines() == [line for line in lines[:-1] if not line.startswith("Tra")]
+
+
+def test_the_report_of_nothing_says_zero_as_the_seed_does():
+    row = {"total": math.nan, "neck": math.nan}
+    rows = {part: row for part in ("all", "visible", "not visible")}
+    rows |= {f"{part}, count": {"total": 0, "neck": 0} for part in rows}
+    assert mpii_seed_report(rows).splitlines()[2] == "Val PCK @, 0.5 , neck : 0.0 , count: 0"
+
+
+@real_labels
+def test_the_counts_are_the_published_ones():
+    labels = read_labels(Path(os.environ["POSEKIT_ANNOTATIONS"]) / "mpii_valid.h5")
+    assert list(mpii_seed_counts(labels)["all, count"].values()) == PUBLISHED
+    table = mpii_seed_table(labels, moved(labels, 0))
+    assert table["all"] == dict.fromkeys(REPORT_ORDER, 100.0)
+    found = moved(labels, np.random.default_rng(0).uniform(0, 1, labels.visible.shape))
+    right, count = published(labels, found)["not visible wrist"]
+    assert mpii_seed_table(labels, found)["not visible"]["wrist"] == pytest.approx(100 * right / count, abs=1e-10)
+
+
+@real_labels
+def test_the_published_share_of_the_published_count_is_printed_as_published():
+    """0.882 of 44,239 joints: the first line of the seed's report."""
+    labels = read_labels(Path(os.environ["POSEKIT_ANNOTATIONS"]) / "mpii_valid.h5")
+    counted = np.argwhere(labels.keypoints[..., 0] != 0)
+    units = np.zeros(labels.visible.shape)
+    units[tuple(counted[: round(44239 * 0.118)].T)] = 1
+    rows = mpii_seed_table(labels, moved(labels, units)) | mpii_seed_counts(labels)
+    assert mpii_seed_report(rows).splitlines()[:2] == ["all :", "Val PCK @, 0.5 , total : 0.882 , count: 44239"]
+
+
+# The 14 joints that other work counts
+
+
+@pytest.mark.parametrize(("units", "expected"), [(0.05, [100, 100, 100]), (0.15, [0, 100, 100]), (0.3, [0, 0, 100])])
+def test_pckh_of_a_known_displacement(labels: MpiiLabels, units: float, expected: list[float]):
+    table = mpii_pckh(labels, moved(labels, units))
+    assert list(table) == ["PCK@0.1", "PCK@0.2", "PCK@0.5", "AUC"]
+    columns = ["ankle", "knee", "hip", "neck", "head", "wrist", "elbow", "shoulder", "Mean"]
+    for threshold, rate in zip((0.1, 0.2, 0.5), expected, strict=True):
+        assert table[f"PCK@{threshold:g}"] == dict.fromkeys(columns, rate)
+    # The curve is 0 up to the displacement and 100 beyond: its area is what is left of 0…0.5.
+    assert table["AUC"]["Mean"] == pytest.approx(100 * (1 - units / 0.5))
+
+
+def test_pelvis_thorax_and_missing_joints_do_not_count_for_pckh(labels: MpiiLabels):
+    units = np.where(labels.visible, 0.0, 9.0)
+    units[:, [6, 7]] = 9
+    assert mpii_pckh(labels, moved(labels, units))["PCK@0.1"]["Mean"] == 100
+    units[0, 9] = 9
+    right = mpii_pckh_counts(labels)["count"]["Mean"] - 1
+    assert right + 1 == np.delete(labels.visible, [6, 7], axis=1).sum()
+    assert mpii_pckh(labels, moved(labels, units))["PCK@0.1"]["Mean"] == pytest.approx(100 * right / (right + 1))
+
+
+@real_labels
+def test_pckh_counts_all_but_pelvis_and_thorax():
+    labels = read_labels(Path(os.environ["POSEKIT_ANNOTATIONS"]) / "mpii_valid.h5")
+    pelvis, thorax = PUBLISHED[4:6]
+    one_head_at_x_zero = 1
+    assert mpii_pckh_counts(labels)["count"]["Mean"] == PUBLISHED[0] - pelvis - thorax + one_head_at_x_zero
+
+
+# From files
+
+
+@pytest.mark.parametrize("protocol", list(PROTOCOLS["mpii"]))
+def test_rows_may_come_in_any_order_and_others_are_refused(labels: MpiiLabels, protocol: str):
+    table = PROTOCOLS["mpii"][protocol].table
+    found = moved(labels, np.random.default_rng(7).uniform(0, 1, labels.visible.shape))
+    order = np.random.default_rng(8).permutation(40)
+    shuffled = Predictions([found.names[i] for i in order], found.keypoints[order], found.scores[order])
+    assert repr(table(labels, shuffled)) == repr(table(labels, found))
+    with pytest.raises(InputError, match="predictions lack 1 of 40 samples, the first is 000005000.jpg:0"):
+        table(labels, Predictions(found.names[1:], found.keypoints[1:], found.scores[1:]))
+
+
+@pytest.mark.parametrize(("kind", "write", "read"), [("mpii", write_mpii, read_mpii), ("veri", write_veri, read_veri)])
+def test_a_file_scores_to_the_digit_as_the_data_set_does(tmp_path: Path, kind: str, write, read):
+    dataset = read(write(tmp_path / "data", 3, 9), "test")
+    noise = np.random.default_rng(0).normal(0, 0.2, dataset.keypoints.shape)
+    write_predictions(tmp_path / "p.csv", Predictions(dataset.names, dataset.keypoints + noise, 1 - noise[..., 0] ** 2))
+    found = read_predictions(tmp_path / "p.csv", dataset.skeleton.num_keypoints)
+    for protocol, rows in score(kind, dataset, found).items():
+        alone = score_file(kind, tmp_path / "data", tmp_path / "p.csv", protocol, "test")
+        assert repr({name: alone[name] for name in rows}) == repr(rows)  # NaN is NaN
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    if result.exception:
+        raise result.exception
+    return result.output
+
+
+def predict(data: Path, split: str, out: Path, units: float = 0.0) -> Path:
+    path = data / "annot" / {"train": "train.h5", "test": "valid.h5"}[split]
+    write_predictions(out, moved(read_labels(path), units))
+    return out
+
+
+def test_the_command_prints_the_report_with_the_first_training_people(tmp_path: Path):
+    data = write_mpii(tmp_path / "data", train=5, test=4)
+    valid, train = predict(data, "test", tmp_path / "v.csv"), predict(data, "train", tmp_path / "t.csv", 0.7)
+    text = run("score", "mpii", data, "--predictions", valid).splitlines()
+    labels = read_labels(data / "annot" / "valid.h5")
+    assert text[:2] == ["all :", f"Val PCK @, 0.5 , total : 1.0 , count: {labels.visible.sum()}"]
+    more = ["--train-predictions", train, "--train-samples", 3, "--json", tmp_path / "s.json"]
+    both = run("score", "mpii", data, "--predictions", valid, *more).splitlines()
+    first = read_labels(data / "annot" / "train.h5").visible[:3].sum()
+    assert both[1:3] == [text[1], f"Tra PCK @, 0.5 , total : 0.0 , count: {first}"]
+    saved = json.loads((tmp_path / "s.json").read_text())
+    assert saved["all"]["total"] == 100 and saved["Tra all"]["total"] == 0 and saved["Tra all, count"]["total"] == first
+    only_first = read_predictions(train, 16).in_order(read_labels(data / "annot" / "train.h5").names)
+    write_predictions(train, Predictions(only_first.names[:3], only_first.keypoints[:3], only_first.scores[:3]))
+    assert run("score", "mpii", data, "--predictions", valid, *more).splitlines() == both
+
+
+def test_the_command_says_what_the_normaliser_is_and_needs_no_images(tmp_path: Path):
+    data = write_mpii(tmp_path / "data")
+    predictions = predict(data, "test", tmp_path / "v.csv", 0.15)
+    labels = data / "annot" / "valid.h5"
+    text = run("score", "mpii", labels, "--predictions", predictions, "--protocol", "pckh")
+    assert "PCK@0.2" in text and "20 x scale" in text and "lack the head boxes" in text
+    with pytest.raises(InputError, match="unknown protocol 'pck'; choose one of seed, pckh"):
+        run("score", "mpii", labels, "--predictions", predictions, "--protocol", "pck")
+    with pytest.raises(InputError, match="give the folder"):
+        run("score", "mpii", labels, "--predictions", predictions, "--train-predictions", predictions)
+
+
+def test_rates_of_nothing_are_null_in_json(tmp_path: Path):
+    write_scores(tmp_path / "s.json", {"a": {"b": math.nan, "c": 1.5, "d": 3}})
+    text = (tmp_path / "s.json").read_text()
+    assert "NaN" not in text and json.loads(text) == {"a": {"b": None, "c": 1.5, "d": 3}}
+
+
+def test_the_check_command_reports_and_stops_when_strict(tmp_path: Path):
+    data = write_mpii(tmp_path / "data")
+    assert "readable images" in run("data", "check", "mpii", data, "--strict")
+    (data / "images" / "000005001.jpg").unlink()
+    assert "missing images" in run("data", "check", "mpii", data)
+    with pytest.raises(InputError, match="1 kinds of problem"):
+        run("data", "check", "mpii", data, "--strict")
