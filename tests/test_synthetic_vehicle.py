@@ -3,12 +3,16 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
+from posekit import synthetic
 from posekit.errors import InputError
 from posekit.skeletons import VEHICLE
 from posekit.synthetic import vehicle as vehicle_module
@@ -127,6 +131,17 @@ def test_a_folder_with_something_else_is_not_overwritten(tmp_path: Path):
         write_vehicles(tmp_path, 1, 1, seed=0)
     with pytest.raises(InputError, match="--train -1"):
         write_vehicles(tmp_path / "new", -1, 1, seed=0)
+
+
+def test_two_who_ask_at_once_get_the_same_whole_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(synthetic, "REPO_ROOT", tmp_path)
+    monkeypatch.setitem(synthetic._WRITERS, "veri", ("vehicles", partial(write_vehicles, workers=1)))
+    recipe = SimpleNamespace(dataset="veri", synthetic_train=2, synthetic_test=1)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(synthetic.embedded_data, [recipe, recipe]))
+    assert found == [tmp_path / "data" / "vehicles-2-1-s0"] * 2
+    assert list((tmp_path / "data").iterdir()) == found[:1]  # the loser's copy is gone
+    assert len(read_labels(found[0] / "annot" / "label_train.csv")[0]) == 2
 
 
 def test_fits_the_mean_shape_as_the_real_labels_do(geometry: tuple):

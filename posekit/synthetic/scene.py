@@ -181,15 +181,15 @@ def cast_shadow(canvas: np.ndarray, camera: Camera, light: Light, points: np.nda
     for reach, strength, sigma in ((1.0, light.shadow, 1.0), (0.12, 0.55, 2.5)):
         flat = points[:, :2] - reach * points[:, 2:] * slope
         hull = cv2.convexHull(flat.astype(np.float32))[:, 0]
-        darken(canvas, camera, np.column_stack([hull, np.zeros(len(hull))]), strength, sigma * blur)
+        darken(canvas, camera, np.column_stack([hull, np.zeros(len(hull))])[None], strength, sigma * blur)
 
 
-def darken(canvas: np.ndarray, camera: Camera, flat: np.ndarray, strength: float, sigma: float) -> None:
-    """Multiply the canvas by 1 - strength inside the world polygon `flat` (N, 3), its edge blurred by sigma pixels."""
+def darken(canvas: np.ndarray, camera: Camera, shapes: np.ndarray, strength: float, sigma: float) -> None:
+    """Multiply the canvas by 1 - strength inside the world polygons (F, N, 3), edges blurred by sigma pixels."""
     height, width = canvas.shape[:2]
     small = camera.scaled(0.25)
     mask = np.zeros((height // 4 + 1, width // 4 + 1), np.uint8)
-    paint_flat(mask, small, flat[None], 255.0 * strength)
+    paint_flat(mask, small, shapes, 255.0 * strength)
     if not mask.any():
         return
     side = int(sigma / 2) + 1

@@ -61,7 +61,7 @@ def place_traffic(
     """Places for some of `traffic` in the lanes around `vehicle`: those farther away, far first; those nearer."""
     behind, front, taken = [], [], [(vehicle, pose)]
     for other in traffic:
-        nearer = rng.random() < 0.18
+        nearer = rng.random() < 0.13
         ahead = rng.choice([-1, 1]) * rng.uniform(0, 13)
         lane = rng.choice([-2, -1, 0, 1, 2]) * 3.3 + rng.normal(0, 0.25)
         spot = pose.place(np.array((ahead, lane, 0.0)))

@@ -29,7 +29,12 @@ def paint_ground(canvas: np.ndarray, camera: Camera, light: Light, rng: np.rando
     for side, edge in ((1, left), (-1, right)):
         _strip(canvas, camera, light, street, (side * edge, side * (edge + 0.28)), np.full(3, rng.uniform(0.5, 0.75)))
     _mottle(canvas, rng)
+    if rng.random() < 0.3:  # the shade of a tree's leaves
+        middle = rng.uniform((-6, -6), (6, 6))
+        spots = [_ellipse(*(middle + rng.normal(0, 2.0, 2)), *rng.uniform(0.2, 0.9, 2)) for _ in range(25)]
+        darken(canvas, camera, street.place(np.array(spots)), light.shadow * 0.8, 4.0)
     _roadside(canvas, camera, light, street, rng, left, right)
+    _clutter(canvas, camera, light, street, rng)
 
 
 def _sky(canvas: np.ndarray, camera: Camera, light: Light, rng: np.random.Generator, verge: np.ndarray) -> None:
@@ -162,13 +167,38 @@ def _windows(
     paint_mesh(canvas, camera, light, glass, street)
 
 
+def _clutter(canvas: np.ndarray, camera: Camera, light: Light, street: Pose, rng: np.random.Generator) -> None:
+    """Cones, bins, bollards, signs and passers-by behind the object in the middle."""
+    behind = camera.view(np.zeros(3))[2] + 1.0
+    places = rng.uniform((-5, -9), (14, 9), (rng.integers(2, 9), 2))
+    spots = [street.place(np.array((x, y, 0.0))) for x, y in places if np.hypot(x, 1.5 * y) > 3.6]
+    for place in sorted(spots, key=lambda p: -camera.view(p)[2]):
+        if camera.view(place)[2] > behind and on_screen(camera, place + np.array([(0, 0, 0), (0.3, 0.3, 2.0)])):
+            color = rng.uniform(0.05, 0.85, 3)
+            parts = _CLUTTER[rng.integers(len(_CLUTTER))]
+            darken(canvas, camera, _ellipse(place[0], place[1], 0.4, 0.4)[None], 0.4, 3.0)
+            blocks = [box((-w, -d, low), (w, d, high), color * tone + add) for w, d, low, high, tone, add in parts]
+            paint_mesh(canvas, camera, light, join(blocks), Pose(place[0], place[1], rng.uniform(-np.pi, np.pi)))
+
+
+# Small things as stacks of boxes: half-width, half-depth, bottom, top, and the share and offset of their random colour.
+_CLUTTER = (
+    ((0.18, 0.18, 0.0, 0.05, 0.3, 0.0), (0.11, 0.11, 0.05, 0.3, 1, 0.1), (0.06, 0.06, 0.3, 0.6, 1, 0.1)),  # cone
+    ((0.28, 0.28, 0.0, 0.9, 1, 0.0), (0.31, 0.31, 0.9, 1.0, 0.6, 0.0)),  # bin
+    ((0.06, 0.06, 0.0, 0.8, 0.3, 0.3), (0.06, 0.06, 0.8, 0.95, 1, 0.1)),  # bollard
+    ((0.04, 0.04, 0.0, 2.2, 0.0, 0.5), (0.35, 0.03, 1.6, 2.3, 1, 0.1)),  # sign
+    ((0.12, 0.14, 0.0, 0.8, 0.4, 0.0), (0.14, 0.24, 0.8, 1.45, 1, 0.0), (0.1, 0.09, 1.5, 1.75, 0.2, 0.4)),  # passer-by
+    ((0.9, 0.15, 0.3, 0.7, 0.2, 0.0), (0.35, 0.18, 0.6, 1.0, 1, 0.0), (0.05, 0.3, 1.0, 1.1, 0.2, 0.0)),  # motorbike
+)
+
+
 def paint_tree(canvas: np.ndarray, camera: Camera, light: Light, place: np.ndarray, rng: np.random.Generator) -> None:
     """A tree that stands at `place` (3,)."""
     height, spread = rng.uniform(2.5, 6), rng.uniform(0.7, 1.8)
     reach = np.array([(0, 0, 0), (0, 0, height + spread), (spread, spread, 0), (-spread, -spread, 0)])
     if not on_screen(camera, place + reach):
         return
-    darken(canvas, camera, _ellipse(place[0], place[1], spread, spread), 0.35, 2.0)
+    darken(canvas, camera, _ellipse(place[0], place[1], spread, spread)[None], 0.35, 2.0)
     trunk = box((-0.1, -0.1, 0), (0.1, 0.1, height), (0.25, 0.18, 0.12))
     paint_mesh(canvas, camera, light, trunk, Pose(place[0], place[1], 0.0))
     green = np.array((0.18, 0.30, 0.10)) * rng.uniform(0.6, 1.3)

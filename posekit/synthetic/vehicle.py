@@ -114,7 +114,7 @@ def draw_image(seed: int, split: str, index: int) -> Drawn:
     name = f"{2 * identity + 1 + number:04d}_c{place:03d}_{index * 5 + 1000:08d}_{view}.jpg"
     camera, pose = draw_camera(rng, vehicle.body)
     fine = 2.0 if max(camera.size) < 330 else 1.5
-    traffic = [draw_vehicle(seed, number, -1 - int(k)) for k in rng.integers(0, TRAFFIC, 4)]
+    traffic = [draw_vehicle(seed, number, -1 - int(k)) for k in rng.integers(0, TRAFFIC, 6)]
     canvas, covered = paint_street(camera.scaled(fine), vehicle, pose, traffic, rng)
     keypoints = camera.project(pose.place(vehicle.body.keypoints))
     hidden = self_hidden(vehicle.body, pose.bring_back(camera.position)) | _under(covered, keypoints, fine)
