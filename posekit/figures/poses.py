@@ -16,7 +16,7 @@ from posekit.predictions import Predictions
 from posekit.recipes import Recipe
 
 DPI = 110
-TRUTH, GOOD, BAD = "#ffffff", "#35d04a", "#ff3b30"
+GOOD, BAD = "#35d04a", "#ff3b30"
 
 
 def displayed(images: np.ndarray, recipe: Recipe) -> np.ndarray:
@@ -123,10 +123,11 @@ def decoded_points(
     axes.imshow(heatmap, cmap="gray")
     for (name, point), marker in zip(points.items(), "os^Dv", strict=False):
         axes.plot(*(point / stride), marker, markersize=9, label=name, markeredgecolor="white", linestyle="none")
-    axes.plot(*(truth / stride), "x", color=BAD, markersize=11, markeredgewidth=3, label="truth", linestyle="none")
+    ring = {"markersize": 24, "markerfacecolor": "none", "markeredgecolor": BAD, "markeredgewidth": 2.5}
+    axes.plot(*(truth / stride), "o", label="truth", linestyle="none", **ring)
     axes.set(xlim=(column - around - 0.5, column + around + 0.5), ylim=(row + around + 0.5, row - around - 0.5))
     axes.set(xlabel="cell", ylabel="cell")
-    axes.legend(loc="center left", bbox_to_anchor=(1.03, 0.5))
+    axes.legend(loc="center left", bbox_to_anchor=(1.03, 0.5), labelspacing=1.4)
     return figure
 
 

@@ -183,7 +183,7 @@ def histograms(values: dict[str, np.ndarray], label: str, bins: int = 40) -> Fig
 
 
 def differences(values: dict[str, np.ndarray], limit: float) -> Figure:
-    """Which share of the cells differs by more than x, one line a name, with its largest value and the limit to keep."""
+    """Which share of the cells differs by more than x, a line a name with its largest value, and the limit to keep."""
     figure = Figure(figsize=(10, 3.4), layout="constrained", dpi=DPI)
     axes = figure.subplots()
     for i, (name, apart) in enumerate(values.items()):

@@ -1,0 +1,223 @@
+"""Figures of trainings and predictions: what they draw is what they were given."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patches import Circle
+
+from posekit.datasets.dataset import PoseDataset
+from posekit.figures import poses, results
+from posekit.predictions import Predictions
+from posekit.recipes import RECIPES
+from posekit.skeletons import PERSON, VEHICLE, Skeleton
+
+
+def drawn(figure: Figure, tmp_path: Path) -> None:
+    """The figure can be drawn, and is not an empty page."""
+    path = tmp_path / "figure.png"
+    figure.savefig(path)
+    assert path.stat().st_size > 5000
+
+
+def legend_texts(figure: Figure) -> list[str]:
+    return [text.get_text() for axes in figure.axes if axes.get_legend() for text in axes.get_legend().get_texts()]
+
+
+def dataset(skeleton: Skeleton, sizes: list[tuple[int, int]]) -> PoseDataset:
+    """Samples of the given (width, height), every keypoint in the middle of its image, every second one visible."""
+    n, k = len(sizes), skeleton.num_keypoints
+    center = np.array(sizes, np.float32) / 2
+    files = [cv2.imencode(".png", np.full((h, w, 3), 90, np.uint8))[1].tobytes() for w, h in sizes]
+    visible = np.tile(np.arange(k) % 2 == 0, (n, 1))
+    return PoseDataset(
+        skeleton=skeleton,
+        split="test",
+        names=[f"{i}.png" for i in range(n)],
+        keypoints=np.repeat(center[:, None], k, axis=1),
+        visible=visible,
+        hidden=~visible,
+        center=center,
+        box_size=np.array([max(size) for size in sizes], np.float32),
+        unit=np.full(n, 100.0),
+        read_bytes=lambda i: files[i],
+        where=lambda i: f"{i}.png",
+    )
+
+
+def test_training_curves_show_each_validation(tmp_path: Path) -> None:
+    log = pd.DataFrame(
+        {"epoch": [1, 2, 3], "step": [10, 20, 30], "learning_rate": [1e-3] * 3, "loss": [3, 2, 1.0],
+         "valid_pck": [5.0, np.nan, 81.25]}
+    )  # fmt: skip
+    figure = results.training_curves(log)
+    assert [text.get_text() for text in figure.axes[1].texts] == ["5.0", "81.2"]
+    drawn(figure, tmp_path)
+
+
+def test_learning_rates_are_drawn_by_epoch(tmp_path: Path) -> None:
+    figure = results.learning_rate_curves({"a": np.linspace(1, 0, 40)}, steps=20)
+    x, y = figure.axes[0].lines[0].get_data()
+    assert x[20] == 1 and y[20] == pytest.approx(1 - 20 / 39)
+    drawn(figure, tmp_path)
+
+
+def test_loss_curves_count_updates_from_one(tmp_path: Path) -> None:
+    figure = results.loss_curves({"a": [4, 2, 1], "b": [3, 3, 3]})
+    assert figure.axes[0].lines[0].get_xdata().tolist() == [1, 2, 3]
+    drawn(figure, tmp_path)
+
+
+def test_bars_of_left_and_right_differ_in_colour(tmp_path: Path) -> None:
+    counted = np.ones(36, bool)
+    counted[3] = False
+    figure = results.keypoint_bars(np.arange(36.0), counted, VEHICLE, "loss")
+    bars = [patch for patch in figure.axes[0].patches if not patch.get_hatch()]
+    assert len(bars) == 35
+    left, right = bars[0].get_facecolor(), bars[-1].get_facecolor()
+    assert left[0] > left[2] and right[2] > right[0]  # orange, blue
+    drawn(figure, tmp_path)
+
+
+@pytest.mark.parametrize(("skeleton", "parts"), [(VEHICLE, 18), (PERSON, 10)])
+def test_dots_join_the_two_sides_of_a_part(skeleton: Skeleton, parts: int, tmp_path: Path) -> None:
+    counts = np.arange(skeleton.num_keypoints) + 1
+    figure = results.keypoint_dots({"PCK": counts * 1.0, "error": 1.0 / counts}, counts, skeleton)
+    for axes in figure.axes:
+        dots = [c for c in axes.collections if isinstance(c, PathCollection)]
+        assert len(dots) == parts and sum(len(c.get_offsets()) for c in dots) == skeleton.num_keypoints
+    written = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert sum(int(text.rsplit("(", 1)[1][:-1]) for text in written) == counts.sum()
+    drawn(figure, tmp_path)
+
+
+def test_pck_curves_write_the_rate_at_the_mark(tmp_path: Path) -> None:
+    grid = np.linspace(0, 1, 101)
+    curves = {"low": 50 * grid, "Mean": 80 * grid, "high": 100 * grid}
+    figure = results.pck_curves(curves, grid, 0.5, dashed=["low"])
+    assert legend_texts(figure) == ["high  50.0 %", "Mean  40.0 %", "low  25.0 %"]
+    styles = {line.get_label().split()[0]: line.get_linestyle() for line in figure.axes[0].lines[:3]}
+    assert styles == {"high": "-", "Mean": "-", "low": "--"}
+    drawn(figure, tmp_path)
+
+
+def test_table_bars_leave_out_what_a_table_lacks(tmp_path: Path) -> None:
+    figure = results.table_bars({"a": {"x": 10.0, "Mean": 20.0}, "b": {"Mean": 30.0, "y": 40.0}}, "percent")
+    assert sorted(patch.get_height() for patch in figure.axes[0].patches) == [10, 20, 30, 40]
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["x", "Mean", "y"]
+    drawn(figure, tmp_path)
+
+
+def test_scores_are_counted_in_their_range(tmp_path: Path) -> None:
+    scores = np.array([0.05, 0.05, 0.95, 0.95, 0.95, 1.0])
+    errors = np.array([0.01, 0.9, 0.01, 0.01, 0.9, 0.01])
+    figure = results.score_and_error(scores, errors, 0.1)
+    right = figure.axes[1]
+    assert [patch.get_height() for patch in right.patches] == pytest.approx([50, *[0] * 8, 75])
+    assert [text.get_text() for text in right.texts] == ["2", *[""] * 8, "4"]
+    drawn(figure, tmp_path)
+
+
+def test_histograms_are_shares_of_their_own(tmp_path: Path) -> None:
+    figure = results.histograms({"a": np.full(10, 0.2), "b": np.linspace(0, 1, 1000)}, "score")
+    for patch in figure.axes[0].patches:
+        assert patch.get_data().values.sum() == pytest.approx(100)
+    drawn(figure, tmp_path)
+
+
+def test_differences_say_the_largest(tmp_path: Path) -> None:
+    figure = results.differences({"same": np.zeros(100), "near": np.array([0, 1e-7, -3e-6, 1e-6])}, 1e-4)
+    assert legend_texts(figure) == ["same: no difference at all", "near: at most 3.0e-06", "limit 0.0001"]
+    x, y = figure.axes[0].lines[2].get_data()
+    assert dict(zip(x, y, strict=True)) == {1e-7: 75, 1e-6: 50, 3e-6: 25}
+    drawn(figure, tmp_path)
+
+
+def test_bars_put_the_shortest_on_top(tmp_path: Path) -> None:
+    figure = results.bars({"slow": 9.0, "fast": 1.0, "middle": 3.0}, "ms")
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["slow", "middle", "fast"]
+    drawn(figure, tmp_path)
+
+
+def test_displayed_undoes_the_normalisation() -> None:
+    from posekit.pipeline import normalise
+
+    recipe = RECIPES["poseestnet-tiny"]
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    assert np.allclose(poses.displayed(normalise(images, recipe), recipe), images / 255, atol=1e-6)
+
+
+def test_a_cell_lies_over_its_input_pixel(tmp_path: Path) -> None:
+    figure = Figure()
+    poses.overlay(figure.subplots(), np.zeros((64, 64, 3)), np.eye(16))
+    cells = [child for child in figure.axes[0].get_children() if isinstance(child, AxesImage)][1]
+    left, right, bottom, top = cells.get_extent()
+    width = (right - left) / 16
+    assert width == 4
+    assert left + 0.5 * width == 0 and top + 0.5 * width == 0  # cell 0 over pixel 0
+    assert left + 5.5 * width == 20  # cell 5 over pixel 5 * stride
+    drawn(figure, tmp_path)
+
+
+def test_heatmaps_in_rows(tmp_path: Path) -> None:
+    maps = np.random.default_rng(0).random((36, 16, 16))
+    figure = poses.heatmap_rows(np.zeros((64, 64, 3)), {"before": maps, "after": maps / 2}, VEHICLE.keypoints, [0, 20])
+    assert len(figure.axes) == 6
+    assert figure.axes[1].texts[0].get_text() == f"highest {maps[0].max():.2g}"
+    drawn(figure, tmp_path)
+
+
+def test_signed_maps_have_zero_in_the_middle(tmp_path: Path) -> None:
+    figure = poses.map_panels({"map": np.eye(4), "difference": np.eye(4) - 0.25})
+    plain, signed = (axes.images[0] for axes in figure.axes if axes.images and axes.get_title())
+    assert plain.get_clim() == (0, 1)
+    assert signed.get_clim() == (-0.75, 0.75)
+    drawn(figure, tmp_path)
+
+
+def test_circles_have_the_threshold_as_radius(tmp_path: Path) -> None:
+    samples = dataset(PERSON, [(200, 100), (50, 120)])
+    found = samples.keypoints.astype(float)
+    found[0, 0] += (6, 8)  # 10 pixels away: on the circle of 0.1
+    found[0, 2] += (0, 11)
+    figure = poses.threshold_circles(samples, Predictions(samples.names, found, np.ones((2, 16))), [0, 1], [0.05, 0.1])
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[0] == "0.05 of 100 px = 5.0 px: 6 of 8"
+    assert titles[1] == "0.1 of 100 px = 10.0 px: 7 of 8"
+    assert titles[2].endswith("8 of 8")
+    circles = [patch for patch in figure.axes[1].patches if isinstance(patch, Circle)]
+    assert {circle.radius for circle in circles} == {10.0}
+    drawn(figure, tmp_path)
+
+
+def test_truth_stands_above_prediction(tmp_path: Path) -> None:
+    samples = dataset(VEHICLE, [(200, 100), (50, 120), (80, 80)])
+    predictions = Predictions(samples.names, samples.keypoints + 20.0, np.ones((3, 36)))
+    figure = poses.beside_truth(samples, predictions, [2, 0], ["good", "bad"])
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["good", "bad"]
+    truth, prediction = figure.axes[0].images[0].get_array(), figure.axes[2].images[0].get_array()
+    assert truth.shape == prediction.shape and (truth != prediction).any()
+    drawn(figure, tmp_path)
+
+
+def test_decoded_points_are_drawn_in_cells(tmp_path: Path) -> None:
+    heatmap = np.zeros((24, 24))
+    heatmap[10, 6] = 1
+    figure = poses.decoded_points(heatmap, {"none": np.array([24.0, 40.0])}, np.array([25.0, 41.0]), stride=4)
+    axes = figure.axes[0]
+    assert axes.lines[0].get_xydata().tolist() == [[6, 10]]
+    assert axes.get_xlim() == (1.5, 10.5) and axes.get_ylim() == (14.5, 5.5)
+    drawn(figure, tmp_path)
+
+
+def test_targets_and_pictures(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).random((10, 32, 32, 3))
+    drawn(poses.target_pictures(images, np.random.default_rng(1).random((10, 4, 8, 8))), tmp_path)
+    figure = poses.pose_pictures(list(images[:3]), ["a", "b", "c"])
+    assert [axes.get_title() for axes in figure.axes] == ["a", "b", "c"]
+    drawn(figure, tmp_path)
