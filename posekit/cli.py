@@ -1,6 +1,7 @@
 """The `posekit` command: a thin layer over the package. Each command imports what it needs, so help is instant."""
 
 import errno
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -35,14 +36,21 @@ Device = Annotated[str, typer.Option(help="auto, cpu, gpu or ascend, with :ID fo
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Change a recipe field: field=value. Repeatable.")]
 
 
+CANNOT_WRITE = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS,
+    errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG,
+)  # fmt: skip
+
+
 def main() -> None:
     """Run the command. Bad input is one line on standard error and exit code 2."""
+    os.environ.setdefault("GLOG_v", "4")  # MindSpore's C++ logs errors that it also raises; the line below is enough
     try:
         app(standalone_mode=True)
     except InputError as error:
         _fail(str(error))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EFBIG):
+        if error.errno not in CANNOT_WRITE:
             raise
         _fail(f"{error.filename or 'output'}: cannot write ({error.strerror}); make room or choose another place")
 

@@ -14,6 +14,7 @@ import numpy as np
 from posekit.datasets.dataset import PoseDataset, Sample
 from posekit.geometry import crop_matrix, transform_points, warp
 from posekit.recipes import Recipe
+from posekit.runtime import restore_handlers
 from posekit.skeletons import Skeleton
 
 
@@ -170,7 +171,9 @@ def iterate(batches: TrainingBatches | EvaluationBatches, columns: tuple[str, ..
         guard, list(columns), shuffle=False, num_parallel_workers=workers, python_multiprocessing=False
     )
     try:
-        yield from source.create_tuple_iterator(num_epochs=1, output_numpy=True)
+        for row in source.create_tuple_iterator(num_epochs=1, output_numpy=True):
+            restore_handlers()
+            yield row
     except RuntimeError:
         if guard.error is None:
             raise

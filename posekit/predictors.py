@@ -17,6 +17,7 @@ from posekit.geometry import invert, transform_points
 from posekit.pipeline import evaluation_iterator
 from posekit.predictions import Predictions
 from posekit.recipes import Recipe, from_json
+from posekit.runtime import ctrl_c
 
 
 @dataclass(frozen=True)
@@ -156,8 +157,9 @@ def predict_dataset(predictor: Predictor, dataset: PoseDataset, progress: bool =
     keypoints, scores = [], []
     batches = evaluation_iterator(dataset, predictor.recipe, predictor.batch)
     total = -(-len(dataset) // predictor.batch)
-    for images, matrices, count in tqdm(batches, total=total, desc="predict", unit="batch", disable=not progress):
-        found, score = codec.decode(predictor.tested_heatmaps(images))
-        keypoints.append(transform_points(invert(matrices), found)[:count])
-        scores.append(score[:count])
+    with ctrl_c():
+        for images, matrices, count in tqdm(batches, total=total, desc="predict", unit="batch", disable=not progress):
+            found, score = codec.decode(predictor.tested_heatmaps(images))
+            keypoints.append(transform_points(invert(matrices), found)[:count])
+            scores.append(score[:count])
     return Predictions(list(dataset.names), np.concatenate(keypoints), np.concatenate(scores))

@@ -4,6 +4,11 @@ import ctypes
 import logging
 import os
 import platform
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,6 +41,8 @@ def set_up(device: str = "auto", seed: int = 0, mode: str = "graph") -> Device:
     """
     onednn = limit_onednn()
     os.environ.setdefault("GLOG_v", "3")  # errors only: warnings would hide a lesson's own output
+    # Where a compilation that fails leaves its graph; MindSpore's default is the working directory.
+    os.environ.setdefault("MS_OM_PATH", str(Path(tempfile.gettempdir(), f"mindspore-{os.getpid()}")))
     import mindspore as ms
 
     # MindSpore reads GLOG_v when it is imported, which may have been before.
@@ -102,6 +109,30 @@ def _limit_onednn() -> str:
     return (
         "too late to limit: an operation has run before" if late else "limited to AVX2, whose kernels are faster here"
     )
+
+
+@contextmanager
+def ctrl_c() -> Iterator[None]:
+    """Inside, Ctrl-C and SIGTERM raise KeyboardInterrupt, as far as this is the main thread.
+
+    Once a graph has run, MindSpore answers Ctrl-C by sending its own process SIGTERM, which would end it on the spot.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+        restore_handlers()
+
+
+def restore_handlers() -> None:
+    """Install Python's handlers of Ctrl-C and SIGTERM again: MindSpore sets its own when a data pipeline starts."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.getsignal(number) or signal.SIG_DFL)
 
 
 def cpu_flags() -> set[str]:

@@ -23,7 +23,7 @@ from posekit.models.loss import heatmap_loss
 from posekit.pipeline import steps_per_epoch, training_iterator
 from posekit.predictors import network_predictor, predict_dataset
 from posekit.recipes import Recipe, to_json
-from posekit.runtime import set_up
+from posekit.runtime import ctrl_c, set_up
 from posekit.splits import open_split
 
 ROOT = Path(__file__).parents[1]
@@ -85,7 +85,7 @@ def train(recipe: Recipe, data: PoseDataset, validation: PoseDataset, out: Path,
     step = make_step(network, recipe, steps)
     log: list[dict] = []
     best = -1.0
-    with tqdm(total=recipe.epochs * steps, unit="step", desc=recipe.name, disable=not progress) as bar:
+    with ctrl_c(), tqdm(total=recipe.epochs * steps, unit="step", desc=recipe.name, disable=not progress) as bar:
         try:
             for epoch in range(1, recipe.epochs + 1):
                 for row in train_epoch(step, data, recipe, epoch, bar):
