@@ -79,6 +79,19 @@ def mirrored(mesh: Mesh) -> Mesh:
     return replace(mesh, corners=corners, facing=facing, normals=normals)
 
 
+def moved(mesh: Mesh, turn: np.ndarray, shift: np.ndarray | tuple) -> Mesh:
+    """The mesh turned by `turn` (3, 3) about the origin, then shifted by (3,)."""
+    return replace(
+        mesh, corners=mesh.corners @ turn.T + shift, facing=mesh.facing @ turn.T, normals=mesh.normals @ turn.T
+    )
+
+
+def far_first(mesh: Mesh, eye: np.ndarray, nearer: np.ndarray | float = 0.0) -> Mesh:
+    """The faces in the order of their distance from `eye` (3,), each less `nearer` metres: for small faces only."""
+    order = np.argsort(nearer - np.linalg.norm(mesh.corners.mean(1) - eye, axis=1), kind="stable")
+    return Mesh(*(getattr(mesh, f.name)[order] for f in fields(Mesh)))
+
+
 def box(low: tuple, high: tuple, color: tuple | np.ndarray, gloss: float = 0.0) -> Mesh:
     """The five faces of an upright box that a camera above the ground may see."""
     (x0, y0, z0), (x1, y1, z1) = low, high
