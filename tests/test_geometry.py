@@ -1,0 +1,112 @@
+"""Crops, flips and their inverse, against pixels and closed forms."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from posekit.geometry import box_side, crop_matrix, invert, transform_points, warp
+
+coordinates = st.floats(-500, 500)
+maps = st.builds(
+    crop_matrix,
+    st.tuples(coordinates, coordinates).map(np.array),
+    st.floats(10, 1000),
+    st.sampled_from([16, 64, 256]),
+    st.floats(-180, 180),
+    st.none() | st.integers(1, 800),
+)
+
+
+def dot(width: int, height: int, x: float, y: float, sigma: float = 2.0) -> np.ndarray:
+    """A white blot centred at (x, y) on black, (height, width, 3) uint8."""
+    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
+    blot = 255 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * sigma**2))
+    return np.repeat(blot[..., None], 3, 2).astype(np.uint8)
+
+
+def centroid(image: np.ndarray) -> np.ndarray:
+    weight = image[..., 0].astype(float)
+    columns, rows = np.meshgrid(np.arange(weight.shape[1]), np.arange(weight.shape[0]))
+    return np.array([(weight * columns).sum(), (weight * rows).sum()]) / weight.sum()
+
+
+def test_the_box_becomes_the_input():
+    """input = (image - center) * size / box + size / 2, by hand: corners, centre and a point inside."""
+    matrix = crop_matrix(np.array([50.0, 40.0]), 80.0, 64)
+    found = transform_points(matrix, np.array([[50.0, 40.0], [10.0, 0.0], [90.0, 80.0], [60.0, 35.0]]))
+    np.testing.assert_allclose(found, [[32, 32], [0, 0], [64, 64], [40, 28]], atol=1e-12)
+
+
+@given(maps, st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=5))
+def test_inverse_brings_points_back(matrix, points):
+    points = np.array(points)
+    np.testing.assert_allclose(transform_points(invert(matrix), transform_points(matrix, points)), points, atol=1e-6)
+
+
+@given(maps, st.tuples(coordinates, coordinates), st.tuples(coordinates, coordinates))
+def test_a_map_is_a_similarity(matrix, a, b):
+    """All distances scale by the same factor, the square root of the determinant."""
+    ends = transform_points(matrix, np.array([a, b]))
+    scale = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
+    assert np.linalg.norm(ends[0] - ends[1]) == pytest.approx(scale * np.hypot(a[0] - b[0], a[1] - b[1]), abs=1e-6)
+
+
+@given(coordinates, coordinates, st.floats(10, 1000), st.floats(-180, 180), st.none() | st.integers(1, 800))
+def test_only_a_flip_mirrors(x, y, box_size, rotation, flip_width):
+    matrix = crop_matrix(np.array([x, y]), box_size, 64, rotation, flip_width)
+    assert (np.linalg.det(matrix[:, :2]) < 0) == (flip_width is not None)
+
+
+def test_positive_rotation_is_clockwise_on_screen():
+    """A quarter turn: what lay to the right of the centre lies below it (y runs down)."""
+    found = transform_points(crop_matrix(np.array([50.0, 50.0]), 64.0, 64, 90.0), np.array([[60.0, 50.0]]))
+    np.testing.assert_allclose(found, [[32.0, 42.0]], atol=1e-9)
+
+
+def test_a_flip_is_the_mirrored_image_cropped():
+    """Pixels: warping with flip_width equals mirroring the array first and warping about the mirrored centre."""
+    image = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (48, 61, 3), np.uint8), (0, 0), 2)
+    center = np.array([25.0, 20.0])
+    flipped = warp(image, crop_matrix(center, 70.0, 64, 17.0, flip_width=61), 64)
+    mirrored = warp(
+        np.ascontiguousarray(image[:, ::-1]), crop_matrix(np.array([60.0 - 25.0, 20.0]), 70.0, 64, 17.0), 64
+    )
+    assert np.abs(flipped.astype(int) - mirrored).max() <= 255 / 32  # OpenCV places samples to 1/32 pixel
+
+
+def test_warp_without_change_copies_pixels():
+    image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    np.testing.assert_array_equal(warp(image, crop_matrix(np.array([32.0, 32.0]), 64.0, 64), 64), image)
+
+
+@pytest.mark.parametrize("rotation", [0.0, 35.0, -120.0])
+@pytest.mark.parametrize("flip_width", [None, 120])
+def test_a_drawn_dot_lands_where_its_point_does(rotation, flip_width):
+    x, y = 70.3, 41.7
+    matrix = crop_matrix(np.array([64.0, 45.0]), 90.0, 128, rotation, flip_width)
+    expected = transform_points(matrix, np.array([[x, y]]))[0]
+    np.testing.assert_allclose(centroid(warp(dot(120, 90, x, y), matrix, 128)), expected, atol=0.1)
+
+
+def test_outside_the_image_is_black():
+    white = np.full((20, 20, 3), 255, np.uint8)
+    crop = warp(white, crop_matrix(np.array([10.0, 10.0]), 80.0, 80), 80)
+    assert crop[40, 40].tolist() == [255] * 3 and crop[5, 5].tolist() == [0] * 3
+
+
+def test_one_map_a_sample():
+    """Batched maps give what each map gives by itself."""
+    rng = np.random.default_rng(0)
+    single = [crop_matrix(rng.uniform(0, 99, 2), rng.uniform(20, 99), 64, rng.uniform(-90, 90)) for _ in range(5)]
+    points = rng.uniform(0, 99, (5, 36, 2))
+    together = transform_points(np.stack(single), points)
+    for matrix, mine, found in zip(single, points, together, strict=True):
+        homogeneous = np.concatenate([mine, np.ones((36, 1))], 1)
+        np.testing.assert_allclose(found, homogeneous @ matrix.T, atol=1e-9)
+    np.testing.assert_allclose(invert(np.stack(single)), np.stack([cv2.invertAffineTransform(m) for m in single]))
+
+
+def test_box_side_is_the_root_of_the_area():
+    assert box_side(np.array([[[2.0, 3.0], [11.0, 7.0], [5.0, 4.0]]])) == pytest.approx([6.0])  # √(9 · 4)
