@@ -74,6 +74,20 @@ def synth_vehicles(
     print(f"{out}: {train} training and {test} test images")
 
 
+@synth_app.command("people")
+def synth_people(
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    train: Annotated[int, typer.Option(min=1, help="Training people; an image shows one to four.")] = 1500,
+    test: Annotated[int, typer.Option(min=1, help="Test people.")] = 300,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+) -> None:
+    """Draw people in the MPII layout."""
+    from posekit.synthetic.person import write_people
+
+    write_people(out, train, test, seed)
+    print(f"{out}: {train} training and {test} test people")
+
+
 @data_app.command("prepare-veri")
 def prepare_veri(
     veri: Annotated[Path, typer.Option(help="The original VeRi data set, with image_train/.")],

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posekit.errors import InputError
+from posekit.synthetic.person import write_people
 from posekit.synthetic.vehicle import write_vehicles
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 REPO_ROOT = Path(__file__).resolve().parents[2]
 SEED = 0
-_WRITERS = {"veri": ("vehicles", write_vehicles)}
+_WRITERS = {"veri": ("vehicles", write_vehicles), "mpii": ("people", write_people)}
 
 
 def embedded_data(recipe: "Recipe") -> Path:

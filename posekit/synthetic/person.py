@@ -1,0 +1,143 @@
+"""Drawn people in the layout of the MPII labels: images/*.jpg, annot/{train,valid}.h5, one row a person."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from posekit.files import atomic_path
+from posekit.synthetic.person_body import HEAD_TOP, NECK, PELVIS, THORAX
+from posekit.synthetic.person_scene import (
+    HEADS_IN_BOX,
+    Person,
+    Picture,
+    draw_picture,
+    hidden,
+    is_inside,
+    paint_picture,
+)  # fmt: skip
+from posekit.synthetic.scene import Camera, encode_jpeg, expose
+from posekit.synthetic.writing import check_request, draw_all, new_folder
+
+SPLITS = ("train", "test")
+LABEL_FILES = {"train": "train.h5", "test": "valid.h5"}
+MOST_PEOPLE = 1_000_000
+_GROUP_SHARES = (0.60, 0.24, 0.11, 0.05)  # of pictures with one to four people
+_BOX_UNIT, _NORMALIZE = 200.0, 20.0  # a scale of 1 is a box of so many pixels; `normalize` is so many times scale
+
+
+@dataclass(frozen=True)
+class Row:
+    """A person's labels as in the published files, in pixels; (0, 0) and not visible where a joint is missing."""
+
+    center: np.ndarray  # (2,)
+    scale: float
+    part: np.ndarray  # (16, 2)
+    visible: np.ndarray  # (16,) 0 or 1
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One picture and its people."""
+
+    name: str
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    rows: list[Row]
+    data: bytes  # the JPEG file
+
+
+def write_people(out: Path, train: int, test: int, seed: int, workers: int | None = None) -> None:
+    """Draw pictures with `train` and `test` labelled people into the new folder `out`.
+
+    The same seed gives the same bytes, whatever the number of `workers` (None: one a core): each image is a pure
+    function of (seed, split, index). When the last picture has more people than rows are left, the others stay
+    unlabelled, as some are in MPII. The folder appears only when it is complete. Raises InputError when `out` exists
+    and is not an empty folder, or for counts or seeds that cannot be.
+    """
+    out = Path(out)
+    check_request(out, train, test, seed, MOST_PEOPLE)
+    with new_folder(out) as building:
+        (building / "images").mkdir()
+        (building / "annot").mkdir()
+        for split, count in zip(SPLITS, (train, test), strict=True):
+            draw = partial(_write_image, building / "images", seed, split)
+            drawn = draw_all(draw, count_images(seed, split, count), split, workers)
+            rows = [(name, row) for name, rows in drawn for row in rows]
+            _write_labels(building / "annot" / LABEL_FILES[split], rows[:count])
+
+
+def count_people(seed: int, split: str, index: int) -> int:
+    """How many people image `index` of a split shows, 1 to 4."""
+    rng = np.random.default_rng([seed, SPLITS.index(split), 0, index])
+    return 1 + int(rng.choice(len(_GROUP_SHARES), p=_GROUP_SHARES))
+
+
+def count_images(seed: int, split: str, people: int) -> int:
+    """How many images it takes to show `people`."""
+    images, shown = 0, 0
+    while shown < people:
+        shown += count_people(seed, split, images)
+        images += 1
+    return images
+
+
+def draw_image(seed: int, split: str, index: int) -> Drawn:
+    """Image `index` of a split: a pure function of its three arguments."""
+    number = SPLITS.index(split)
+    rng = np.random.default_rng([seed, number, 1, index])
+    picture = draw_picture(rng, count_people(seed, split, index))
+    fine = 1.25 if max(picture.camera.size) > 1000 else 1.5
+    canvas, covered = paint_picture(picture, fine, rng)
+    rows = [label(picture, k, covered, fine, rng) for k in range(len(picture.people))]
+    image = expose(canvas, picture.camera.size, rng)
+    return Drawn(f"{number + 1}{index:08d}.jpg", image, rows, encode_jpeg(image, rng))
+
+
+def label(picture: Picture, number: int, covered: np.ndarray, fine: float, rng: np.random.Generator) -> Row:
+    """A person's row; `covered` (H, W), `fine` times as large as the picture, is what stands before everyone."""
+    person, camera = picture.people[number], picture.camera
+    part = np.round(camera.project(person.figure.joints))
+    part[PELVIS], part[THORAX] = (np.round(part[pair].mean(0)) for pair in ([2, 3], [12, 13]))
+    at = np.round((part + 0.5) * fine - 0.5).astype(int)
+    at = np.clip(at, 0, np.array(covered.shape[::-1]) - 1)
+    shown = ~hidden(picture.people, number, camera) & (covered[at[:, 1], at[:, 0]] < 128)
+    inside = is_inside(part, camera.size)
+    inside[PELVIS] &= inside[[2, 3]].all()
+    inside[THORAX] &= inside[[12, 13]].all()
+    inside &= (part != 0).any(1)
+    side = _box_side(person, camera)
+    low, high = np.clip([part.min(0), part.max(0)], 0, np.array(camera.size) - 1.0)
+    center = (low + high) / 2 + side * (rng.normal(0, 0.03, 2) + (0, 0.045))
+    return Row(center, side / _BOX_UNIT, np.where(inside[:, None], part, 0.0), (shown & inside).astype(float))
+
+
+def _box_side(person: Person, camera: Camera) -> float:
+    """The side of the person's box in pixels: from the head as it is seen, or a little foreshortened at most."""
+    neck, top = person.figure.joints[[NECK, HEAD_TOP]]
+    seen = np.linalg.norm(np.subtract(*camera.project(np.stack([neck, top]))))
+    upright = person.figure.build.head * camera.focal / camera.view(neck)[2]
+    return float(HEADS_IN_BOX * max(seen, 0.85 * upright))
+
+
+def _write_image(folder: Path, seed: int, split: str, index: int) -> tuple[str, list[Row]]:
+    drawn = draw_image(seed, split, index)
+    (folder / drawn.name).write_bytes(drawn.data)
+    return drawn.name, drawn.rows
+
+
+def _write_labels(path: Path, rows: list[tuple[str, Row]]) -> None:
+    """Write a label file with the fields, shapes and types of the published ones."""
+    scale = np.array([row.scale for _, row in rows], float)
+    fields = {
+        "imgname": np.array([name.encode() for name, _ in rows], "S13"),
+        "center": np.array([row.center for _, row in rows], float).reshape(-1, 2),
+        "scale": scale,
+        "part": np.array([row.part for _, row in rows], float).reshape(-1, 16, 2),
+        "visible": np.array([row.visible for _, row in rows], float).reshape(-1, 16),
+        "normalize": _NORMALIZE * scale,
+    }
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        for name, values in fields.items():
+            file.create_dataset(name, data=values)

@@ -1,0 +1,208 @@
+"""People in one picture: who stands where, the camera on them, and all of it painted."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from posekit.synthetic.mesh import Mesh, Pose, box, faces, far_first, join, moved
+from posekit.synthetic.person_body import (
+    HEAD_TOP,
+    NECK,
+    PELVIS,
+    Capsules,
+    Figure,
+    about_z,
+    capsules,
+    draw_build,
+    gap,
+    hidden_joints,
+    pose_figure,
+    runs_through_itself,
+)  # fmt: skip
+from posekit.synthetic.person_mesh import Looks, draw_looks, dress
+from posekit.synthetic.person_pose import draw_angles
+from posekit.synthetic.scene import Camera, Light, darken, draw_light, look_at, paint_mesh
+from posekit.synthetic.surroundings import paint_ground, paint_leaves, paint_pole
+
+SIZES = ((640, 360), (640, 480), (480, 640), (720, 480), (854, 480), (960, 540), (1280, 720))
+_SIZE_SHARES = (0.22, 0.16, 0.08, 0.16, 0.16, 0.12, 0.10)
+HEADS_IN_BOX = 7.5  # MPII's boxes are so many times as wide as the line from neck to head top is long
+_FEWEST_JOINTS, _FEWEST_SHOWN = 7, 6  # of a labelled person, inside the picture and not hidden
+
+
+@dataclass(frozen=True)
+class Person:
+    """One figure in the world with its looks, its body as rounded cones, and the block that it sits on."""
+
+    figure: Figure
+    looks: Looks
+    parts: Capsules
+    seat: Mesh | None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """People and the camera that sees them."""
+
+    people: list[Person]
+    camera: Camera
+
+
+def draw_picture(rng: np.random.Generator, count: int) -> Picture:
+    """`count` people near the world's origin and a camera that sees enough of each."""
+    people: list[Person] = []
+    for _ in range(count):
+        people.append(_place(rng, draw_person(rng), people))
+    zoom = float(np.exp(rng.normal(np.log(0.80), 0.40))) / count**0.3
+    size = SIZES[rng.choice(len(SIZES), p=_SIZE_SHARES)]
+    for _ in range(12):
+        camera = draw_camera(rng, people, size, zoom)
+        if all(_enough(people, k, camera) for k in range(count)):
+            break
+        zoom *= 0.85
+    return Picture(people, camera)
+
+
+def draw_person(rng: np.random.Generator) -> Person:
+    """A person of random build, posture, heading and looks at the origin; the camera looks along the x axis."""
+    build = draw_build(rng)
+    heading = np.pi + rng.normal(0, 0.7) if rng.random() < 0.62 else rng.uniform(-np.pi, np.pi)
+    for _ in range(8):
+        _, angles = draw_angles(rng)
+        figure = pose_figure(build, angles, heading)
+        parts = capsules(figure)
+        if not runs_through_itself(parts):
+            break
+    looks = draw_looks(rng)
+    seat = None if figure.seat is None else moved(_seat(rng, figure), about_z(np.degrees(heading)), np.zeros(3))
+    return Person(figure, looks, parts, seat)
+
+
+def _seat(rng: np.random.Generator, figure: Figure) -> Mesh:
+    """A block or bench under a seated person who looks along x; in small faces, so that they sort with the body's."""
+    wide, deep = rng.uniform(0.2, 0.8), rng.uniform(0.16, 0.24)
+    top = figure.seat or 0.0
+    tone = rng.uniform(0.15, 0.8) * np.array((1.0, rng.uniform(0.8, 1.0), rng.uniform(0.6, 1.0)))
+    block = box((-0.22, -wide, 0.0), (deep, wide, top), tone)
+    return split_faces(block, 5)
+
+
+def split_faces(mesh: Mesh, count: int) -> Mesh:
+    """The same surface with each face cut into count x count."""
+    steps = np.linspace(0, 1, count + 1)
+    a, b, c, d = np.moveaxis(mesh.corners, 1, 0)
+    u, v = np.meshgrid(steps, steps, indexing="ij")
+    weights = ((1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v)
+    grid = sum(w[None, ..., None] * p[:, None, None] for w, p in zip(weights, (a, b, c, d), strict=True))
+    small = np.stack([grid[:, :-1, :-1], grid[:, 1:, :-1], grid[:, 1:, 1:], grid[:, :-1, 1:]], axis=3)
+    each = count * count
+    return faces(small.reshape(-1, 4, 3), mesh.facing.repeat(each, 0), mesh.colors.repeat(each, 0))
+
+
+def _place(rng: np.random.Generator, person: Person, others: list[Person]) -> Person:
+    """The person put where no other is: beside, before or behind them."""
+    if not others:
+        return person
+    for attempt in range(30):
+        spread = 0.55 * len(others) + 0.06 * attempt
+        spot = np.array((rng.normal(0, 0.7 + 0.05 * attempt), rng.choice([-1, 1]) * rng.uniform(0.35, 0.7 + spread), 0))
+        there = _moved(person, spot)
+        if all(gap(there.parts, other.parts) > 0.02 for other in others):
+            return there
+    return _moved(person, np.array((0.0, 1.6 * len(others) + 0.4, 0.0)))
+
+
+def _moved(person: Person, spot: np.ndarray) -> Person:
+    figure = person.figure.moved(np.eye(3), spot)
+    seat = None if person.seat is None else moved(person.seat, np.eye(3), spot)
+    return Person(figure, person.looks, capsules(figure), seat)
+
+
+def draw_camera(rng: np.random.Generator, people: list[Person], size: tuple[int, int], zoom: float) -> Camera:
+    """A camera in which the first person's box is `zoom` times as high as the picture, before perspective."""
+    width, height = size
+    joints = np.concatenate([person.figure.joints for person in people])
+    nearest = -joints[:, 0].min()
+    box_side = HEADS_IN_BOX * people[0].figure.build.head
+    distance = max(np.exp(rng.normal(np.log(5.5), 0.35)), nearest + 2.4, 0.8 * width * box_side / (zoom * height))
+    level = rng.uniform(2.4, 4.2) if rng.random() < 0.1 else np.clip(rng.normal(1.45, 0.4), 0.4, 2.4)
+    target = joints.mean(0)
+    camera = look_at(
+        np.array((target[0] - distance, target[1] + rng.normal(0, 0.15 * distance), level)), target,
+        np.radians(rng.normal(0, 2.0)), zoom * height * distance / box_side, size,
+    )  # fmt: skip
+    low, high = (f(camera.project(joints), axis=0) for f in (np.min, np.max))
+    room = np.array(size) * 0.94 - (high - low)
+    start = np.array(size) * 0.03 + np.maximum(room, 0) * rng.uniform(0, 1, 2)
+    if room[0] < 0:
+        start[0] += room[0] * rng.uniform(0.2, 0.8)
+    if room[1] < 0:
+        start[1] = height * rng.uniform(0.03, 0.15)
+    return camera.cropped(*(low - start), width, height)
+
+
+def _enough(people: list[Person], number: int, camera: Camera) -> bool:
+    """Whether head and neck and enough other joints of a person are inside the picture, and not behind someone."""
+    points = np.round(camera.project(people[number].figure.joints))
+    inside = is_inside(points, camera.size)
+    shown = inside & ~hidden(people, number, camera)
+    return bool(inside[[NECK, HEAD_TOP]].all() and inside.sum() >= _FEWEST_JOINTS and shown.sum() >= _FEWEST_SHOWN)
+
+
+def is_inside(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Which points (N, 2) are pixels of a picture of `size`: (N,) bool."""
+    return ((points >= 0) & (points < size)).all(1)
+
+
+def hidden(people: list[Person], number: int, camera: Camera) -> np.ndarray:
+    """Which of a person's joints the bodies in the picture hide: (16,) bool."""
+    bodies = [person.parts for person in people]
+    return hidden_joints(people[number].figure, bodies, number, camera.position)
+
+
+def paint_picture(picture: Picture, fine: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Paint the picture `fine` times as large: canvas (H, W, 3), and what is in front of everyone as a mask (H, W)."""
+    camera = picture.camera.scaled(fine)
+    width, height = camera.size
+    canvas, mask = np.empty((height, width, 3), np.uint8), np.zeros((height, width), np.uint8)
+    light = draw_light(rng)
+    paint_ground(canvas, camera, light, rng, rng.uniform(-np.pi, np.pi))
+    _shadows(canvas, camera, light, [person.parts for person in picture.people])
+    _paint_people(canvas, camera, light, picture.people)
+    if rng.random() < 0.06:
+        away = (picture.people[0].figure.joints[PELVIS] - camera.position) * (1, 1, 0)
+        spot = camera.position * (1, 1, 0) + rng.uniform(0.5, 0.8) * away + (0, rng.normal(0, 0.3), 0)
+        paint_pole(canvas, mask, camera, light, rng, spot)
+    if rng.random() < 0.05:
+        paint_leaves(canvas, mask, light, rng)
+    return canvas, mask
+
+
+def _paint_people(canvas: np.ndarray, camera: Camera, light: Light, people: list[Person]) -> None:
+    """Everyone and what they sit on, face by face from far to near."""
+    dressed = [dress(person.figure, person.looks) for person in people]
+    seats = [person.seat for person in people if person.seat is not None]
+    nearer = np.concatenate([lead for _, lead in dressed] + [np.zeros(len(seat.corners)) for seat in seats])
+    mesh = far_first(join([body for body, _ in dressed] + seats), camera.position, nearer)
+    paint_mesh(canvas, camera, light, mesh, Pose(0.0, 0.0, 0.0))
+
+
+def _shadows(canvas: np.ndarray, camera: Camera, light: Light, bodies: list[Capsules]) -> None:
+    """Darken the ground where bodies keep the sun, and close to it much of the sky, away."""
+    blur = 0.1 * camera.focal / np.linalg.norm(camera.position)
+    slope = light.towards[:2] / light.towards[2]
+    for reach, strength, sigma in ((1.0, light.shadow, 1.0), (0.1, 0.5, 2.0)):
+        shapes = np.concatenate([_flat(parts, reach * slope) for parts in bodies])
+        darken(canvas, camera, shapes, strength, sigma * blur)
+
+
+def _flat(parts: Capsules, slope: np.ndarray) -> np.ndarray:
+    """Shadows (C, 12, 3) of rounded cones on the ground: half a circle around either end."""
+    ends = [point[:, :2] - point[:, 2:] * slope for point in (parts.a, parts.b)]
+    along = ends[1] - ends[0]
+    turn = np.arctan2(along[:, 1], along[:, 0])[:, None] + np.linspace(-np.pi / 2, np.pi / 2, 6)
+    around = np.stack([np.cos(turn), np.sin(turn)], axis=-1)
+    halves = [ends[1][:, None] + around * parts.radii[:, 1, None, None]]
+    halves.append(ends[0][:, None] - around * parts.radii[:, 0, None, None])
+    flat = np.concatenate(halves, axis=1)
+    return np.concatenate([flat, np.zeros((*flat.shape[:2], 1))], axis=-1)
