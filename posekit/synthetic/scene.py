@@ -113,7 +113,7 @@ def to_pixel(color: np.ndarray) -> tuple[int, int, int]:
 
 def fixed(points: np.ndarray) -> np.ndarray:
     """Pixel coordinates as the fixed-point integers of OpenCV's `shift` argument."""
-    return np.round(np.clip(points, -4000, 8000) * (1 << SUBPIXEL_BITS)).astype(np.int32)
+    return np.round(np.clip(points, -60000, 60000) * (1 << SUBPIXEL_BITS)).astype(np.int32)
 
 
 def fill(canvas: np.ndarray, points: np.ndarray, color: np.ndarray | float) -> None:
@@ -166,12 +166,27 @@ def paint_mesh(
 
 
 def paint_flat(canvas: np.ndarray, camera: Camera, shapes: np.ndarray, color: np.ndarray | float) -> None:
-    """Fill convex world polygons (F, N, 3) with one colour as it is; those partly behind the camera are left out."""
+    """Fill convex world polygons (F, N, 3) with one colour as it is; what is behind the camera is cut off."""
     pixels, shown = _visible_faces(camera, shapes)
     if shown.any():
         value = float(color) if canvas.ndim == 2 else to_pixel(color)
         for corners in fixed(pixels[shown]):
             cv2.fillConvexPoly(canvas, corners, value, shift=SUBPIXEL_BITS)
+    seen = camera.view(shapes)
+    near, far = seen[..., 2].min(-1), seen[..., 2].max(-1)
+    for shape in seen[(near <= NEAR) & (far > NEAR)]:
+        cut = _cut_near(shape)
+        fill(canvas, cut[:, :2] * (camera.focal / cut[:, 2:]) + np.asarray(camera.principal), color)
+
+
+def _cut_near(shape: np.ndarray) -> np.ndarray:
+    """The part of a convex polygon (N, 3), in the camera's frame, that is farther than NEAR."""
+    after = np.roll(shape, -1, axis=0)
+    here, there = shape[:, 2] - NEAR, after[:, 2] - NEAR
+    crossing = (here > 0) != (there > 0)
+    part = (here / np.where(crossing, here - there, 1.0))[:, None]
+    points = np.stack([shape, shape + part * (after - shape)], axis=1).reshape(-1, 3)
+    return points[np.column_stack([here > 0, crossing]).ravel()]
 
 
 def cast_shadow(canvas: np.ndarray, camera: Camera, light: Light, points: np.ndarray) -> None:

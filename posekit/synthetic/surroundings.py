@@ -44,7 +44,7 @@ def _sky(canvas: np.ndarray, camera: Camera, light: Light, rng: np.random.Genera
     column = np.clip((low * (1 - rows) + high * rows) * 255, 0, 255).astype(np.uint8)[:, None]
     cv2.resize(column, (canvas.shape[1], canvas.shape[0]), dst=canvas, interpolation=cv2.INTER_NEAREST)
     forward, right = (camera.axes[i] * (1, 1, 0) for i in (2, 0))
-    spread = 0.3 * right / np.linalg.norm(right)
+    spread = max(0.3, 0.7 * camera.size[0] / camera.focal) * right / np.linalg.norm(right)
     ends = [camera.position * (1, 1, 0) + FAR * (forward + s * spread) for s in (-1, 1)]
     horizon = camera.project(np.array(ends))
     below = horizon[::-1] + (0, 2 * len(canvas) + abs(horizon[:, 1]).max())
