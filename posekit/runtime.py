@@ -35,7 +35,7 @@ class Device:
 
 
 def set_up(device: str = "auto", seed: int = 0, mode: str = "graph") -> Device:
-    """Set MindSpore up: device "auto", "cpu", "gpu" or "ascend", the last two with ":ID" if wanted; mode graph|pynative.
+    """Set MindSpore up; device is auto, cpu, gpu or ascend, the last two with ":ID" if wanted, mode graph or pynative.
 
     Raises InputError for a device that is unknown or not there. May be called again with the same device.
     """
