@@ -4,6 +4,7 @@ What a sample looks like is a pure function of (seed, epoch, sample index): work
 nothing. A batch is made whole in one call, so Python is entered once a batch.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -168,7 +169,11 @@ def iterate(batches: TrainingBatches | EvaluationBatches, columns: tuple[str, ..
     guard = _Guard(batches)
     ds.config.set_prefetch_size(2)  # a row is a whole batch
     source = ds.GeneratorDataset(
-        guard, list(columns), shuffle=False, num_parallel_workers=workers, python_multiprocessing=False
+        guard,
+        list(columns),
+        shuffle=False,
+        num_parallel_workers=min(workers, os.cpu_count() or 1),  # MindSpore refuses more
+        python_multiprocessing=False,
     )
     try:
         for row in source.create_tuple_iterator(num_epochs=1, output_numpy=True):

@@ -1,0 +1,189 @@
+"""Batches: pure functions of (seed, epoch, sample), complete, and with keypoints that move with their pixels."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from scipy import stats
+
+from posekit.datasets.dataset import PoseDataset, Sample
+from posekit.errors import InputError
+from posekit.pipeline import (
+    Augmentation,
+    EvaluationBatches,
+    TrainingBatches,
+    crop,
+    draw_augmentation,
+    evaluation_iterator,
+    iterate,
+    normalise,
+    training_iterator,
+)
+from posekit.recipes import get_recipe
+from posekit.skeletons import VEHICLE
+
+TINY = get_recipe("poseestnet-tiny")
+TRAINING = ("images", "heatmaps", "weights")
+
+
+def numbered(count: int, fail_at: int | None = None) -> PoseDataset:
+    """Samples whose grey value is 10 times their index, in boxes that fill the input; sample `fail_at` is broken."""
+    rng = np.random.default_rng(0)
+
+    def read(index: int) -> bytes:
+        if index == fail_at:
+            raise InputError(f"sample {index} is broken; mend it")
+        return cv2.imencode(".png", np.full((64, 64, 3), 10 * index, np.uint8))[1].tobytes()
+
+    return PoseDataset(
+        skeleton=VEHICLE,
+        split="train",
+        names=[f"{i}.png" for i in range(count)],
+        keypoints=rng.uniform(20, 44, (count, 36, 2)).astype(np.float32),
+        visible=np.ones((count, 36), bool),
+        hidden=np.zeros((count, 36), bool),
+        center=np.full((count, 2), 32, np.float32),
+        box_size=np.full(count, 64, np.float32),
+        unit=np.ones(count),
+        read_bytes=read,
+        where=str,
+    )
+
+
+def indices(images: np.ndarray) -> list[int]:
+    """Which numbered samples these normalised images are, by their middle pixel."""
+    grey = (images[:, 0, 32, 32] * TINY.std[0] + TINY.mean[0]) * 25.5
+    return np.round(grey).astype(int).tolist()
+
+
+def test_the_number_of_workers_changes_nothing():
+    batches = TrainingBatches(numbered(10), TINY, epoch=3)
+    one, three = (list(iterate(batches, TRAINING, workers)) for workers in (1, 3))
+    assert len(one) == len(three) == len(batches) == 3
+    for a, b in zip(one, three, strict=True):
+        for left, right in zip(a, b, strict=True):
+            np.testing.assert_array_equal(left, right)
+
+
+def test_a_sample_looks_the_same_wherever_it_is_in_a_batch():
+    dataset = numbered(12)
+    wide = TrainingBatches(dataset, replace(TINY, batch=12), 1)
+    narrow = TrainingBatches(dataset, replace(TINY, batch=5), 1)
+    looks = dict(zip(wide.batches[0].tolist(), zip(*wide[0], strict=True), strict=True))
+    for number in range(len(narrow)):
+        for index, *parts in zip(narrow.batches[number].tolist(), *narrow[number], strict=True):
+            for part, expected in zip(parts, looks[index], strict=True):
+                np.testing.assert_array_equal(part, expected)
+
+
+@pytest.mark.parametrize("count, batch", [(12, 4), (10, 4), (3, 4), (1, 4)])
+def test_an_epoch_has_every_sample(count, batch):
+    recipe = replace(TINY, batch=batch)
+    rows = list(training_iterator(numbered(count), recipe, 1))
+    seen = [index for images, _, _ in rows for index in indices(images)]
+    assert set(seen) == set(range(count)) and len(seen) == -(-count // batch) * batch
+    assert all(images.shape == (batch, 3, 64, 64) and images.dtype == np.float32 for images, _, _ in rows)
+    assert all(h.shape == (batch, 36, 16, 16) and w.shape == (batch, 36) for _, h, w in rows)
+
+
+def test_epochs_and_seeds_differ_in_order_and_augmentation():
+    def first(seed: int, epoch: int) -> tuple[list[int], np.ndarray]:
+        batches = TrainingBatches(numbered(20), replace(TINY, batch=20, seed=seed), epoch)
+        order = batches.batches[0].tolist()
+        return order, batches[0][1][order.index(0)]
+
+    (order, look), *others = (first(seed, epoch) for seed, epoch in ((0, 1), (0, 2), (1, 1)))
+    for other_order, other_look in others:
+        assert order != other_order and not np.array_equal(look, other_look)
+    assert first(0, 1)[0] == order
+
+
+def test_evaluation_goes_through_the_split_in_order_and_pads():
+    rows = list(evaluation_iterator(numbered(10), TINY, 4))
+    assert [int(count) for _, _, count in rows] == [4, 4, 2]
+    assert [indices(images) for images, _, _ in rows] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 9, 9]]
+    assert len(EvaluationBatches(numbered(8), TINY, 4)) == 2
+
+
+def test_an_unreadable_sample_is_named():
+    with pytest.raises(InputError, match="sample 7 is broken; mend it"):
+        list(training_iterator(numbered(10, fail_at=7), TINY, 1))
+    with pytest.raises(InputError, match="sample 7 is broken; mend it"):
+        list(evaluation_iterator(numbered(10, fail_at=7), TINY, 4))
+
+
+def blots(points: np.ndarray, size: int = 200) -> np.ndarray:
+    """A white blot at every point (K, 2), on black."""
+    columns, rows = np.meshgrid(np.arange(size), np.arange(size))
+    square = (columns - points[:, 0, None, None]) ** 2 + (rows - points[:, 1, None, None]) ** 2
+    return np.repeat((255 * np.exp(-square / 18).max(0))[..., None], 3, 2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("rotation", [0.0, 40.0])
+def test_keypoints_stay_on_their_pixels(flip, rotation):
+    points = np.random.default_rng(1).uniform(60, 140, (36, 2)).astype(np.float32)
+    sample = Sample(blots(points), points, np.ones(36, bool), np.array([105, 95], np.float32), 160.0)
+    cut = crop(sample, 160, VEHICLE, Augmentation(1.2, rotation, flip))
+    at = np.round(cut.keypoints).astype(int)
+    assert cut.image[at[:, 1], at[:, 0], 0].min() > 230
+
+
+def test_a_flip_swaps_left_and_right():
+    """One blot on the left rear wheel: in the mirrored picture it is the right rear wheel that lies there."""
+    points = np.zeros((36, 2), np.float32)
+    points[VEHICLE.keypoints.index("left rear wheel")] = (60, 80)
+    visible = (points > 0).any(1)
+    sample = Sample(blots(points[visible]), points, visible, np.array([100, 100], np.float32), 200.0)
+    cut = crop(sample, 200, VEHICLE, Augmentation(flip=True))
+    (shown,) = np.flatnonzero(cut.visible)
+    assert VEHICLE.keypoints[shown] == "right rear wheel"
+    row, column = np.unravel_index(cut.image[..., 0].argmax(), (200, 200))
+    np.testing.assert_allclose(cut.keypoints[shown], [column, row], atol=1)
+    assert cut.keypoints[shown].tolist() == [
+        200 - 60,
+        80,
+    ]  # column 100, in the middle, goes to 99 and into the middle again
+
+
+def draws(count: int, **fields: object) -> list[Augmentation]:
+    rng = np.random.default_rng(5)
+    recipe = replace(get_recipe("poseestnet"), **fields)
+    return [draw_augmentation(recipe, rng) for _ in range(count)]
+
+
+def test_augmentation_is_the_seeds_clipped_normal():
+    """Scale 1 + N(0, 0.25) cut at ±0.25, rotation N(0, 30) cut at ±60 in 60 % of draws, flip in half of them."""
+    drawn = draws(20_000)
+    scale = np.array([a.scale - 1 for a in drawn]) / 0.25
+    rotation = np.array([a.rotation for a in drawn]) / 30
+    turned = rotation[rotation != 0]
+    assert stats.binomtest(len(turned), len(drawn), 0.6).pvalue > 1e-3
+    assert stats.binomtest(sum(a.flip for a in drawn), len(drawn), 0.5).pvalue > 1e-3
+    for values, cut in ((scale, 1.0), (turned, 2.0)):
+        assert np.abs(values).max() == pytest.approx(cut)
+        for side in (-cut, cut):  # a tail's whole mass lies on its cut
+            piled = int(np.isclose(values, side).sum())
+            assert stats.binomtest(piled, len(values), stats.norm.sf(cut)).pvalue > 1e-3
+        inside = values[np.abs(values) < cut - 1e-9]
+        assert stats.kstest(inside, stats.truncnorm(-cut, cut).cdf).pvalue > 1e-3
+    assert abs(np.corrcoef(scale, rotation)[0, 1]) < 0.03
+
+
+def test_augmentation_can_be_uniform_or_off():
+    drawn = draws(5_000, augment_shape="uniform", rotation_probability=1.0, flip_probability=0.0)
+    assert stats.kstest([(a.scale - 1) / 0.25 for a in drawn], stats.uniform(-1, 2).cdf).pvalue > 1e-3
+    assert stats.kstest([a.rotation / 30 for a in drawn], stats.uniform(-1, 2).cdf).pvalue > 1e-3
+    assert not any(a.flip for a in drawn)
+    none = draws(10, scale_factor=0.0, rotation_factor=0.0, flip_probability=0.0)
+    assert none == [Augmentation()] * 10
+
+
+def test_normalise_by_hand():
+    image = np.zeros((1, 4, 4, 3), np.uint8)
+    image[0, 1, 2] = (255, 128, 0)
+    found = normalise(image, get_recipe("poseestnet"))
+    assert found.shape == (1, 3, 4, 4) and found.dtype == np.float32 and found.flags.c_contiguous
+    expected = [(1 - 0.485) / 0.229, (128 / 255 - 0.456) / 0.224, -0.406 / 0.225]
+    np.testing.assert_allclose(found[0, :, 1, 2], expected, rtol=1e-5)
