@@ -21,8 +21,8 @@ from posekit.skeletons import PERSON, VEHICLE, Skeleton
 def drawn(figure: Figure, tmp_path: Path) -> None:
     """The figure can be drawn, and is not an empty page."""
     path = tmp_path / "figure.png"
-    figure.savefig(path)
-    assert path.stat().st_size > 5000
+    figure.savefig(path, dpi=50)
+    assert path.stat().st_size > 1500
 
 
 def legend_texts(figure: Figure) -> list[str]:

@@ -63,7 +63,7 @@ def map_panels(maps: dict[str, np.ndarray], shared: bool = False) -> Figure:
     figure = Figure(figsize=(10, 10 / len(maps) * 0.85), layout="constrained", dpi=DPI)
     for axes, (title, values) in zip(figure.subplots(1, len(maps), squeeze=False)[0], maps.items(), strict=True):
         low, high = one_range if shared else (values.min(), values.max())
-        signed = -low > 0.1 * high
+        signed = -low > 0.3 * high
         if signed:
             low, high = -max(-low, high), max(-low, high)
         shown = axes.imshow(values, cmap="coolwarm" if signed else "inferno", vmin=low, vmax=high)

@@ -48,12 +48,13 @@ def learning_rate_curves(rates: dict[str, np.ndarray], steps: int) -> Figure:
 
 
 def loss_curves(losses: dict[str, Sequence[float]]) -> Figure:
-    """Loss by step, one line a name, on a logarithmic axis."""
+    """Loss by update, one line a name, on a logarithmic axis that ends at ten times the first loss."""
     figure = Figure(figsize=(10, 3.2), layout="constrained", dpi=DPI)
     axes = figure.subplots()
     for (name, values), style in zip(losses.items(), ("o-", "s--", "^-.", "v:"), strict=False):
         axes.semilogy(np.arange(1, len(values) + 1), values, style, markersize=3, label=name)
-    axes.set(xlabel="update", ylabel="loss")
+    first = max(values[0] for values in losses.values())
+    axes.set(xlabel="update", ylabel="loss", ylim=(None, 10 * first))
     axes.grid(alpha=0.3, which="both")
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure
