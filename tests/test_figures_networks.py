@@ -67,12 +67,14 @@ def test_stage_costs_draws_the_sums() -> None:
 
 
 def test_influence_circle_holds_its_share() -> None:
-    size, radius = 201, 80
-    y, x = np.indices((size, size)) - (size - 1) / 2
-    disc = (np.hypot(x, y) <= radius).astype(float)  # 90 % of a disc's area lie within sqrt(0.9) of its radius
-    figure = influence_maps(np.zeros((size, size, 3), np.uint8), {"disc": disc})
-    circle = figure.axes[0].lines[0].get_xdata() - (size - 1) / 2
+    size, radius, place = 201, 60, (80.0, 120.0)
+    y, x = np.indices((size, size))
+    disc = (np.hypot(x - 80, y - 120) <= radius).astype(float)  # 90 % of a disc lie within sqrt(0.9) of its radius
+    black = np.zeros((size, size, 3), np.uint8)
+    figure = influence_maps(black, {"disc": disc, "nothing": np.zeros((size, size))}, place)
+    circle = figure.axes[0].lines[1].get_xdata() - 80
     assert circle.max() == pytest.approx(np.sqrt(0.9) * radius, abs=0.5)
+    assert "nothing\nno response here" in texts(figure)
 
 
 def test_shared_cells_counts_and_colours() -> None:

@@ -31,21 +31,32 @@ def test_small_network_by_hand() -> None:
     assert table[["channels", "height", "width"]].to_numpy().tolist() == [[8, 4, 8], [8, 4, 8], [4, 4, 8]]
 
 
-@pytest.mark.parametrize(("width", "millions", "gflops"), [(32, 28.5, 7.1), (48, 63.6, 14.6)])
-def test_published_hrnet(width: int, millions: float, gflops: float) -> None:
+@pytest.fixture(scope="module")
+def w32() -> HRNet:
+    return HRNet(keypoints=17, width=32)
+
+
+def test_published_w32(w32: HRNet) -> None:
     """Sun et al., arXiv:1902.09212, table 1: 17 keypoints at 256 × 192."""
-    table = layer_table(HRNet(keypoints=17, width=width), 256, 192)
-    assert round(table["parameters"].sum() / 1e6, 1) == millions
-    assert round(table["macs"].sum() / 1024**3, 1) == gflops
+    table = layer_table(w32, 256, 192)
+    assert round(table["parameters"].sum() / 1e6, 1) == 28.5
+    assert round(table["macs"].sum() / 1024**3, 1) == 7.1
+    # with 36 keypoints and without the head's bias: the seed's network
+    assert table["parameters"].sum() - 17 * 33 + 36 * 32 == 28_536_704
 
 
-def test_stages_of_poseestnet() -> None:
-    recipe = get_recipe("poseestnet")
-    table = hrnet_table(build(recipe), 64)
-    assert table["parameters"].sum() == 28_536_704  # the seed's network, without a bias in the head
+def test_published_w48() -> None:
+    """Ibid."""
+    table = layer_table(HRNet(keypoints=17, width=48), 64, 64)  # operations grow with the area
+    assert round(table["parameters"].sum() / 1e6, 1) == 63.6
+    assert round(table["macs"].sum() * (256 * 192) / (64 * 64) / 1024**3, 1) == 14.6
+
+
+def test_stages_by_hand(w32: HRNet) -> None:
+    table = hrnet_table(w32, 64)
     stages = table.groupby("stage")["parameters"].sum()
     assert stages["stem"] == (27 * 64 + 128) + (9 * 64 * 64 + 128)
-    assert stages["head"] == 32 * 36
+    assert stages["head"] == 32 * 17 + 17
     bottleneck = 256 * 64 + 9 * 64 * 64 + 64 * 256 + 2 * (64 + 64 + 256)
     first = 64 * 64 + 9 * 64 * 64 + 64 * 256 + 64 * 256 + 2 * (64 + 64 + 256 + 256)
     assert stages["stage 1"] == first + 3 * bottleneck

@@ -66,29 +66,34 @@ def _show_channels(axes: Axes, values: np.ndarray, branch: int, title: str) -> N
     axes.set_title(f"{title}\n{' × '.join(str(n) for n in values.shape)}", fontsize=9, color=color)
 
 
-def influence_maps(image: np.ndarray, maps: dict[str, np.ndarray]) -> Figure:
-    """Where in the image (S, S, 3) one cell looks: |gradient| (S, S) as heat; the line holds 90 % of it."""
+def influence_maps(image: np.ndarray, maps: dict[str, np.ndarray], place: tuple[float, float]) -> Figure:
+    """Where in the image (S, S, 3) the cell at `place` looks: |gradient| (S, S) as heat; the circle holds 90 % of it.
+
+    place: (x, y) in pixels of the image.
+    """
     figure = Figure(figsize=(2.9 * len(maps), 3.2), layout="constrained", dpi=110)
     grey = image.mean(axis=2) * 0.45
     for axes, (title, values) in zip(np.atleast_1d(figure.subplots(1, len(maps))), maps.items(), strict=True):
         axes.imshow(grey, cmap="gray", vmin=0, vmax=255)
+        axes.plot(*place, marker="+", markersize=9, color="white", zorder=3)
+        axes.set(xticks=[], yticks=[], xlim=(-0.5, values.shape[1] - 0.5), ylim=(values.shape[0] - 0.5, -0.5))
+        if not values.any():  # every channel of the cell was cut off at 0
+            axes.set_title(f"{title}\nno response here", fontsize=10)
+            continue
         strength = np.sqrt(values / values.max())
         axes.imshow(strength, cmap="inferno", alpha=np.clip(2 * strength, 0, 1), vmin=0, vmax=1)
-        radius = _radius_of(values, 0.9)
-        middle = (values.shape[0] - 1) / 2
-        angle = np.linspace(0, 2 * np.pi, 100)
-        axes.plot(middle + radius * np.cos(angle), middle + radius * np.sin(angle), color="white", lw=1.2)
-        axes.set(xticks=[], yticks=[], xlim=(0, values.shape[1] - 1), ylim=(values.shape[0] - 1, 0))
+        radius, angle = _radius_of(values, place, 0.9), np.linspace(0, 2 * np.pi, 100)
+        axes.plot(place[0] + radius * np.cos(angle), place[1] + radius * np.sin(angle), color="white", lw=1.2)
         axes.set_title(f"{title}\n90 % within {radius:.0f} px", fontsize=10)
     return figure
 
 
-def _radius_of(values: np.ndarray, share: float) -> float:
-    """Of the smallest circle around the middle that holds this share of the sum of values (S, S)."""
-    y, x = np.indices(values.shape) - (values.shape[0] - 1) / 2
-    distance = np.hypot(x, y).ravel()
+def _radius_of(values: np.ndarray, place: tuple[float, float], share: float) -> float:
+    """Of the smallest circle around (x, y) that holds this share of the sum of values (S, S)."""
+    y, x = np.indices(values.shape)
+    distance = np.hypot(x - place[0], y - place[1]).ravel()
     order = np.argsort(distance)
-    held = np.cumsum(values.ravel()[order])
+    held = np.cumsum(values.ravel()[order], dtype=np.float64)
     return float(distance[order][np.searchsorted(held, share * held[-1])])
 
 
