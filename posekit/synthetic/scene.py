@@ -213,23 +213,26 @@ def darken(canvas: np.ndarray, camera: Camera, shapes: np.ndarray, strength: flo
     cv2.multiply(canvas, cv2.merge([mask] * 3), dst=canvas, scale=1 / 255)
 
 
-def expose(canvas: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """What the sensor makes of a painted canvas: averaged down to `size`, defocus, contrast, noise; uint8 RGB."""
+def expose(canvas: np.ndarray, size: tuple[int, int], rng: np.random.Generator, steady: float = 1.0) -> np.ndarray:
+    """What the sensor makes of a painted canvas: averaged down to `size`, defocus, contrast, noise; uint8 RGB.
+
+    Defocus and motion blur are `steady` times as far as for a picture that one object fills.
+    """
     image = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA)
-    blur = rng.uniform(0, 0.006) * np.sqrt(size[0] * size[1])
+    blur = steady * rng.uniform(0, 0.006) * np.sqrt(size[0] * size[1])
     if blur > 0.3:
         image = cv2.GaussianBlur(image, (0, 0), blur)
     if rng.random() < 0.15:
-        image = smear(image, rng)
+        image = smear(image, rng, 0.02 * steady)
     noise = rng.standard_normal((size[1], size[0]), np.float32) * rng.uniform(0.5, 5.0)
     contrast = rng.uniform(0.8, 1.1)
     noise += 118 * (1 - contrast) + rng.uniform(-14, 14)
     return cv2.scaleAdd(image.astype(np.float32), contrast, cv2.merge([noise] * 3)).clip(0, 255).astype(np.uint8)
 
 
-def smear(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Motion blur along a random direction, up to 2 % of the picture."""
-    length = max(2.0, rng.uniform(0, 0.02) * max(image.shape[:2]))
+def smear(image: np.ndarray, rng: np.random.Generator, most: float) -> np.ndarray:
+    """Motion blur along a random direction, up to `most` of the picture's longer side."""
+    length = max(2.0, rng.uniform(0, most) * max(image.shape[:2]))
     angle = rng.uniform(0, np.pi)
     side = int(length) | 1
     kernel = np.zeros((side, side), np.float32)

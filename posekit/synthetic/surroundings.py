@@ -22,29 +22,30 @@ def paint_ground(canvas: np.ndarray, camera: Camera, light: Light, rng: np.rando
     left, right = rng.choice([2.2, 5.5, 9.0], 2) + rng.uniform(0, 0.8, 2)
     grass, paving, brick = (0.30, 0.36, 0.16), (0.52, 0.50, 0.47), (0.45, 0.36, 0.30)
     verge = np.array((grass, paving, brick)[rng.integers(3)]) * rng.uniform(0.7, 1.2)
-    _sky(canvas, camera, light, rng, verge)
+    paint_sky(canvas, camera, light, rng, verge)
     _strip(canvas, camera, light, street, (-right, left), grey)
     _patches(canvas, camera, light, street, rng, grey)
     _lines(canvas, camera, light, street, rng, left, right)
     for side, edge in ((1, left), (-1, right)):
         _strip(canvas, camera, light, street, (side * edge, side * (edge + 0.28)), np.full(3, rng.uniform(0.5, 0.75)))
-    _mottle(canvas, rng)
+    mottle(canvas, rng)
     if rng.random() < 0.3:  # the shade of a tree's leaves
         middle = rng.uniform((-6, -6), (6, 6))
-        spots = [_ellipse(*(middle + rng.normal(0, 2.0, 2)), *rng.uniform(0.2, 0.9, 2)) for _ in range(25)]
+        spots = [ellipse(*(middle + rng.normal(0, 2.0, 2)), *rng.uniform(0.2, 0.9, 2)) for _ in range(25)]
         darken(canvas, camera, street.place(np.array(spots)), light.shadow * 0.8, 4.0)
     _roadside(canvas, camera, light, street, rng, left, right)
     _clutter(canvas, camera, light, street, rng)
 
 
-def _sky(canvas: np.ndarray, camera: Camera, light: Light, rng: np.random.Generator, verge: np.ndarray) -> None:
+def paint_sky(canvas: np.ndarray, camera: Camera, light: Light, rng: np.random.Generator, verge: np.ndarray) -> None:
     """The sky, and below the horizon the ground's own colour."""
     low, high = light.sky * rng.uniform(0.9, 1.2), light.sky * np.array((0.75, 0.95, 1.25))
     rows = np.linspace(1, 0, len(canvas))[:, None] ** 2
     column = np.clip((low * (1 - rows) + high * rows) * 255, 0, 255).astype(np.uint8)[:, None]
     cv2.resize(column, (canvas.shape[1], canvas.shape[0]), dst=canvas, interpolation=cv2.INTER_NEAREST)
     forward, right = (camera.axes[i] * (1, 1, 0) for i in (2, 0))
-    spread = max(0.3, 0.7 * camera.size[0] / camera.focal) * right / np.linalg.norm(right)
+    beyond = max(abs(camera.principal[0]), abs(camera.size[0] - camera.principal[0])) / camera.focal
+    spread = max(0.3, 1.3 * beyond) * right / np.linalg.norm(right)
     ends = [camera.position * (1, 1, 0) + FAR * (forward + s * spread) for s in (-1, 1)]
     horizon = camera.project(np.array(ends))
     below = horizon[::-1] + (0, 2 * len(canvas) + abs(horizon[:, 1]).max())
@@ -68,14 +69,14 @@ def _patches(
     """Repairs, stains and manhole covers."""
     for _ in range(rng.integers(2, 7)):
         x, y = rng.uniform(-12, 25), rng.uniform(-7, 7)
-        shape = _ellipse(x, y, *rng.uniform(0.2, 2.5, 2)) if rng.random() < 0.6 else _ellipse(x, y, 1.5, 0.4, 4)
+        shape = ellipse(x, y, *rng.uniform(0.2, 2.5, 2)) if rng.random() < 0.6 else ellipse(x, y, 1.5, 0.4, 4)
         paint_flat(canvas, camera, street.place(shape)[None], light.shade(grey * rng.uniform(0.75, 1.15), UP))
     if rng.random() < 0.25:
-        shape = _ellipse(rng.uniform(-8, 12), rng.uniform(-3, 3), 0.35, 0.35, 20)
+        shape = ellipse(rng.uniform(-8, 12), rng.uniform(-3, 3), 0.35, 0.35, 20)
         paint_flat(canvas, camera, street.place(shape)[None], light.shade(np.full(3, 0.12), UP))
 
 
-def _ellipse(x: float, y: float, a: float, b: float, count: int = 14) -> np.ndarray:
+def ellipse(x: float, y: float, a: float, b: float, count: int = 14) -> np.ndarray:
     """Points (count, 3) of an ellipse on the ground."""
     angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
     return np.column_stack([x + a * np.cos(angles), y + b * np.sin(angles), np.zeros(count)])
@@ -99,7 +100,7 @@ def _lines(
             _strip(canvas, camera, light, street, (y, y + 0.45), white, np.array([[x, x + 3]]))
 
 
-def _mottle(canvas: np.ndarray, rng: np.random.Generator) -> None:
+def mottle(canvas: np.ndarray, rng: np.random.Generator) -> None:
     """Uneven brightness at three scales, in place."""
     height, width = canvas.shape[:2]
     field = np.full((height, width), 128, np.uint8)
@@ -176,7 +177,7 @@ def _clutter(canvas: np.ndarray, camera: Camera, light: Light, street: Pose, rng
         if camera.view(place)[2] > behind and on_screen(camera, place + np.array([(0, 0, 0), (0.3, 0.3, 2.0)])):
             color = rng.uniform(0.05, 0.85, 3)
             parts = _CLUTTER[rng.integers(len(_CLUTTER))]
-            darken(canvas, camera, _ellipse(place[0], place[1], 0.4, 0.4)[None], 0.4, 3.0)
+            darken(canvas, camera, ellipse(place[0], place[1], 0.4, 0.4)[None], 0.4, 3.0)
             blocks = [box((-w, -d, low), (w, d, high), color * tone + add) for w, d, low, high, tone, add in parts]
             paint_mesh(canvas, camera, light, join(blocks), Pose(place[0], place[1], rng.uniform(-np.pi, np.pi)))
 
@@ -198,7 +199,7 @@ def paint_tree(canvas: np.ndarray, camera: Camera, light: Light, place: np.ndarr
     reach = np.array([(0, 0, 0), (0, 0, height + spread), (spread, spread, 0), (-spread, -spread, 0)])
     if not on_screen(camera, place + reach):
         return
-    darken(canvas, camera, _ellipse(place[0], place[1], spread, spread)[None], 0.35, 2.0)
+    darken(canvas, camera, ellipse(place[0], place[1], spread, spread)[None], 0.35, 2.0)
     trunk = box((-0.1, -0.1, 0), (0.1, 0.1, height), (0.25, 0.18, 0.12))
     paint_mesh(canvas, camera, light, trunk, Pose(place[0], place[1], 0.0))
     green = np.array((0.18, 0.30, 0.10)) * rng.uniform(0.6, 1.3)
