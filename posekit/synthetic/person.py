@@ -91,7 +91,7 @@ def draw_image(seed: int, split: str, index: int) -> Drawn:
     fine = 1.25 if max(picture.camera.size) > 1000 else 1.5
     canvas, covered = paint_picture(picture, fine, rng)
     rows = [label(picture, k, covered, fine, rng) for k in range(len(picture.people))]
-    image = expose(canvas, picture.camera.size, rng)
+    image = expose(canvas, picture.camera.size, rng, steady=0.35)
     return Drawn(f"{number + 1}{index:08d}.jpg", image, rows, encode_jpeg(image, rng))
 
 
@@ -109,7 +109,7 @@ def label(picture: Picture, number: int, covered: np.ndarray, fine: float, rng: 
     inside &= (part != 0).any(1)
     side = _box_side(person, camera)
     low, high = np.clip([part.min(0), part.max(0)], 0, np.array(camera.size) - 1.0)
-    center = (low + high) / 2 + side * (rng.normal(0, 0.03, 2) + (0, 0.045))
+    center = (low + high) / 2 + side * (rng.normal(0, 0.03, 2) + (0, 0.035))
     return Row(center, side / _BOX_UNIT, np.where(inside[:, None], part, 0.0), (shown & inside).astype(float))
 
 

@@ -40,7 +40,7 @@ def draw_build(rng: np.random.Generator) -> Build:
     child = rng.random() < 0.07
     size = rng.uniform(0.62, 0.85) if child else np.clip(rng.normal(0.98, 0.05), 0.85, 1.12)
     vary = np.clip(rng.normal(1, 0.035, 10), 0.92, 1.08)
-    lengths = np.array((0.445, 0.425, 0.25, 0.205, 0.50, 0.365, 0.075, 0.275, 0.30, 0.262)) * vary * size
+    lengths = np.array((0.445, 0.425, 0.25, 0.205, 0.50, 0.365, 0.070, 0.286, 0.295, 0.255)) * vary * size
     lengths[7] *= 1 + 0.45 * (1 - size)
     girth = float(np.clip(rng.normal(1.0, 0.12), 0.8, 1.4))
     return Build(*lengths, 0.18 * size, girth, float(size))
@@ -213,7 +213,7 @@ def _overlap(one: Capsules, some: list[int], other: Capsules, others: list[int])
 
 
 # How far the skin may lie in front of each joint, metres for an adult.
-_DEPTH = np.array((0.08, 0.10, 0.16, 0.16, 0.10, 0.08, 0.2, 0.2, 0.15, 0.12, 0.07, 0.08, 0.13, 0.13, 0.08, 0.07))
+_DEPTH = np.array((0.07, 0.09, 0.14, 0.14, 0.09, 0.07, 0.2, 0.2, 0.15, 0.12, 0.06, 0.07, 0.12, 0.12, 0.07, 0.06))
 
 
 def hidden_joints(figure: Figure, bodies: list[Capsules], own: int, eye: np.ndarray) -> np.ndarray:

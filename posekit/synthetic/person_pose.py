@@ -286,8 +286,8 @@ def _playing(rng: np.random.Generator) -> Angles:
 
 
 ACTIVITIES = {
-    "standing": (_standing, 0.24), "walking": (_walking, 0.15), "running": (_running, 0.08),
-    "sitting": (_sitting, 0.14), "on the floor": (_on_the_floor, 0.05), "reaching": (_reaching, 0.10),
-    "bending": (_bending, 0.07), "crouching": (_crouching, 0.06), "lying": (_lying, 0.03),
-    "playing": (_playing, 0.12),
+    "standing": (_standing, 0.20), "walking": (_walking, 0.13), "running": (_running, 0.08),
+    "sitting": (_sitting, 0.16), "on the floor": (_on_the_floor, 0.05), "reaching": (_reaching, 0.09),
+    "bending": (_bending, 0.09), "crouching": (_crouching, 0.06), "lying": (_lying, 0.03),
+    "playing": (_playing, 0.13),
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from posekit.synthetic.mesh import Mesh, Pose, box, faces, far_first, join, moved
@@ -20,9 +21,10 @@ from posekit.synthetic.person_body import (
     runs_through_itself,
 )  # fmt: skip
 from posekit.synthetic.person_mesh import Looks, draw_looks, dress
+from posekit.synthetic.person_places import furniture, paint_place
 from posekit.synthetic.person_pose import draw_angles
 from posekit.synthetic.scene import Camera, Light, darken, draw_light, look_at, paint_mesh
-from posekit.synthetic.surroundings import paint_ground, paint_leaves, paint_pole
+from posekit.synthetic.surroundings import paint_leaves, paint_pole
 
 SIZES = ((640, 360), (640, 480), (480, 640), (720, 480), (854, 480), (960, 540), (1280, 720))
 _SIZE_SHARES = (0.22, 0.16, 0.08, 0.16, 0.16, 0.12, 0.10)
@@ -53,7 +55,8 @@ def draw_picture(rng: np.random.Generator, count: int) -> Picture:
     people: list[Person] = []
     for _ in range(count):
         people.append(_place(rng, draw_person(rng), people))
-    zoom = float(np.exp(rng.normal(np.log(0.80), 0.40))) / count**0.3
+    near = rng.random() < 0.36  # cut off at the knees or the waist
+    zoom = rng.uniform(1.15, 2.1) if near else np.exp(rng.normal(np.log(0.80), 0.3)) / count**0.25
     size = SIZES[rng.choice(len(SIZES), p=_SIZE_SHARES)]
     for _ in range(12):
         camera = draw_camera(rng, people, size, zoom)
@@ -166,16 +169,44 @@ def paint_picture(picture: Picture, fine: float, rng: np.random.Generator) -> tu
     width, height = camera.size
     canvas, mask = np.empty((height, width, 3), np.uint8), np.zeros((height, width), np.uint8)
     light = draw_light(rng)
-    paint_ground(canvas, camera, light, rng, rng.uniform(-np.pi, np.pi))
+    farthest = max(person.figure.joints[:, 0].max() for person in picture.people)
+    paint_place(canvas, camera, light, rng, farthest + 0.4)
     _shadows(canvas, camera, light, [person.parts for person in picture.people])
     _paint_people(canvas, camera, light, picture.people)
-    if rng.random() < 0.06:
+    before = draw_before(picture, rng)
+    if before is not None:
+        paint_mesh(canvas, camera, light, before, Pose(0.0, 0.0, 0.0), mask)
+    if rng.random() < 0.04:
         away = (picture.people[0].figure.joints[PELVIS] - camera.position) * (1, 1, 0)
         spot = camera.position * (1, 1, 0) + rng.uniform(0.5, 0.8) * away + (0, rng.normal(0, 0.3), 0)
         paint_pole(canvas, mask, camera, light, rng, spot)
     if rng.random() < 0.05:
         paint_leaves(canvas, mask, light, rng)
     return canvas, mask
+
+
+def draw_before(picture: Picture, rng: np.random.Generator) -> Mesh | None:
+    """Now and then something that stands before the people, unless it hides too much of one."""
+    camera, people = picture.camera, picture.people
+    if rng.random() > 0.45:
+        return None
+    pelvis = people[rng.integers(len(people))].figure.joints[PELVIS]
+    nearest = min(person.figure.joints[:, 0].min() for person in people)
+    x = nearest - rng.uniform(0.35, 0.9)
+    if x - 0.5 < camera.position[0] + 1.2:
+        return None
+    y = pelvis[1] + rng.normal(0, 0.45) + (camera.position[1] - pelvis[1]) * (pelvis[0] - x) / (
+        pelvis[0] - camera.position[0]
+    )
+    thing = moved(furniture(rng), np.eye(3), (x, y, 0.0))
+    hull = cv2.convexHull(camera.project(thing.corners.reshape(-1, 3)).astype(np.float32))
+    for number, person in enumerate(people):
+        points = camera.project(person.figure.joints)
+        free = [cv2.pointPolygonTest(hull, point, False) < 0 for point in points.tolist()]
+        shown = is_inside(points, camera.size) & ~hidden(people, number, camera) & free
+        if shown.sum() < _FEWEST_SHOWN or not free[HEAD_TOP]:
+            return None
+    return thing
 
 
 def _paint_people(canvas: np.ndarray, camera: Camera, light: Light, people: list[Person]) -> None:
@@ -189,11 +220,11 @@ def _paint_people(canvas: np.ndarray, camera: Camera, light: Light, people: list
 
 def _shadows(canvas: np.ndarray, camera: Camera, light: Light, bodies: list[Capsules]) -> None:
     """Darken the ground where bodies keep the sun, and close to it much of the sky, away."""
-    blur = 0.1 * camera.focal / np.linalg.norm(camera.position)
+    scale = camera.focal / np.linalg.norm(camera.position)
     slope = light.towards[:2] / light.towards[2]
-    for reach, strength, sigma in ((1.0, light.shadow, 1.0), (0.1, 0.5, 2.0)):
+    for reach, strength, blur in ((1.0, light.shadow, 0.012), (0.1, 0.5, 0.06)):
         shapes = np.concatenate([_flat(parts, reach * slope) for parts in bodies])
-        darken(canvas, camera, shapes, strength, sigma * blur)
+        darken(canvas, camera, shapes, strength, blur * scale)
 
 
 def _flat(parts: Capsules, slope: np.ndarray) -> np.ndarray:
