@@ -127,7 +127,7 @@ LAPTOP = replace(
     SMOKE,
     name="poseestnet-laptop",
     width=18, stem_width=32, layer1_blocks=2, stage_modules=(1, 1, 1),
-    input_size=128, heatmap_size=32, epochs=15, batch=16, synthetic_train=6000, synthetic_test=600,
+    input_size=128, heatmap_size=32, epochs=15, batch=16, synthetic_train=4000, synthetic_test=500,
 )  # fmt: skip
 
 TINY = replace(
@@ -161,7 +161,7 @@ HOURGLASS_SMOKE = replace(
 HOURGLASS_LAPTOP = replace(
     HOURGLASS_SMOKE,
     name="hourglass-laptop",
-    width=96, depth=4, input_size=128, heatmap_size=32, epochs=15, batch=16, synthetic_train=6000, synthetic_test=600,
+    width=96, depth=4, input_size=128, heatmap_size=32, epochs=15, batch=16, synthetic_train=4000, synthetic_test=500,
 )  # fmt: skip
 
 HOURGLASS_TINY = replace(
