@@ -1,4 +1,4 @@
-"""Writing files so that nothing is ever left half-written."""
+"""Where the repository is, and writing files so that nothing is ever left half-written."""
 
 import json
 import logging
@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+ROOT = Path(os.environ.get("POSEKIT_ROOT") or Path(__file__).parents[1]).resolve()  # of the repository
 
 
 @contextmanager

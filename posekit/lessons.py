@@ -2,14 +2,12 @@
 
 import ast
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from posekit.errors import InputError
-
-ROOT = Path(os.environ.get("POSEKIT_ROOT") or Path(__file__).parents[1]).resolve()  # of the repository
+from posekit.files import ROOT
 
 # A scale chooses recipes, one for each line of lessons, and nothing else.
 SCALES = {

@@ -18,6 +18,7 @@ from posekit.errors import InputError
 _TARGETS = {"cpu": "CPU", "gpu": "GPU", "ascend": "Ascend"}
 _ISA_AVX2 = 0x7  # oneDNN's dnnl_cpu_isa_avx2
 _oneDNN: str | None = None  # what limit_onednn decided: it can act only once a process
+_device: "Device | None" = None  # what set_up chose last
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,16 @@ def set_up(device: str = "auto", seed: int = 0, mode: str = "graph") -> Device:
         ms.set_device(target, device_id)
     except (RuntimeError, ValueError) as error:
         raise InputError(f"device {device}: {str(error).splitlines()[0]}; run posekit doctor") from error
-    threads = os.cpu_count() or 1
     ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
     ms.set_seed(seed)
-    return Device(target, device_id, reason, onednn, threads)
+    global _device
+    _device = Device(target, device_id, reason, onednn, os.cpu_count() or 1)
+    return _device
+
+
+def chosen_device() -> Device:
+    """What `set_up` chose last; it is called with its defaults if it was not yet."""
+    return _device or set_up()
 
 
 def _choose(device: str) -> tuple[str, int, str]:

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from posekit.datasets.dataset import PoseDataset
 from posekit.errors import InputError
 from posekit.figures.results import training_curves
-from posekit.files import atomic_path, write_json, write_text
+from posekit.files import ROOT, atomic_path, write_json, write_text
 from posekit.manifest import describe
 from posekit.metrics import distances
 from posekit.models import build
@@ -23,10 +23,9 @@ from posekit.models.loss import heatmap_loss
 from posekit.pipeline import steps_per_epoch, training_iterator
 from posekit.predictors import network_predictor, predict_dataset
 from posekit.recipes import Recipe, to_json
-from posekit.runtime import ctrl_c, set_up
+from posekit.runtime import chosen_device, ctrl_c, set_up
 from posekit.splits import open_split
 
-ROOT = Path(__file__).parents[1]
 ROWS_AN_EPOCH = 10  # of log.csv
 
 
@@ -73,11 +72,13 @@ def make_step(network: nn.Cell, recipe: Recipe, steps: int) -> TrainStep:
 def train(recipe: Recipe, data: PoseDataset, validation: PoseDataset, out: Path, progress: bool = True) -> pd.DataFrame:
     """Train from scratch in the folder `out`; returns the log.
 
-    Writes recipe.json, and after each epoch log.csv, curves.png and last.ckpt; best.ckpt when validation improves.
+    Writes recipe.json, and after each epoch log.csv, curves.png and last.ckpt; best.ckpt when validation improves;
+    manifest.json at the end.
     Ctrl-C saves last.ckpt. Raises InputError when `out` already holds a run, and when the loss is no number any more.
     """
     if (out / "recipe.json").exists():
         raise InputError(f"{out}: already holds a run; give another --out, or remove it")
+    started = time.time()
     write_text(out / "recipe.json", to_json(recipe) + "\n")
     ms.set_seed(recipe.seed)
     network = build(recipe)
@@ -104,28 +105,30 @@ def train(recipe: Recipe, data: PoseDataset, validation: PoseDataset, out: Path,
         except KeyboardInterrupt:
             save_checkpoint(out / "last.ckpt", network, recipe, epoch, bar.n)
             raise InputError(f"interrupted at step {bar.n}; {out / 'last.ckpt'} holds the weights") from None
+    _write_manifest(out, recipe, data, validation, best, time.time() - started)
     return pd.DataFrame(log)
 
 
 def run(recipe: Recipe, data: Path | None, out: Path, device: str, images: Path | None = None) -> float:
-    """What `posekit train` does: open the data, set the device up, train, write manifest.json; returns the best PCK."""
-    started = time.time()
-    chosen = set_up(device, recipe.seed)
-    print(chosen)
+    """What `posekit train` does: set the device up, open the data, train; returns the best PCK in percent."""
+    print(set_up(device, recipe.seed))
     training, validation = (open_split(recipe, data, split, images) for split in ("train", "test"))
-    log = train(recipe, training, validation, out)
-    best = float(log["valid_pck"].max())
+    return float(train(recipe, training, validation, out)["valid_pck"].max())
+
+
+def _write_manifest(
+    out: Path, recipe: Recipe, data: PoseDataset, validation: PoseDataset, best: float, seconds: float
+) -> None:
+    """What the run was made of and what came out."""
     manifest = {
         "recipe": dataclasses.asdict(recipe),
-        "data": str(data or "embedded"),
-        "samples": {"train": len(training), "test": len(validation)},
-        "device": str(chosen),
+        "data": {split.split: {"samples": len(split), "labels_sha256": split.digest()} for split in (data, validation)},
+        "device": str(chosen_device()),
         "results": {f"best PCK@{recipe.validation_threshold:g}": best},
-        "seconds": round(time.time() - started, 1),
+        "seconds": round(seconds, 1),
         **describe(ROOT),
     }
     write_json(out / "manifest.json", manifest)
-    return best
 
 
 def train_epoch(step: TrainStep, data: PoseDataset, recipe: Recipe, epoch: int, bar: tqdm) -> Iterator[dict]:

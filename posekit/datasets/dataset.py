@@ -1,5 +1,6 @@
 """The one shape that every data set has after reading, whatever its published layout."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,12 @@ class PoseDataset:
             self.image(index), self.keypoints[index], self.visible[index],
             self.center[index], float(self.box_size[index]),
         )  # fmt: skip
+
+    def digest(self) -> str:
+        """SHA-256 of the labels: names, keypoints, visibility, boxes."""
+        arrays = (self.keypoints, self.visible, self.center, self.box_size)
+        content = "\n".join(self.names).encode() + b"".join(array.tobytes() for array in arrays)
+        return hashlib.sha256(content).hexdigest()
 
     def image(self, index: int) -> np.ndarray:
         """Decode image `index` to (H, W, 3) uint8 RGB. Raises InputError naming a missing or unreadable file."""

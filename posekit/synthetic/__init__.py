@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posekit.errors import InputError
+from posekit.files import ROOT
 from posekit.synthetic.person import write_people
 from posekit.synthetic.vehicle import write_vehicles
 
 if TYPE_CHECKING:
     from posekit.recipes import Recipe
 
-REPO_ROOT = Path(__file__).resolve().parents[2]
 SEED = 0
 _WRITERS = {"veri": ("vehicles", write_vehicles), "mpii": ("people", write_people)}
 
@@ -22,7 +22,7 @@ def embedded_data(recipe: "Recipe") -> Path:
     own.
     """
     kind, write = _WRITERS[recipe.dataset]
-    out = REPO_ROOT / "data" / f"{kind}-{recipe.synthetic_train}-{recipe.synthetic_test}-s{SEED}"
+    out = ROOT / "data" / f"{kind}-{recipe.synthetic_train}-{recipe.synthetic_test}-s{SEED}"
     if not out.exists():
         try:
             write(out, recipe.synthetic_train, recipe.synthetic_test, SEED)
