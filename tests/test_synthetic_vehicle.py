@@ -134,7 +134,7 @@ def test_a_folder_with_something_else_is_not_overwritten(tmp_path: Path):
 
 
 def test_two_who_ask_at_once_get_the_same_whole_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(synthetic, "REPO_ROOT", tmp_path)
+    monkeypatch.setattr(synthetic, "ROOT", tmp_path)
     monkeypatch.setitem(synthetic._WRITERS, "veri", ("vehicles", partial(write_vehicles, workers=1)))
     recipe = SimpleNamespace(dataset="veri", synthetic_train=2, synthetic_test=1)
     with ThreadPoolExecutor(2) as pool:
