@@ -26,3 +26,16 @@ def tiny_vehicles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("vehicles") / "data"
     write_vehicles(folder, 24, 12, seed=1)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_vehicles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training of poseestnet-tiny on `tiny_vehicles`: 12 epochs of 6 updates, without augmentation."""
+    from posekit.recipes import get_recipe, override
+    from posekit.training import run
+
+    plain = ["scale_factor=0", "rotation_probability=0", "flip_probability=0"]
+    settings = ["epochs=12", "validate_every=6", "learning_rate=5e-3", *plain]
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    run(override(get_recipe("poseestnet-tiny"), settings), tiny_vehicles, folder, "cpu")
+    return folder
