@@ -5,13 +5,13 @@ import numpy as np
 
 from posekit.skeletons import Skeleton
 
-_LEFT, _RIGHT, _MIDDLE = (255, 120, 30), (40, 140, 255), (90, 210, 90)  # RGB
+LEFT, RIGHT, MIDDLE = (255, 120, 30), (40, 140, 255), (90, 210, 90)  # RGB
 
 
 def side_colors(skeleton: Skeleton) -> list[tuple[int, int, int]]:
     """An RGB colour a keypoint: orange on the object's left, blue on its right, green between."""
-    sides = {"left": _LEFT, "right": _RIGHT}
-    return [sides.get(name.split()[0], _MIDDLE) for name in skeleton.keypoints]
+    sides = {"left": LEFT, "right": RIGHT}
+    return [sides.get(name.split()[0], MIDDLE) for name in skeleton.keypoints]
 
 
 def draw_pose(

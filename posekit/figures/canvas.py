@@ -1,0 +1,166 @@
+"""Pictures drawn straight into pixels, fast enough to follow a slider: panels, markers, heatmaps, text.
+
+Positions on a canvas are in page pixels; it holds DENSITY times as many, so that it stays sharp on dense screens.
+"""
+
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+from PIL import ImageFont
+
+from posekit.geometry import transform_points
+
+DENSITY = 2
+Color = tuple[int, int, int]  # RGB
+INK, QUIET, PAPER, MISSING, BOX = (28, 35, 48), (91, 102, 117), (255, 255, 255), (232, 236, 241), (220, 20, 60)
+_BITS = 4  # OpenCV draws at 1/16 pixel
+
+
+class Panel:
+    """A square view of an image, to draw on in the image's own coordinates."""
+
+    def __init__(
+        self, image: np.ndarray, side: int, grey: float = 0.0, extent: tuple[float, float, float, float] | None = None
+    ) -> None:
+        """The image (H, W, 3) uint8 RGB in `side` page pixels.
+
+        grey: 0 to 1, how grey and dull it becomes; extent: left, top, right, bottom of what the panel shows, in image
+        pixels; it must contain the image.
+        """
+        height, width = image.shape[:2]
+        left, top, right, bottom = extent or (-0.5, -0.5, width - 0.5, height - 0.5)
+        self.side = side * DENSITY
+        zoom = self.side / max(right - left, bottom - top)
+        x, y = (self.side - np.array([left + right, top + bottom]) * zoom) / 2 - 0.5  # of the image's first pixel
+        self.matrix = np.array([[zoom, 0, x], [0, zoom, y]])
+        if grey:
+            dull = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+            image = cv2.addWeighted(image, 1 - grey, dull, 0.8 * grey, 0)
+        size = min(self.side, round(width * zoom)), min(self.side, round(height * zoom))
+        scaled = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC if zoom > 1 else cv2.INTER_AREA)
+        column, row = (max(0, round(v - zoom / 2 + 0.5)) for v in (x, y))
+        self.pixels = _filled(self.side, self.side, MISSING)
+        free = self.pixels[row : row + size[1], column : column + size[0]]
+        free[:] = scaled[: free.shape[0], : free.shape[1]]
+
+    def heatmap(self, heatmap: np.ndarray, stride: float, strength: float) -> None:
+        """Lay a heatmap (h, w) over, scaled to its highest value; cell (i, j) stands at pixel (i, j) * stride."""
+        value = np.clip(heatmap / max(float(heatmap.max()), 1e-9), 0, 1).astype(np.float32)
+        color = cv2.cvtColor(cv2.applyColorMap((255 * value).astype(np.uint8), cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+        matrix = self.matrix.copy()
+        matrix[:, :2] *= stride
+        size = (self.side, self.side)
+        color = cv2.warpAffine(color, matrix, size, flags=cv2.INTER_NEAREST)
+        alpha = cv2.warpAffine(strength * np.sqrt(value), matrix, size, flags=cv2.INTER_NEAREST)
+        self.pixels = cv2.blendLinear(color, self.pixels, alpha, 1 - alpha)
+
+    def lines(
+        self, points: np.ndarray, pairs: Sequence[tuple[int, int]], colors: Sequence[Color], width: float
+    ) -> None:
+        """Lines between pairs of points (K, 2), each in the colour of its first point."""
+        for a, b in pairs:
+            ends = self._fixed(points[[a, b]])
+            cv2.line(self.pixels, ends[0], ends[1], colors[a], round(width * DENSITY), cv2.LINE_AA, _BITS)
+
+    def disc(self, point: np.ndarray, color: Color, radius: float = 4) -> None:
+        """A filled disc with a white rim."""
+        self._circle(point, radius + 1, PAPER, -1)
+        self._circle(point, radius, color, -1)
+
+    def ring(self, point: np.ndarray, color: Color, radius: float = 8) -> None:
+        """A ring with white on both sides."""
+        self._circle(point, radius, PAPER, 3.5)
+        self._circle(point, radius, color, 1.8)
+
+    def cross(self, point: np.ndarray, color: Color, arm: float = 6) -> None:
+        """A cross with a white rim."""
+        reach = np.array([(-arm, -arm), (arm, arm), (-arm, arm), (arm, -arm)]) * DENSITY / self.matrix[0, 0]
+        ends = np.asarray(point, float) + reach
+        for shade, width in ((PAPER, 4.5), (color, 2.5)):
+            self.lines(ends, [(0, 1), (2, 3)], [shade] * 4, width)
+
+    def _circle(self, point: np.ndarray, radius: float, color: Color, width: float) -> None:
+        thick = round(width * DENSITY) if width > 0 else -1
+        center = self._fixed(np.asarray(point, float)[None])[0]
+        cv2.circle(self.pixels, center, round(radius * DENSITY * 2**_BITS), color, thick, cv2.LINE_AA, _BITS)
+
+    def _fixed(self, points: np.ndarray) -> list[tuple[int, int]]:
+        """Points (M, 2) of the image as OpenCV takes them, in 1/16 of the panel's pixels."""
+        return np.round(transform_points(self.matrix, points) * 2**_BITS).astype(int).tolist()
+
+
+class Canvas:
+    """A white page, `width` × `height` page pixels, for panels and text."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
+        self.pixels = _filled(width * DENSITY, height * DENSITY, PAPER)
+
+    def place(self, pixels: np.ndarray, x: float, y: float) -> None:
+        """Put a panel's pixels with their top left corner at (x, y)."""
+        left, top = round(x * DENSITY), round(y * DENSITY)
+        self.pixels[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+
+    def text(self, x: float, y: float, text: str, size: int = 13, color: Color = INK, bold: bool = False) -> float:
+        """Write from (x, y) on the line; what passes the right edge is cut. Returns the x at which the text ends."""
+        pixels, (dx, dy), length = _written(text, size * DENSITY, color, bold)
+        left, top = max(0, round(x * DENSITY) + dx), round(y * DENSITY) + dy
+        place = self.pixels[top : top + pixels.shape[0], left : left + pixels.shape[1]]
+        place[:] = pixels[:, : place.shape[1]]
+        return x + length / DENSITY
+
+    def key(self, x: float, y: float, kind: str, color: Color, text: str) -> float:
+        """An entry of a legend: a disc, ring or cross as panels draw them, and what it means; returns its end."""
+        self.place(_symbol(kind, color), x, y - 14)
+        return self.text(x + 22, y, text, 12, QUIET)
+
+    def encoded(self, kind: str) -> bytes:
+        """The page as a png or jpeg file; a jpeg is several times faster to make and smaller."""
+        quick = {
+            "png": [cv2.IMWRITE_PNG_COMPRESSION, 1],
+            "jpeg": [
+                cv2.IMWRITE_JPEG_QUALITY,
+                90,
+                cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+                cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+            ],
+        }
+        pixels = cv2.cvtColor(self.pixels, cv2.COLOR_RGB2BGR)
+        return cv2.imencode(f".{kind}", pixels, quick[kind])[1].tobytes()
+
+
+def _filled(width: int, height: int, color: Color) -> np.ndarray:
+    pixels = np.empty((height, width, 3), np.uint8)
+    cv2.rectangle(pixels, (0, 0), (width, height), color, -1)
+    return pixels
+
+
+@cache
+def _symbol(kind: str, color: Color) -> np.ndarray:
+    panel = Panel(_filled(18, 18, PAPER), 18)
+    {"disc": panel.disc, "ring": panel.ring, "cross": panel.cross}[kind](np.array([8.5, 8.5]), color, 4.5)
+    return panel.pixels
+
+
+@lru_cache(256)
+def _written(text: str, size: int, color: Color, bold: bool) -> tuple[np.ndarray, tuple[int, int], float]:
+    """A line of text on white as pixels, their offset from the line's start, and its length."""
+    font = _font(size, bold)
+    mask, offset = font.getmask2(text, mode="L", anchor="ls")
+    cover = np.array(mask, np.float32).reshape(*mask.size[::-1], 1) / 255
+    return (
+        (np.array(PAPER) * (1 - cover) + np.array(color) * cover + 0.5).astype(np.uint8),
+        offset,
+        font.getlength(text),
+    )
+
+
+@cache
+def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which comes with matplotlib."""
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)

@@ -1,0 +1,193 @@
+"""The pictures that the widgets show, each a pure function of the data and of what is chosen."""
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
+
+import numpy as np
+
+from posekit.codecs import Codec
+from posekit.datasets.dataset import PoseDataset
+from posekit.drawing import LEFT, MIDDLE, RIGHT, side_colors
+from posekit.errors import InputError
+from posekit.figures.canvas import BOX, QUIET, Canvas, Panel
+from posekit.geometry import invert, transform_points
+from posekit.pipeline import Crop, augmented_crop, crop
+from posekit.recipes import Recipe
+from posekit.skeletons import Skeleton
+
+_SIDE, _GAP, _TOP, _FOOT = 410, 20, 28, 76  # page pixels: a panel, between panels, above and below them
+_SECOND = _SIDE + _GAP  # where the second panel starts
+_SIDES = {LEFT: "its left", RIGHT: "its right", MIDDLE: "between"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn page, and what it shows in words."""
+
+    canvas: Canvas
+    caption: str
+
+
+@dataclass(frozen=True)
+class Heatmaps:
+    """Crops with what networks drew for them. Coordinates are in input pixels; K keypoints, N samples."""
+
+    images: np.ndarray  # (N, S, S, 3) uint8 RGB
+    stages: dict[str, np.ndarray]  # name of a stage, stack or variant -> heatmaps (N, K, h, w)
+    keypoints: np.ndarray  # (N, K, 2) truth
+    visible: np.ndarray  # (N, K) bool: what has a target and is counted
+    skeleton: Skeleton
+    codec: Codec
+    names: Sequence[str]
+
+    def __post_init__(self) -> None:
+        wanted = self.visible.shape
+        for name, maps in self.stages.items():
+            if maps.ndim != 4 or maps.shape[:2] != wanted:
+                raise InputError(f"heatmaps {name!r}: shape {maps.shape}; give (N, K, h, w) with (N, K) = {wanted}")
+        if not self.stages or not len(self.images) == len(self.names) == wanted[0]:
+            raise InputError("heatmaps: give at least one stage, and as many images and names as samples")
+
+
+def heatmaps_of(dataset: PoseDataset, rows: Sequence[int], recipe: Recipe, stages: dict[str, np.ndarray]) -> Heatmaps:
+    """Heatmaps (len(rows), K, h, w) by stage of those rows of a data set, with the rows' crops and labels."""
+    cuts = [crop(dataset[int(row)], recipe.input_size, dataset.skeleton) for row in rows]
+    return Heatmaps(
+        np.stack([cut.image for cut in cuts]), stages,
+        np.stack([cut.keypoints for cut in cuts]), np.stack([cut.visible for cut in cuts]),
+        dataset.skeleton, recipe.codec, [dataset.names[int(row)] for row in rows],
+    )  # fmt: skip
+
+
+def heatmap_picture(data: Heatmaps, sample: int, keypoint: int | None, stage: str, strength: float) -> Picture:
+    """Truth beside prediction: the target's and the stage's map of a keypoint (None: of all) over the crop.
+
+    strength: of the overlay, 0 to 1. Rings are true keypoints, crosses decoded ones.
+    """
+    truth, visible = data.keypoints[sample], data.visible[sample]
+    targets, _ = data.codec.encode(truth, visible)  # (K, h, w)
+    maps = data.stages[stage][sample]  # (K, h, w)
+    found, scores = data.codec.decode(maps)
+    chosen = np.arange(len(truth)) if keypoint is None else np.array([keypoint])
+    counted = chosen[visible[chosen]]
+    first = Panel(data.images[sample], _SIDE, strength)
+    panels = [first, copy(first)]
+    for panel, shown in zip(panels, (targets, maps), strict=True):
+        panel.heatmap(shown[chosen].max(0), data.codec.stride, strength)
+    colors, size = side_colors(data.skeleton), 0.6 if keypoint is None else 1.0
+    for panel, k in ((panel, k) for panel in panels for k in counted):
+        panel.ring(truth[k], colors[k], 8 * size)
+    for k in counted if keypoint is None else chosen:
+        panels[1].cross(found[k], colors[k], 6 * size)
+    lines = _numbers(data, truth, found, scores, keypoint, counted)
+    name = "all keypoints" if keypoint is None else data.skeleton.keypoints[keypoint]
+    title = f"{name} · sample {sample + 1} of {len(data.images)} · {data.names[sample]}"
+    keys = {"ring": "truth", "cross": "decoded from the prediction"}
+    return _page(panels, ("truth", f"prediction: {stage}"), title, lines, keys)
+
+
+def _numbers(
+    data: Heatmaps, truth: np.ndarray, found: np.ndarray, scores: np.ndarray, keypoint: int | None, counted: np.ndarray
+) -> list[str]:
+    """Two lines: what was decoded with which score, and how far off that is."""
+    error, stride = np.linalg.norm(found - truth, axis=1), data.codec.stride
+    if keypoint is None:
+        if not len(counted):
+            return ["no keypoint has a target in this sample", ""]
+        mean, largest = error[counted].mean(), error[counted].max()
+        return [
+            f"{len(counted)} keypoints with a target, median score {np.median(scores[counted]):.2f}",
+            f"error: mean {mean:.1f} input px = {mean / stride:.2f} cells, largest {largest:.1f} px",
+        ]
+    x, y = found[keypoint]
+    lines = [f"decoded ({x:.1f}, {y:.1f}), score {scores[keypoint]:.2f}"]
+    if not len(counted):
+        return [*lines, "no target: it does not count in this sample"]
+    x, y = truth[keypoint]
+    away = error[keypoint]
+    return [*lines, f"truth ({x:.1f}, {y:.1f}), error {away:.1f} input px = {away / stride:.2f} cells"]
+
+
+def sample_picture(
+    dataset: PoseDataset,
+    row: int,
+    recipe: Recipe,
+    labels: bool = True,
+    draw: int | None = None,
+    seed: int = 0,
+    note: str = "",
+) -> Picture:
+    """A sample's image with its box, beside the crop that the network sees.
+
+    draw: the number of the augmentation's draw; None: no augmentation. The same (seed, row, draw) is the same picture.
+    note: words for the title.
+    """
+    sample, skeleton = dataset[row], dataset.skeleton
+    if draw is None:
+        cut = crop(sample, recipe.input_size, skeleton)
+    else:
+        cut = augmented_crop(sample, recipe, np.random.default_rng((seed, row, draw)))
+    (height, width), side = sample.image.shape[:2], cut.image.shape[0]
+    corners = np.concatenate([[(0, 0), (width, height)], sample.center + np.outer((-0.5, 0.5), [sample.box_size] * 2)])
+    image = Panel(sample.image, _SIDE, extent=(*(corners.min(0) - 0.5), *(corners.max(0) - 0.5)))
+    view = Panel(cut.image, _SIDE)
+    outline = transform_points(invert(cut.matrix), np.array([(0, 0), (side, 0), (side, side), (0, side)]) - 0.5)
+    image.lines(outline, [(1, 2), (2, 3), (3, 0)], [BOX] * 4, 1.5)
+    image.lines(outline, [(0, 1)], [BOX] * 4, 4)
+    seen, hidden = dataset.visible[row] & ~dataset.hidden[row], dataset.hidden[row]
+    if labels:
+        order = list(skeleton.flip_order) if _mirrored(cut) else slice(None)
+        _label(image, sample.keypoints, seen, hidden, skeleton)
+        _label(view, cut.keypoints, seen[order], hidden[order], skeleton)
+    kind = "crop" if draw is None else f"augmented crop, draw {draw + 1}"
+    lines = [f"{seen.sum()} keypoints in sight, {hidden.sum()} hidden, of {len(seen)}", _change(sample.box_size, cut)]
+    titles = f"image, {width} × {height} pixels", f"{kind}, {side} × {side} pixels"
+    title = " · ".join(text for text in (f"#{row}", dataset.names[row], note) if text)
+    return _page([image, view], titles, title, lines, {"disc": "in sight", "ring": "hidden"})
+
+
+def _label(panel: Panel, keypoints: np.ndarray, seen: np.ndarray, hidden: np.ndarray, skeleton: Skeleton) -> None:
+    """Limbs and discs of the keypoints in sight, small rings of the hidden ones."""
+    colors = side_colors(skeleton)
+    panel.lines(keypoints, [(a, b) for a, b in skeleton.limbs if seen[a] and seen[b]], colors, 1.5)
+    for k in np.flatnonzero(hidden):
+        panel.ring(keypoints[k], colors[k], 4.5)
+    for k in np.flatnonzero(seen):
+        panel.disc(keypoints[k], colors[k], 3.5)
+
+
+def _mirrored(cut: Crop) -> bool:
+    return bool(np.linalg.det(cut.matrix[:, :2]) < 0)
+
+
+def _change(box_size: float, cut: Crop) -> str:
+    """What the augmentation did, read from the crop's map."""
+    zoom = np.sqrt(abs(np.linalg.det(cut.matrix[:, :2])))  # input pixels an image pixel
+    taken = cut.image.shape[0] / zoom / box_size
+    angle = round(np.degrees(np.arctan2(-cut.matrix[0, 1], cut.matrix[1, 1])))
+    words = f"box of {box_size:.0f} px × {taken:.2f}, turned by {angle}°"
+    return f"{words}, mirrored" if _mirrored(cut) else words
+
+
+def message_picture(text: str) -> Picture:
+    """A page without content that says something."""
+    blank = Panel(np.full((2, 2, 3), 240, np.uint8), _SIDE)
+    return _page([blank, blank], ("", ""), text, ["", ""], {})
+
+
+def _page(panels: list[Panel], titles: tuple[str, str], title: str, lines: list[str], keys: dict[str, str]) -> Picture:
+    """Two panels with their titles above; below a title and two lines, and what shapes and colours mean."""
+    canvas, below = Canvas(_SECOND + _SIDE, _TOP + _SIDE + _FOOT), _TOP + _SIDE
+    for x, panel, heading in zip((0, _SECOND), panels, titles, strict=True):
+        canvas.text(x, _TOP - 9, heading, 14, bold=True)
+        canvas.place(panel.pixels, x, _TOP)
+    canvas.text(0, below + 23, title, 14, bold=True)
+    for number, line in enumerate(lines):
+        canvas.text(0, below + 46 + 20 * number, line)
+    x = y = float(_SECOND)
+    for kind, meaning in keys.items():
+        x = canvas.key(x, below + 46, kind, QUIET, meaning) + 18
+    for color, meaning in _SIDES.items() if keys else ():
+        y = canvas.key(y, below + 66, "disc", color, meaning) + 18
+    return Picture(canvas, ": ".join([title, "; ".join(line for line in lines if line)]))

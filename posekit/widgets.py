@@ -1,0 +1,150 @@
+"""Controls over pictures, for a notebook: a heatmap explorer and a dataset browser, for any skeleton.
+
+The picture is an output of its own, drawn before the controls and replaced in place when one of them moves. So it is
+there once for a person, and it stays in every saved notebook and page, with or without a front end that has widgets.
+"""
+
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import ipywidgets as widgets
+import numpy as np
+from IPython.display import display
+
+from posekit.datasets.dataset import PoseDataset
+from posekit.errors import InputError
+from posekit.figures.explorer import Heatmaps, Picture, heatmap_picture, message_picture, sample_picture
+from posekit.recipes import Recipe
+
+_STYLE = {"description_width": "70px"}
+_WIDE, _NARROW = {"width": "410px"}, {"width": "203px"}
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """Controls by name, how they lie, and the picture for what they say at the moment."""
+
+    controls: dict[str, widgets.Widget]
+    rows: Sequence[Sequence[str]]
+    draw: Callable[[], Picture]
+
+
+def explore_heatmaps(data: Heatmaps, sample: int = 0, keypoint: int | None = None) -> None:
+    """Show truth beside prediction, with controls for sample, keypoint (None: all), stage and overlay."""
+    show(heatmap_explorer(data, sample, keypoint))
+
+
+def browse_dataset(dataset: PoseDataset, recipe: Recipe, row: int = 0, seed: int = 0) -> None:
+    """Show samples and what the network sees of them, with controls to filter, label, crop and augment."""
+    show(dataset_browser(dataset, recipe, row, seed))
+
+
+def heatmap_explorer(data: Heatmaps, sample: int = 0, keypoint: int | None = None) -> Explorer:
+    """The explorer of heatmaps, not shown yet; it opens at the last stage."""
+    names = [("all", None), *((f"{k}  {name}", k) for k, name in enumerate(data.skeleton.keypoints))]
+    stages = list(data.stages)
+    wide = {"layout": _WIDE, "style": _STYLE}
+    c = {
+        "sample": widgets.IntSlider(sample, 0, len(data.images) - 1, description="sample", readout=False, **wide),
+        "keypoint": widgets.Dropdown(options=names, value=keypoint, description="keypoint", **wide),
+        "stage": widgets.SelectionSlider(options=stages, value=stages[-1], description="stage", **wide),
+        "overlay": widgets.FloatSlider(0.7, min=0, max=1, step=0.05, description="overlay", **wide),
+    }
+
+    def draw() -> Picture:
+        return heatmap_picture(data, c["sample"].value, c["keypoint"].value, c["stage"].value, c["overlay"].value)
+
+    return Explorer(c, [("sample", "keypoint"), ("stage", "overlay")], draw)
+
+
+def dataset_browser(dataset: PoseDataset, recipe: Recipe, row: int = 0, seed: int = 0) -> Explorer:
+    """The browser of a data set, not shown yet. "draw again" draws another augmentation of the same sample."""
+    c = _browser_controls(dataset, row)
+    seen, groups = dataset.visible & ~dataset.hidden, dataset.skeleton.groups
+    rows = np.arange(len(dataset))  # that the filters leave
+
+    def choose(_: object) -> None:
+        """Keep to the samples that the filters leave, near the present one."""
+        nonlocal rows
+        now = rows[c["sample"].value] if len(rows) else 0
+        low, high = c["in sight"].value
+        fits = seen[:, list(groups.get(c["group"].value, ()))].all(1)
+        fits &= (seen.sum(1) >= low) & (seen.sum(1) <= high)
+        part = c["name"].value.lower()
+        rows = np.array([i for i in np.flatnonzero(fits) if part in dataset.names[i].lower()], int)
+        with c["sample"].hold_trait_notifications():
+            c["sample"].max = max(0, len(rows) - 1)
+            c["sample"].value = min(int(np.searchsorted(rows, now)), c["sample"].max)
+
+    def draw() -> Picture:
+        if not len(rows):
+            return message_picture(f"none of {len(dataset)} samples fits; loosen a filter")
+        number = c["draw"].value if c["view"].value == "augmented" else None
+        chosen = int(rows[c["sample"].value])
+        note = "" if len(rows) == len(dataset) else f"{c['sample'].value + 1} of {len(rows)} that fit"
+        return sample_picture(dataset, chosen, recipe, c["labels"].value, number, seed, note)
+
+    for name in ("name", "group", "in sight"):
+        c[name].observe(choose, "value")
+    return Explorer(c, [("sample", "view", "again", "labels"), ("name", "group", "in sight")], draw)
+
+
+def _browser_controls(dataset: PoseDataset, row: int) -> dict[str, widgets.Widget]:
+    most = dataset.skeleton.num_keypoints
+    wide, narrow = {"layout": _WIDE, "style": _STYLE}, {"layout": _NARROW, "style": _STYLE}
+    c = {
+        "sample": widgets.IntSlider(row, 0, len(dataset) - 1, description="sample", readout=False, **wide),
+        "view": widgets.ToggleButtons(options=["crop", "augmented"], style={"button_width": "92px"}),
+        "again": widgets.Button(description="draw again", layout={"width": "92px"}),
+        "labels": widgets.Checkbox(True, description="labels", indent=False, layout={"width": "80px"}),
+        "name": widgets.Text(description="name has", placeholder="part of a name", **wide),
+        "group": widgets.Dropdown(options=["any", *dataset.skeleton.groups], description="sees all", **narrow),
+        "in sight": widgets.IntRangeSlider(value=(0, most), min=0, max=most, description="in sight", **narrow),
+        "draw": widgets.IntText(0),  # not shown: how often "draw again" was pressed
+    }
+
+    def again(_: object) -> None:
+        c["draw"].value += c["view"].value == "augmented"
+        c["view"].value = "augmented"
+
+    c["again"].on_click(again)
+    return c
+
+
+def show(explorer: Explorer) -> None:
+    """Display the picture as PNG, then the controls; a control that moves replaces the picture."""
+    data, size = _bundle(explorer.draw(), "png")
+    handle = display(data, metadata=size, raw=True, display_id=True)
+    shown = _values(explorer)
+
+    def redraw(_: object) -> None:
+        nonlocal shown
+        if shown == _values(explorer):
+            return
+        shown = _values(explorer)
+        try:
+            picture = explorer.draw()
+        except InputError as error:
+            picture = message_picture(str(error))
+        data, size = _bundle(picture, "jpeg")
+        handle.update(data, metadata=size, raw=True)
+
+    for control in explorer.controls.values():
+        if control.has_trait("value"):
+            control.observe(redraw, "value")
+    box = widgets.VBox([widgets.HBox([explorer.controls[name] for name in row]) for row in explorer.rows])
+    controls = box._repr_mimebundle_()
+    controls["text/plain"] = "Run this cell in JupyterLab to change the picture: " + ", ".join(explorer.controls)
+    display(controls, raw=True)
+
+
+def _values(explorer: Explorer) -> dict[str, object]:
+    return {name: control.value for name, control in explorer.controls.items() if control.has_trait("value")}
+
+
+def _bundle(picture: Picture, kind: str) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
+    """The picture as Jupyter takes it, and its size on the page."""
+    mime, canvas = f"image/{kind}", picture.canvas
+    data = {mime: b64encode(canvas.encoded(kind)).decode(), "text/plain": picture.caption}
+    return data, {mime: {"width": canvas.width, "height": canvas.height}}
