@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
+from posekit.cli_data import data_app
+from posekit.cli_score import print_scores, score_app
 from posekit.errors import InputError
 
 app = typer.Typer(
@@ -18,15 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-data_app = typer.Typer(help="Make, prepare and check data sets.", no_args_is_help=True)
-synth_app = typer.Typer(help="Draw a data set in a published layout.", no_args_is_help=True)
-prepare_app = typer.Typer()
-check_app = typer.Typer(help="Verify a data set.", no_args_is_help=True)
-score_app = typer.Typer(help="Score a predictions table from labels alone.", no_args_is_help=True)
 course_app = typer.Typer(help="List the lessons, or run them headless.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-data_app.add_typer(synth_app, name="synth")
-data_app.add_typer(check_app, name="check")
 app.add_typer(score_app, name="score")
 app.add_typer(course_app, name="course")
 
@@ -58,71 +52,6 @@ def main() -> None:
 def _fail(message: str) -> None:
     print(f"posekit: {message}", file=sys.stderr)
     sys.exit(2)
-
-
-@synth_app.command("vehicles")
-def synth_vehicles(
-    out: Annotated[Path, typer.Option(help="Folder to make.")],
-    train: Annotated[int, typer.Option(min=1, help="Training images.")] = 1500,
-    test: Annotated[int, typer.Option(min=1, help="Test images.")] = 300,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
-) -> None:
-    """Draw vehicles in the VeRi layout."""
-    from posekit.synthetic.vehicle import write_vehicles
-
-    write_vehicles(out, train, test, seed)
-    print(f"{out}: {train} training and {test} test images")
-
-
-@synth_app.command("people")
-def synth_people(
-    out: Annotated[Path, typer.Option(help="Folder to make.")],
-    train: Annotated[int, typer.Option(min=1, help="Training people; an image shows one to four.")] = 1500,
-    test: Annotated[int, typer.Option(min=1, help="Test people.")] = 300,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
-) -> None:
-    """Draw people in the MPII layout."""
-    from posekit.synthetic.person import write_people
-
-    write_people(out, train, test, seed)
-    print(f"{out}: {train} training and {test} test people")
-
-
-@data_app.command("prepare-veri")
-def prepare_veri(
-    veri: Annotated[Path, typer.Option(help="The original VeRi data set, with image_train/.")],
-    labels: Annotated[Path, typer.Option(help="Folder of PAMTRI's label_train.csv and label_test.csv.")],
-    out: Annotated[Path, typer.Option(help="Folder to make; run again to go on.")],
-) -> None:
-    """Build PoseEstNet's layout from the original VeRi data set."""
-    from posekit.datasets.veri import prepare_veri as prepare
-
-    made, kept = prepare(veri, labels, out)
-    print(f"{out}: {made} images made, {kept} kept")
-
-
-@check_app.command("veri")
-def check_veri(
-    data: Annotated[Path, typer.Argument(help="Folder in the VeRi layout.")],
-    images: Annotated[Path | None, typer.Option(help="Images, when they lie apart.")] = None,
-    strict: Annotated[bool, typer.Option(help="Exit with 2 when anything is wrong.")] = False,
-) -> None:
-    """Report what is wrong with a data set in the VeRi layout, and write its annot/image_test.json."""
-    from posekit.datasets.check import check_veri as check
-
-    _print_report(check(data, images), strict)
-
-
-@check_app.command("mpii")
-def check_mpii(
-    data: Annotated[Path, typer.Argument(help="Folder in the MPII layout.")],
-    images: Annotated[Path | None, typer.Option(help="Images, when they lie apart.")] = None,
-    strict: Annotated[bool, typer.Option(help="Exit with 2 when anything is wrong.")] = False,
-) -> None:
-    """Report what is wrong with a data set in the MPII layout."""
-    from posekit.datasets.check import check_mpii as check
-
-    _print_report(check(data, images), strict)
 
 
 @app.command()
@@ -172,52 +101,6 @@ def predict(
         predict_pictures(model, pictures, out, device, flip_test)
 
 
-@score_app.command("veri")
-def score_veri(
-    data: Annotated[Path, typer.Argument(help="Folder in the VeRi layout (labels suffice), or a label csv.")],
-    predictions: Annotated[Path, typer.Option(help="A pose csv.")],
-    protocol: Annotated[str, typer.Option(help="seed (the published table) or pck.")] = "seed",
-    split: Annotated[str, typer.Option(help="The split.")] = "test",
-    json: Annotated[Path | None, typer.Option(help="Write the table here, too.")] = None,
-) -> None:
-    """Score predictions of vehicles."""
-    from posekit.evaluation import PROTOCOLS, score_file, write_scores
-
-    rows = score_file("veri", data, predictions, protocol, split)
-    _print_scores(protocol, rows, PROTOCOLS["veri"][protocol].about)
-    if json:
-        write_scores(json, rows.get("", rows))
-
-
-@score_app.command("mpii")
-def score_mpii(
-    data: Annotated[Path, typer.Argument(help="Folder in the MPII layout (labels suffice), or a label h5.")],
-    predictions: Annotated[Path, typer.Option(help="A pose csv, samples named <imgname>:<row>.")],
-    protocol: Annotated[str, typer.Option(help="seed (the published report) or pckh.")] = "seed",
-    split: Annotated[str, typer.Option(help="The split.")] = "test",
-    json: Annotated[Path | None, typer.Option(help="Write the tables here, too.")] = None,
-    train_predictions: Annotated[Path | None, typer.Option(help="A pose csv of the train split, as well.")] = None,
-    train_samples: Annotated[int, typer.Option(min=1, help="How many of its first people count.")] = 300,
-) -> None:
-    """Score predictions of people."""
-    from posekit.evaluation import PROTOCOLS, score_file, write_scores
-    from posekit.metrics import mpii_seed_report
-
-    if train_predictions and data.is_file():
-        raise InputError(f"{data}: holds one split; with --train-predictions give the folder that holds annot")
-    rows, training = score_file("mpii", data, predictions, protocol, split), {}
-    if train_predictions:
-        training = score_file("mpii", data, train_predictions, protocol, "train", train_samples)
-    tables = rows | {f"Tra {name}": row for name, row in training.items()}
-    about = PROTOCOLS["mpii"][protocol].about
-    if protocol == "seed":
-        print(f"{mpii_seed_report(rows, training)}({about})")
-    else:
-        _print_scores(protocol, tables, about)
-    if json:
-        write_scores(json, tables)
-
-
 @app.command()
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A .ckpt, .mindir or .onnx file.")],
@@ -236,7 +119,7 @@ def evaluate(
 
     kind, scores = run(model, data, split, out, device, flip_test, images)
     for protocol, rows in scores.items():
-        _print_scores(protocol, rows, PROTOCOLS[kind][protocol].about)
+        print_scores(protocol, rows, PROTOCOLS[kind][protocol].about)
     print(f"{out}: predictions.csv and scores.json")
 
 
@@ -279,6 +162,14 @@ def course_run(
     sys.exit(run(scale, only or [], resume, parameter or []))
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(context: typer.Context) -> None:
+    """Open the lessons in JupyterLab. What else is given goes to `jupyter lab`, for example --no-browser --port 9000."""
+    from posekit.lab import open_lab
+
+    sys.exit(open_lab(context.args))
+
+
 @app.command()
 def bench(
     recipe: Annotated[str, typer.Argument(help="The recipe whose parts to time.")] = "poseestnet-smoke",
@@ -299,19 +190,3 @@ def doctor() -> None:
     from posekit.doctor import diagnose
 
     sys.exit(diagnose(console))
-
-
-def _print_scores(protocol: str, rows: dict[str, dict[str, float]], about: str) -> None:
-    """The protocol's table, rates in percent and counts as they are; without a terminal it is not cut to a width."""
-    columns = list(next(iter(rows.values())))
-    table = Table("", *columns, title=f"protocol {protocol}, percent", title_justify="left")
-    table.caption, table.caption_justify = f"{protocol}: {about}", "left"
-    for name, row in rows.items():
-        table.add_row(name, *(f"{value:,}" if isinstance(value, int) else f"{value:.3f}" for value in row.values()))
-    Console(width=max(console.width, 140)).print(table)
-
-
-def _print_report(report: object, strict: bool) -> None:
-    console.print(report.table())
-    if strict and report.problems:
-        raise InputError(f"{report.data}: {len(report.problems)} kinds of problem; see the table above")
