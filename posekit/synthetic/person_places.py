@@ -4,6 +4,7 @@ import numpy as np
 
 from posekit.synthetic.mesh import Mesh, Pose, box, join, moved
 from posekit.synthetic.person_body import about_z
+from posekit.synthetic.person_mesh import tube
 from posekit.synthetic.scene import Camera, Light, paint_flat, paint_mesh
 from posekit.synthetic.surroundings import UP, ellipse, mottle, paint_ground, paint_sky, paint_tree
 
@@ -157,6 +158,14 @@ def furniture(rng: np.random.Generator) -> Mesh:
         seat, back = box((-0.3, -wide, 0), (0.3, wide, 0.42), tone), box((0.2, -wide, 0.42), (0.35, wide, 0.85), tone)
         return join([back, seat])
     green = np.array((0.16, 0.30, 0.12)) * rng.uniform(0.7, 1.3)
-    tiers = ((0.4, 0.2, 0.8), (0.6, 0.28, 1.0), (0.8, 0.18, 1.2))
-    bush = [box((-r, -r, z), (r, r, z + 0.22), green * bright) for z, r, bright in tiers]
-    return join([box((-0.15, -0.15, 0), (0.15, 0.15, 0.4), tone), *bush])
+    balls = [_ball(rng.normal((0, 0, 0.72), (0.05, 0.07, 0.10)), rng.uniform(0.14, 0.24), green * bright)
+             for bright in (0.75, 0.9, 1.0, 1.1, 1.2)]  # fmt: skip
+    return join([box((-0.15, -0.15, 0), (0.15, 0.15, 0.6), tone), *balls])
+
+
+def _ball(center: np.ndarray, radius: float, color: np.ndarray) -> Mesh:
+    """A rough sphere."""
+    polar = np.linspace(0, np.pi, 6)
+    centers = center + np.outer(np.cos(polar) * radius, UP)
+    axes = (np.broadcast_to(axis, (6, 3)) for axis in np.eye(3)[:2])
+    return tube(centers, *axes, radius * np.sin(polar)[:, None].repeat(2, 1), np.broadcast_to(color, (5, 3)), 9)

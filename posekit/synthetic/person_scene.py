@@ -30,6 +30,7 @@ SIZES = ((640, 360), (640, 480), (480, 640), (720, 480), (854, 480), (960, 540),
 _SIZE_SHARES = (0.22, 0.16, 0.08, 0.16, 0.16, 0.12, 0.10)
 HEADS_IN_BOX = 7.5  # MPII's boxes are so many times as wide as the line from neck to head top is long
 _FEWEST_JOINTS, _FEWEST_SHOWN = 7, 6  # of a labelled person, inside the picture and not hidden
+_MOST_COVERED = 5  # of a person's joints by what stands before everyone
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _place(rng: np.random.Generator, person: Person, others: list[Person]) -> Pe
         return person
     for attempt in range(30):
         spread = 0.55 * len(others) + 0.06 * attempt
-        spot = np.array((rng.normal(0, 0.7 + 0.05 * attempt), rng.choice([-1, 1]) * rng.uniform(0.35, 0.7 + spread), 0))
+        spot = np.array((rng.normal(0, 0.8 + 0.05 * attempt), rng.choice([-1, 1]) * rng.uniform(0.2, 0.6 + spread), 0))
         there = _moved(person, spot)
         if all(gap(there.parts, other.parts) > 0.02 for other in others):
             return there
@@ -188,7 +189,7 @@ def paint_picture(picture: Picture, fine: float, rng: np.random.Generator) -> tu
 def draw_before(picture: Picture, rng: np.random.Generator) -> Mesh | None:
     """Now and then something that stands before the people, unless it hides too much of one."""
     camera, people = picture.camera, picture.people
-    if rng.random() > 0.45:
+    if rng.random() > 0.28:
         return None
     pelvis = people[rng.integers(len(people))].figure.joints[PELVIS]
     nearest = min(person.figure.joints[:, 0].min() for person in people)
@@ -204,7 +205,7 @@ def draw_before(picture: Picture, rng: np.random.Generator) -> Mesh | None:
         points = camera.project(person.figure.joints)
         free = [cv2.pointPolygonTest(hull, point, False) < 0 for point in points.tolist()]
         shown = is_inside(points, camera.size) & ~hidden(people, number, camera) & free
-        if shown.sum() < _FEWEST_SHOWN or not free[HEAD_TOP]:
+        if shown.sum() < _FEWEST_SHOWN or sum(free) < 16 - _MOST_COVERED:
             return None
     return thing
 

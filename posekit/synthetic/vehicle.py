@@ -1,25 +1,18 @@
 """Drawn vehicles in the layout of the VeRi keypoint labels: images/image_{train,test}, annot/label_{train,test}.csv."""
 
-import os
-import shutil
-import tempfile
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 
-import cv2
 import numpy as np
-from tqdm import tqdm
 
-from posekit.errors import InputError
 from posekit.files import write_text
 from posekit.synthetic.mesh import Pose
 from posekit.synthetic.scene import Camera, encode_jpeg, expose, look_at
 from posekit.synthetic.street import paint_street
 from posekit.synthetic.vehicle_mesh import Vehicle, draw_looks, self_hidden
 from posekit.synthetic.vehicle_shapes import Body, draw_body
+from posekit.synthetic.writing import check_request, draw_all, new_folder
 
 SPLITS = ("train", "test")
 VIEWS = 8  # images of one identity
@@ -55,46 +48,18 @@ def write_vehicles(out: Path, train: int, test: int, seed: int, workers: int | N
     Raises InputError when `out` exists and is not an empty folder, or for counts or seeds that cannot be.
     """
     out = Path(out)
-    _check(out, train, test, seed)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
-    try:
+    check_request(out, train, test, seed, MAX_IMAGES)
+    with new_folder(out) as building:
         for split, count in zip(SPLITS, (train, test), strict=True):
             _write_split(building, split, count, seed, workers)
-        building.chmod(0o755)
-        os.replace(building, out)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-
-
-def _check(out: Path, train: int, test: int, seed: int) -> None:
-    for name, count in (("train", train), ("test", test)):
-        if not 0 <= count <= MAX_IMAGES:
-            raise InputError(f"--{name} {count}: must be between 0 and {MAX_IMAGES}; choose another number")
-    if seed < 0:
-        raise InputError(f"--seed {seed}: must not be negative; choose another number")
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise InputError(f"{out}: exists already; name a new folder or remove this one")
 
 
 def _write_split(root: Path, split: str, count: int, seed: int, workers: int | None) -> None:
     folder = root / "images" / f"image_{split}"
     folder.mkdir(parents=True)
     (root / "annot").mkdir(exist_ok=True)
-    draw = partial(_write_image, folder, seed, split)
-    workers = workers or os.cpu_count() or 1
-    progress = partial(tqdm, total=count, desc=f"drawing {split}", unit="img", disable=None)
-    if workers == 1 or count < 4:
-        rows = list(progress(map(draw, range(count))))
-    else:
-        with ProcessPoolExecutor(workers, get_context("spawn"), _one_thread) as pool:
-            rows = list(progress(pool.map(draw, range(count), chunksize=8)))
+    rows = draw_all(partial(_write_image, folder, seed, split), count, split, workers)
     write_text(root / "annot" / f"label_{split}.csv", "".join(row + "\n" for row in sorted(rows)))
-
-
-def _one_thread() -> None:
-    """Each worker has a core of its own."""
-    cv2.setNumThreads(1)
 
 
 def _write_image(folder: Path, seed: int, split: str, index: int) -> str:
