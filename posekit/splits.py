@@ -9,7 +9,7 @@ from posekit.synthetic import embedded_data
 
 
 def open_split(recipe: Recipe, data: str | Path | None, split: str, images: str | Path | None = None) -> PoseDataset:
-    """A split of the data set at `data` in the recipe's layout; when it is empty, of the embedded data, drawn if need be.
+    """A split of the data set at `data` in the recipe's layout, or of the embedded data, drawn if need be, without one.
 
     Raises InputError when the data set's keypoints are not the recipe's.
     """
