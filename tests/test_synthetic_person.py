@@ -25,6 +25,7 @@ from posekit.synthetic.person_body import (
     PELVIS,
     THORAX,
     Figure,
+    about_z,
     capsules,
     draw_build,
     gap,
@@ -34,7 +35,7 @@ from posekit.synthetic.person_body import (
 )  # fmt: skip
 from posekit.synthetic.person_mesh import Looks
 from posekit.synthetic.person_pose import ACTIVITIES, LIMITS, Angles, draw_angles
-from posekit.synthetic.person_scene import Picture, _paint_people, draw_picture, hidden
+from posekit.synthetic.person_scene import Block, Picture, _paint_people, draw_picture, hidden
 from posekit.synthetic.scene import Light, look_at
 
 TRAIN, TEST = 9, 4
@@ -242,6 +243,18 @@ def test_who_stands_before_hides_who_stands_behind():
     assert np.delete(hidden_joints(far, bodies, 1, eye), HEAD_TOP).all()  # which is on the outline
 
 
+def test_a_seat_hides_what_is_behind_and_within_it():
+    """A box from -0.5 to 0.5 m across, 3 m away; the eye's line to y = 0.45 or 0.8 m at 4.5 m passes 0.38 or 0.67 m."""
+    low, high = np.array((-0.2, -0.5, 0.0)), np.array((0.2, 0.5, 0.45))
+    broad, narrow = (Block(low, high, about_z(turn), np.array((3.0, 0, 0)), np.ones(3)) for turn in (0.0, 90.0))
+    eye = np.array((-5.0, 0.0, 1.5))
+    centre = np.array([(4.5, 0, 0.1), (3.0, 0, 0.2), (3.0, 0, 0.6), (2.0, 0, 0.1), (6.0, 0, 1.5)])
+    for block in (broad, narrow):
+        assert block.hides(centre, eye).tolist() == [True, True, False, False, False]
+    aside = np.array([(4.5, 0.45, 0.1), (4.5, 0.8, 0.1)])
+    assert broad.hides(aside, eye).tolist() == [True, False] and not narrow.hides(aside, eye).any()
+
+
 def test_missing_joints_are_those_outside_the_picture(pictures: list[Picture], rows: dict[str, np.ndarray]):
     points, sizes = [], []
     for picture in pictures:
@@ -276,7 +289,7 @@ def test_pixels_show_whom_the_labels_name():
     """Two people in one colour each: a joint that shows has its owner's, one behind the other person has theirs."""
     right = {"shows": [], "covered": []}
     noon = Light(np.array((0.0, 0.0, 1.0)), np.full(3, 0.2), np.full(3, 0.7), np.full(3, 0.5), 0.3)
-    for index in range(40):
+    for index in range(60):
         picture = draw_picture(np.random.default_rng([4, index]), 2)
         people = [replace(p, looks=_plain(p.looks, k), seat=None) for k, p in enumerate(picture.people)]
         canvas = np.full((*picture.camera.size[::-1], 3), 255, np.uint8)
@@ -288,7 +301,7 @@ def test_pixels_show_whom_the_labels_name():
                 if self_hidden or not (0 <= x < canvas.shape[1] and 0 <= y < canvas.shape[0]):
                     continue
                 red, _, blue = canvas[y, x].tolist()
-                owner = (red > blue + 20, blue > red + 20)[number != covered]
+                owner = blue > red + 20 if covered != bool(number) else red > blue + 20
                 right["covered" if covered else "shows"].append(owner)
     assert len(right["covered"]) > 20 and len(right["shows"]) > 600
     assert np.mean(right["shows"]) > 0.97 and np.mean(right["covered"]) > 0.85

@@ -108,8 +108,9 @@ def label(picture: Picture, number: int, covered: np.ndarray, fine: float, rng: 
     at = np.clip(at, 0, np.array(covered.shape[::-1]) - 1)
     shown = ~hidden(picture.people, number, camera) & (covered[at[:, 1], at[:, 0]] < 128)
     inside = is_inside(part, camera.size)
-    inside[PELVIS] &= inside[[2, 3]].all()
-    inside[THORAX] &= inside[[12, 13]].all()
+    for middle, pair in ((PELVIS, [2, 3]), (THORAX, [12, 13])):
+        inside[middle] &= inside[pair].all()
+        shown[middle] = shown[pair].all()
     inside &= (part != 0).any(1)
     side = _box_side(person, camera)
     low, high = np.clip([part.min(0), part.max(0)], 0, np.array(camera.size) - 1.0)

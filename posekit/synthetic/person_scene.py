@@ -1,6 +1,6 @@
 """People in one picture: who stands where, the camera on them, and all of it painted."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -34,13 +34,37 @@ _MOST_COVERED = 5  # of a person's joints by what stands before everyone
 
 
 @dataclass(frozen=True)
+class Block:
+    """A box to sit on: two opposite corners (3,) in its own frame, turned by `turn` (3, 3), standing at `spot` (3,)."""
+
+    low: np.ndarray
+    high: np.ndarray
+    turn: np.ndarray
+    spot: np.ndarray
+    color: np.ndarray
+
+    @property
+    def mesh(self) -> Mesh:
+        """Its surface in small faces, so that they sort with a body's."""
+        return moved(split_faces(box(tuple(self.low), tuple(self.high), self.color), 5), self.turn, self.spot)
+
+    def hides(self, points: np.ndarray, eye: np.ndarray) -> np.ndarray:
+        """Which lines from points (N, 3) to `eye` (3,) go through the box, by the slabs of its faces: (N,) bool."""
+        start, towards = (points - self.spot) @ self.turn, (eye - points) @ self.turn
+        towards = np.where(np.abs(towards) < 1e-9, 1e-9, towards)
+        first, second = (self.low - start) / towards, (self.high - start) / towards
+        enter, leave = np.minimum(first, second).max(1), np.maximum(first, second).min(1)
+        return (enter < leave) & (leave > 0) & (enter < 1)
+
+
+@dataclass(frozen=True)
 class Person:
     """One figure in the world with its looks, its body as rounded cones, and the block that it sits on."""
 
     figure: Figure
     looks: Looks
     parts: Capsules
-    seat: Mesh | None
+    seat: Block | None
 
 
 @dataclass(frozen=True)
@@ -53,17 +77,17 @@ class Picture:
 
 def draw_picture(rng: np.random.Generator, count: int) -> Picture:
     """`count` people near the world's origin and a camera that sees enough of each."""
-    people: list[Person] = []
-    for _ in range(count):
-        people.append(_place(rng, draw_person(rng), people))
-    near = rng.random() < 0.36  # cut off at the knees or the waist
-    zoom = rng.uniform(1.15, 2.1) if near else np.exp(rng.normal(np.log(0.80), 0.3)) / count**0.25
+    near = rng.random() < 0.42  # cut off at the knees or the waist
+    zoom = rng.uniform(1.15, 2.2) if near else np.exp(rng.normal(np.log(0.80), 0.3)) / count**0.25
     size = SIZES[rng.choice(len(SIZES), p=_SIZE_SHARES)]
-    for _ in range(12):
-        camera = draw_camera(rng, people, size, zoom)
+    for attempt in range(40):
+        if attempt % 5 == 0:
+            people: list[Person] = []
+            for _ in range(count):
+                people.append(_place(rng, draw_person(rng), people))
+        camera = draw_camera(rng, people, size, zoom * 0.88 ** (attempt % 5) * 0.95 ** (attempt // 5))
         if all(_enough(people, k, camera) for k in range(count)):
             break
-        zoom *= 0.85
     return Picture(people, camera)
 
 
@@ -78,17 +102,17 @@ def draw_person(rng: np.random.Generator) -> Person:
         if not runs_through_itself(parts):
             break
     looks = draw_looks(rng)
-    seat = None if figure.seat is None else moved(_seat(rng, figure), about_z(np.degrees(heading)), np.zeros(3))
-    return Person(figure, looks, parts, seat)
+    return Person(figure, looks, parts, _seat(rng, figure.seat, heading))
 
 
-def _seat(rng: np.random.Generator, figure: Figure) -> Mesh:
-    """A block or bench under a seated person who looks along x; in small faces, so that they sort with the body's."""
+def _seat(rng: np.random.Generator, top: float | None, heading: float) -> Block | None:
+    """A block or bench up to `top` metres under a person who looks along `heading`; none where `top` is None."""
+    if top is None:
+        return None
     wide, deep = rng.uniform(0.2, 0.8), rng.uniform(0.16, 0.24)
-    top = figure.seat or 0.0
-    tone = rng.uniform(0.15, 0.8) * np.array((1.0, rng.uniform(0.8, 1.0), rng.uniform(0.6, 1.0)))
-    block = box((-0.22, -wide, 0.0), (deep, wide, top), tone)
-    return split_faces(block, 5)
+    color = rng.uniform(0.15, 0.8) * np.array((1.0, rng.uniform(0.8, 1.0), rng.uniform(0.6, 1.0)))
+    low, high = np.array((-0.22, -wide, 0.0)), np.array((deep, wide, top))
+    return Block(low, high, about_z(np.degrees(heading)), np.zeros(3), color)
 
 
 def split_faces(mesh: Mesh, count: int) -> Mesh:
@@ -118,7 +142,7 @@ def _place(rng: np.random.Generator, person: Person, others: list[Person]) -> Pe
 
 def _moved(person: Person, spot: np.ndarray) -> Person:
     figure = person.figure.moved(np.eye(3), spot)
-    seat = None if person.seat is None else moved(person.seat, np.eye(3), spot)
+    seat = None if person.seat is None else replace(person.seat, spot=person.seat.spot + spot)
     return Person(figure, person.looks, capsules(figure), seat)
 
 
@@ -159,9 +183,13 @@ def is_inside(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def hidden(people: list[Person], number: int, camera: Camera) -> np.ndarray:
-    """Which of a person's joints the bodies in the picture hide: (16,) bool."""
-    bodies = [person.parts for person in people]
-    return hidden_joints(people[number].figure, bodies, number, camera.position)
+    """Which of a person's joints the bodies and seats in the picture hide: (16,) bool."""
+    joints, bodies = people[number].figure.joints, [person.parts for person in people]
+    covered = hidden_joints(people[number].figure, bodies, number, camera.position)
+    for person in people:
+        if person.seat is not None:
+            covered |= person.seat.hides(joints, camera.position)
+    return covered
 
 
 def paint_picture(picture: Picture, fine: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -213,7 +241,7 @@ def draw_before(picture: Picture, rng: np.random.Generator) -> Mesh | None:
 def _paint_people(canvas: np.ndarray, camera: Camera, light: Light, people: list[Person]) -> None:
     """Everyone and what they sit on, face by face from far to near."""
     dressed = [dress(person.figure, person.looks) for person in people]
-    seats = [person.seat for person in people if person.seat is not None]
+    seats = [person.seat.mesh for person in people if person.seat is not None]
     nearer = np.concatenate([lead for _, lead in dressed] + [np.zeros(len(seat.corners)) for seat in seats])
     mesh = far_first(join([body for body, _ in dressed] + seats), camera.position, nearer)
     paint_mesh(canvas, camera, light, mesh, Pose(0.0, 0.0, 0.0))
