@@ -42,18 +42,21 @@ def browse_dataset(dataset: PoseDataset, recipe: Recipe, row: int = 0, seed: int
 
 def heatmap_explorer(data: Heatmaps, sample: int = 0, keypoint: int | None = None) -> Explorer:
     """The explorer of heatmaps, not shown yet; it opens at the last stage."""
-    names = [("all", None), *((f"{k}  {name}", k) for k, name in enumerate(data.skeleton.keypoints))]
+    names = [("all", -1), *((f"{k}  {name}", k) for k, name in enumerate(data.skeleton.keypoints))]
     stages = list(data.stages)
     wide = {"layout": _WIDE, "style": _STYLE}
     c = {
         "sample": widgets.IntSlider(sample, 0, len(data.images) - 1, description="sample", readout=False, **wide),
-        "keypoint": widgets.Dropdown(options=names, value=keypoint, description="keypoint", **wide),
+        "keypoint": widgets.Dropdown(
+            options=names, value=-1 if keypoint is None else keypoint, description="keypoint", **wide
+        ),
         "stage": widgets.SelectionSlider(options=stages, value=stages[-1], description="stage", **wide),
         "overlay": widgets.FloatSlider(0.7, min=0, max=1, step=0.05, description="overlay", **wide),
     }
 
     def draw() -> Picture:
-        return heatmap_picture(data, c["sample"].value, c["keypoint"].value, c["stage"].value, c["overlay"].value)
+        chosen = None if c["keypoint"].value == -1 else c["keypoint"].value
+        return heatmap_picture(data, c["sample"].value, chosen, c["stage"].value, c["overlay"].value)
 
     return Explorer(c, [("sample", "keypoint"), ("stage", "overlay")], draw)
 
@@ -94,9 +97,11 @@ def _browser_controls(dataset: PoseDataset, row: int) -> dict[str, widgets.Widge
     most = dataset.skeleton.num_keypoints
     wide, narrow = {"layout": _WIDE, "style": _STYLE}, {"layout": _NARROW, "style": _STYLE}
     c = {
-        "sample": widgets.IntSlider(row, 0, len(dataset) - 1, description="sample", readout=False, **wide),
-        "view": widgets.ToggleButtons(options=["crop", "augmented"], style={"button_width": "92px"}),
-        "again": widgets.Button(description="draw again", layout={"width": "92px"}),
+        "sample": widgets.IntSlider(
+            row, 0, len(dataset) - 1, description="sample", readout=False, layout={"width": "390px"}, style=_STYLE
+        ),
+        "view": widgets.ToggleButtons(options=["crop", "augmented"], style={"button_width": "96px"}),
+        "again": widgets.Button(description="draw again", layout={"width": "100px"}),
         "labels": widgets.Checkbox(True, description="labels", indent=False, layout={"width": "80px"}),
         "name": widgets.Text(description="name has", placeholder="part of a name", **wide),
         "group": widgets.Dropdown(options=["any", *dataset.skeleton.groups], description="sees all", **narrow),

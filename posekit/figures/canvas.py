@@ -14,7 +14,7 @@ from PIL import ImageFont
 
 from posekit.geometry import transform_points
 
-DENSITY = 2
+DENSITY = 1.5
 Color = tuple[int, int, int]  # RGB
 INK, QUIET, PAPER, MISSING, BOX = (28, 35, 48), (91, 102, 117), (255, 255, 255), (232, 236, 241), (220, 20, 60)
 _BITS = 4  # OpenCV draws at 1/16 pixel
@@ -33,7 +33,7 @@ class Panel:
         """
         height, width = image.shape[:2]
         left, top, right, bottom = extent or (-0.5, -0.5, width - 0.5, height - 0.5)
-        self.side = side * DENSITY
+        self.side = round(side * DENSITY)
         zoom = self.side / max(right - left, bottom - top)
         x, y = (self.side - np.array([left + right, top + bottom]) * zoom) / 2 - 0.5  # of the image's first pixel
         self.matrix = np.array([[zoom, 0, x], [0, zoom, y]])
@@ -50,13 +50,15 @@ class Panel:
     def heatmap(self, heatmap: np.ndarray, stride: float, strength: float) -> None:
         """Lay a heatmap (h, w) over, scaled to its highest value; cell (i, j) stands at pixel (i, j) * stride."""
         value = np.clip(heatmap / max(float(heatmap.max()), 1e-9), 0, 1).astype(np.float32)
-        color = cv2.cvtColor(cv2.applyColorMap((255 * value).astype(np.uint8), cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+        color = cv2.applyColorMap((255 * value).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+        alpha = strength * np.sqrt(value)[..., None]
+        layer = np.concatenate([color * alpha, 255 * (1 - alpha)], axis=-1).astype(np.uint8)  # what it adds and leaves
         matrix = self.matrix.copy()
         matrix[:, :2] *= stride
         size = (self.side, self.side)
-        color = cv2.warpAffine(color, matrix, size, flags=cv2.INTER_NEAREST)
-        alpha = cv2.warpAffine(strength * np.sqrt(value), matrix, size, flags=cv2.INTER_NEAREST)
-        self.pixels = cv2.blendLinear(color, self.pixels, alpha, 1 - alpha)
+        layer = cv2.warpAffine(layer, matrix, size, flags=cv2.INTER_NEAREST, borderValue=(0, 0, 0, 255))
+        left = cv2.cvtColor(layer[..., 3], cv2.COLOR_GRAY2RGB)
+        self.pixels = cv2.add(cv2.multiply(self.pixels, left, scale=1 / 255), cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB))
 
     def lines(
         self, points: np.ndarray, pairs: Sequence[tuple[int, int]], colors: Sequence[Color], width: float
@@ -98,7 +100,7 @@ class Canvas:
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
-        self.pixels = _filled(width * DENSITY, height * DENSITY, PAPER)
+        self.pixels = _filled(round(width * DENSITY), round(height * DENSITY), PAPER)
 
     def place(self, pixels: np.ndarray, x: float, y: float) -> None:
         """Put a panel's pixels with their top left corner at (x, y)."""
@@ -107,7 +109,7 @@ class Canvas:
 
     def text(self, x: float, y: float, text: str, size: int = 13, color: Color = INK, bold: bool = False) -> float:
         """Write from (x, y) on the line; what passes the right edge is cut. Returns the x at which the text ends."""
-        pixels, (dx, dy), length = _written(text, size * DENSITY, color, bold)
+        pixels, (dx, dy), length = _written(text, round(size * DENSITY), color, bold)
         left, top = max(0, round(x * DENSITY) + dx), round(y * DENSITY) + dy
         place = self.pixels[top : top + pixels.shape[0], left : left + pixels.shape[1]]
         place[:] = pixels[:, : place.shape[1]]

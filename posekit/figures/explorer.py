@@ -129,8 +129,9 @@ def sample_picture(
     else:
         cut = augmented_crop(sample, recipe, np.random.default_rng((seed, row, draw)))
     (height, width), side = sample.image.shape[:2], cut.image.shape[0]
-    corners = np.concatenate([[(0, 0), (width, height)], sample.center + np.outer((-0.5, 0.5), [sample.box_size] * 2)])
-    image = Panel(sample.image, _SIDE, extent=(*(corners.min(0) - 0.5), *(corners.max(0) - 0.5)))
+    half = 0.52 * sample.box_size  # the box, a little air around it, and all of the image
+    low, high = np.minimum(sample.center - half, 0), np.maximum(sample.center + half, (width, height))
+    image = Panel(sample.image, _SIDE, extent=(*(low - 0.5), *(high - 0.5)))
     view = Panel(cut.image, _SIDE)
     outline = transform_points(invert(cut.matrix), np.array([(0, 0), (side, 0), (side, side), (0, side)]) - 0.5)
     image.lines(outline, [(1, 2), (2, 3), (3, 0)], [BOX] * 4, 1.5)
