@@ -229,20 +229,26 @@ def _crouching(rng: np.random.Generator) -> Angles:
 
 
 def _lying(rng: np.random.Generator) -> Angles:
-    """On the back, on the front or on a side."""
-    root = ((-90, 0), (-90, 0), (88, 0), (-90, 85))[rng.integers(4)]
-    knees = rng.uniform(3, 80)
-    up = 0.55 * knees if root[0] < 0 else 0.0
+    """On the back, on the front or on the left side; the arms where the ground lets them be."""
+    kind = rng.choice(["back", "front", "side"], p=(0.5, 0.25, 0.25))
+    bend, spread = rng.uniform(3, 80), rng.uniform(8, 60, 2)
+    up = 0.55 * bend
+    if kind == "front":
+        bend, up = 0.2 * bend, 0.0
+        flex = np.where(rng.random(2) < 0.5, rng.uniform(-15, -8, 2), rng.uniform(165, 172, 2))
+        spread = spread * 0.3
+    elif kind == "side":
+        flex, spread = rng.uniform((60, -10), (150, 60)), np.array((2.0, -5.0))
+    else:
+        flex = rng.uniform(8, 40, 2)
     return Angles(
-        root=_row(*root),
-        spine=_row(0, 0, rng.normal(0, 6)),
-        head=_row(15 if root[0] < 0 else -20, 0, 0),
-        shoulder=np.array([(rng.uniform(-5, 30), rng.uniform(12, 70), 0), (rng.uniform(-5, 160), 15, 0)]),
-        elbow=np.array([[rng.uniform(5, 70)], [rng.uniform(5, 90)]]),
-        hip=np.array([(up, 9, 0), (0.6 * up, 9, 0)]),
-        knee=np.array([[knees], [0.6 * knees]]) * (1.0 if root[0] < 0 else 0.3),
-        ankle=_both(20),
-    )
+        root=_row(*{"back": (-90, 0), "front": (88, 0), "side": (-90, 85)}[kind]),
+        spine=_row(0, 0, rng.normal(0, 4)), head=_row({"back": 12, "front": -18, "side": 8}[kind], 0, 0),
+        shoulder=np.column_stack([flex, spread, np.zeros(2)]),
+        elbow=rng.uniform(3, 20 if kind == "front" else 70, (2, 1)),
+        hip=np.array([(up, 7, 0), (0.6 * up, 7, 0)]),
+        knee=np.array([[bend], [0.6 * bend]]), ankle=_both(25),
+    )  # fmt: skip
 
 
 def _playing(rng: np.random.Generator) -> Angles:
