@@ -164,7 +164,7 @@ def course_run(
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def lab(context: typer.Context) -> None:
-    """Open the lessons in JupyterLab. What else is given goes to `jupyter lab`, for example --no-browser --port 9000."""
+    """Open the lessons in JupyterLab. What else is given goes to `jupyter lab`, as --no-browser --port 9000."""
     from posekit.lab import open_lab
 
     sys.exit(open_lab(context.args))
@@ -190,3 +190,7 @@ def doctor() -> None:
     from posekit.doctor import diagnose
 
     sys.exit(diagnose(console))
+
+
+if __name__ == "__main__":
+    main()

@@ -20,7 +20,7 @@ def open_lab(arguments: Sequence[str] = ()) -> int:
     first = list_lessons()[0].path.relative_to(ROOT).as_posix()
     print(f"JupyterLab opens {first}; run a lesson with Run → Run All Cells. End it with Ctrl-C here.", flush=True)
     command = [sys.executable, "-m", "jupyterlab", f"--LabApp.default_url=/lab/tree/{first}", *arguments]
-    environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"}  # the kernel of this environment, not one of the user's
+    environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"}  # this environment's kernel, not the user's
     with subprocess.Popen(command, cwd=ROOT, env=environment) as server:
         while True:
             try:

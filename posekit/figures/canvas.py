@@ -75,8 +75,8 @@ class Panel:
 
     def ring(self, point: np.ndarray, color: Color, radius: float = 8) -> None:
         """A ring with white on both sides."""
-        self._circle(point, radius, PAPER, 3.5)
-        self._circle(point, radius, color, 1.8)
+        self._circle(point, radius, PAPER, 3.4 if radius > 6 else 2.8)
+        self._circle(point, radius, color, 1.8 if radius > 6 else 1.4)
 
     def cross(self, point: np.ndarray, color: Color, arm: float = 6) -> None:
         """A cross with a white rim."""

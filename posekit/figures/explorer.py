@@ -75,7 +75,7 @@ def heatmap_picture(data: Heatmaps, sample: int, keypoint: int | None, stage: st
     panels = [first, copy(first)]
     for panel, shown in zip(panels, (targets, maps), strict=True):
         panel.heatmap(shown[chosen].max(0), data.codec.stride, strength)
-    colors, size = side_colors(data.skeleton), 0.6 if keypoint is None else 1.0
+    colors, size = side_colors(data.skeleton), 0.65 if keypoint is None else 1.0
     for panel, k in ((panel, k) for panel in panels for k in counted):
         panel.ring(truth[k], colors[k], 8 * size)
     for k in counted if keypoint is None else chosen:
