@@ -34,10 +34,8 @@ def predict_pictures(model: Path, pictures: list[Path], out: Path, device: str, 
     if len({path.stem for path in pictures}) < len(pictures):
         raise InputError("two pictures have the same file name; predict them into separate folders")
     predictor = load_predictor(model, device, batch=1, flip_test=flip_test)
-    found = [
-        predict_image(predictor, _read_picture(path))
-        for path in tqdm(pictures, desc="predict", unit="image", disable=len(pictures) < 2)
-    ]
+    with tqdm(pictures, desc="predict", unit="image", disable=len(pictures) < 2) as bar:
+        found = [predict_image(predictor, _read_picture(path)) for path in bar]
     for path, (keypoints, scores) in zip(pictures, found, strict=True):
         drawn = draw_pose(_read_picture(path), keypoints, scores, predictor.recipe.keypoint_skeleton)
         encoded = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1]

@@ -148,7 +148,8 @@ def steps_per_epoch(samples: int, batch: int) -> int:
 
 
 class _Guard:
-    """Keeps the first error of a worker thread, since MindSpore turns it into a long text of its own."""
+    """What MindSpore's worker threads call. Keeps their first error, which MindSpore turns into a long text of its own,
+    and gives Ctrl-C back, which a pipeline has taken when it starts."""
 
     def __init__(self, batches: TrainingBatches | EvaluationBatches) -> None:
         self.batches, self.error = batches, None
@@ -157,6 +158,7 @@ class _Guard:
         return len(self.batches)
 
     def __getitem__(self, number: int) -> tuple:
+        restore_handlers()
         try:
             return self.batches[int(number)]
         except Exception as error:
@@ -176,9 +178,7 @@ def iterate(batches: TrainingBatches | EvaluationBatches, columns: tuple[str, ..
         python_multiprocessing=False,
     )
     try:
-        for row in source.create_tuple_iterator(num_epochs=1, output_numpy=True):
-            restore_handlers()
-            yield row
+        yield from source.create_tuple_iterator(num_epochs=1, output_numpy=True)
     except RuntimeError:
         if guard.error is None:
             raise

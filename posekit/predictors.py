@@ -157,8 +157,8 @@ def predict_dataset(predictor: Predictor, dataset: PoseDataset, progress: bool =
     keypoints, scores = [], []
     batches = evaluation_iterator(dataset, predictor.recipe, predictor.batch)
     total = -(-len(dataset) // predictor.batch)
-    with ctrl_c():
-        for images, matrices, count in tqdm(batches, total=total, desc="predict", unit="batch", disable=not progress):
+    with ctrl_c(), tqdm(batches, total=total, desc="predict", unit="batch", disable=not progress) as bar:
+        for images, matrices, count in bar:
             found, score = codec.decode(predictor.tested_heatmaps(images))
             keypoints.append(transform_points(invert(matrices), found)[:count])
             scores.append(score[:count])

@@ -17,6 +17,7 @@ from posekit.errors import InputError
 
 _TARGETS = {"cpu": "CPU", "gpu": "GPU", "ascend": "Ascend"}
 _ISA_AVX2 = 0x7  # oneDNN's dnnl_cpu_isa_avx2
+_actions: dict[int, ctypes.Array] = {}  # the C handlers that ctrl_c has installed
 _oneDNN: str | None = None  # what limit_onednn decided: it can act only once a process
 _device: "Device | None" = None  # what set_up chose last
 
@@ -120,26 +121,33 @@ def _limit_onednn() -> str:
 
 @contextmanager
 def ctrl_c() -> Iterator[None]:
-    """Inside, Ctrl-C and SIGTERM raise KeyboardInterrupt, as far as this is the main thread.
+    """Inside, Ctrl-C and SIGTERM raise KeyboardInterrupt, as far as this is the main thread of a POSIX process.
 
-    Once a graph has run, MindSpore answers Ctrl-C by sending its own process SIGTERM, which would end it on the spot.
+    MindSpore takes both signals over: a graph that has run answers Ctrl-C by sending its own process SIGTERM, a data
+    pipeline that starts sets its own handler of that, and the process ends on the spot. `restore_handlers` undoes it.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if os.name != "posix" or threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in (signal.SIGINT, signal.SIGTERM)}
+    outer = dict(_actions)
+    for number in before:
+        signal.signal(number, before[number] if number == signal.SIGINT else signal.default_int_handler)
+        _actions[number] = ctypes.create_string_buffer(1024)  # larger than any struct sigaction
+        ctypes.CDLL(None).sigaction(number, None, _actions[number])
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
-        restore_handlers()
+        _actions.clear()
+        _actions.update(outer)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def restore_handlers() -> None:
-    """Install Python's handlers of Ctrl-C and SIGTERM again: MindSpore sets its own when a data pipeline starts."""
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.getsignal(number) or signal.SIG_DFL)
+    """Inside `ctrl_c`, from any thread: install its handlers again. `signal.signal` works in the main thread only."""
+    for number, action in list(_actions.items()):
+        ctypes.CDLL(None).sigaction(number, action, None)
 
 
 def cpu_flags() -> set[str]:

@@ -1,10 +1,12 @@
 """Choosing the device, oneDNN's limit, and who gets Ctrl-C."""
 
+import ctypes
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -113,5 +115,20 @@ def test_ctrl_c_interrupts_after_a_graph_has_run():
         nn.Dense(3, 2)(ms.Tensor(np.zeros((2, 3), np.float32)))
         os.kill(os.getpid(), signal.SIGINT)
         signal.sigtimedwait([], 2)
-    restore_handlers()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_another_thread_gives_ctrl_c_back():
+    """As the data pipeline's workers do, after C code has installed its own handlers: here, to ignore both signals."""
+    ignore = ctypes.create_string_buffer(1024)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    ctypes.CDLL(None).sigaction(signal.SIGUSR2, None, ignore)
+    with pytest.raises(KeyboardInterrupt), ctrl_c():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            ctypes.CDLL(None).sigaction(number, ignore, None)
+        os.kill(os.getpid(), signal.SIGINT)  # is lost
+        thread = threading.Thread(target=restore_handlers)
+        thread.start()
+        thread.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.sigtimedwait([], 2)
+        pytest.fail("not interrupted")
