@@ -9,7 +9,7 @@ from matplotlib.patches import FancyBboxPatch
 from posekit.figures.networks import BRANCH_COLORS
 from posekit.recipes import Recipe
 
-_STEM, _INK = "#9aa3ad", "#2b2f36"
+STEM, INK = "#9aa3ad", "#2b2f36"
 
 
 def hrnet_branches(recipe: Recipe) -> Figure:
@@ -24,13 +24,13 @@ def hrnet_branches(recipe: Recipe) -> Figure:
         start = end + 1.7
         starts.append(start)
         for i in range(branches):
-            _line(axes, (end, min(i, branches - 2)), (start, i), min(i, branches - 2))
+            line(axes, (end, min(i, branches - 2)), (start, i), min(i, branches - 2))
         for module in range(modules):
             final = index == last and module == modules - 1
             end = _draw_module(axes, start, branches, recipe.branch_blocks, 1 if final else branches)
             start = end + 0.6
             for i in range(branches if module < modules - 1 else 0):
-                _line(axes, (end, i), (start, i), i)
+                line(axes, (end, i), (start, i), i)
         _bracket(axes, starts[-1], end, f"stage {index + 2}: {modules} module{'s' * (modules > 1)}")
     end = _draw_head(axes, end, recipe)
     _label_rows(axes, starts, recipe)
@@ -41,11 +41,11 @@ def hrnet_branches(recipe: Recipe) -> Figure:
 def _draw_stem(axes: Axes, recipe: Recipe) -> float:
     """Input, two strided convolutions and stage 1; returns where they end."""
     size = recipe.input_size
-    _box(axes, -6.0, 0, 1.0, 1.3, "#d9dee4", f"image\n3 × {size}²")
-    _box(axes, -4.0, 0, 0.5, 1.0, _STEM, f"conv / 2\n{recipe.stem_width} × {size // 2}²", below=True)
-    _box(axes, -2.4, 0, 0.5, 0.62, _STEM, f"conv / 2\n{recipe.stem_width} × {size // 4}²")
+    box(axes, -6.0, 0, 1.0, 1.3, "#d9dee4", f"image\n3 × {size}²")
+    box(axes, -4.0, 0, 0.5, 1.0, STEM, f"conv / 2\n{recipe.stem_width} × {size // 2}²", below=True)
+    box(axes, -2.4, 0, 0.5, 0.62, STEM, f"conv / 2\n{recipe.stem_width} × {size // 4}²")
     for a, b in ((-5.0, -4.0), (-3.5, -2.4), (-1.9, 0.0)):
-        _line(axes, (a, 0), (b, 0), None)
+        line(axes, (a, 0), (b, 0), None)
     end = _draw_blocks(axes, 0.0, 0, recipe.layer1_blocks)
     _bracket(axes, 0.0, end, "stage 1")
     wide = recipe.stem_width * (4 if recipe.layer1_block == "bottleneck" else 1)
@@ -59,50 +59,31 @@ def _draw_module(axes: Axes, start: float, branches: int, blocks: int, outputs: 
     node = ends[0] + 1.5
     for to in range(outputs):
         for source in range(branches):
-            _line(axes, (ends[source], source), (node, to), source)
-        axes.text(
-            node, -to, "+", ha="center", va="center", fontsize=9, color="white", weight="bold", zorder=5,
-            bbox={"boxstyle": "circle,pad=0.12", "facecolor": _INK, "edgecolor": "white"},
-        )  # fmt: skip
+            line(axes, (ends[source], source), (node, to), source)
+        plus(axes, node, to)
     return node
 
 
 def _draw_blocks(axes: Axes, start: float, branch: int, blocks: int) -> float:
     for block in range(blocks):
-        _box(axes, start + block, branch, 0.8, _height(branch), BRANCH_COLORS[branch])
+        box(axes, start + block, branch, 0.8, block_height(branch), BRANCH_COLORS[branch])
     end = start + blocks - 0.2
-    _line(axes, (start, branch), (end, branch), branch)
+    line(axes, (start, branch), (end, branch), branch)
     return end
 
 
 def _draw_head(axes: Axes, start: float, recipe: Recipe) -> float:
-    _line(axes, (start, 0), (start + 0.9, 0), 0)
-    _box(axes, start + 0.9, 0, 0.35, _height(0), _STEM, "1 × 1\nconv", below=True)
-    _line(axes, (start + 1.25, 0), (start + 2.2, 0), None)
+    line(axes, (start, 0), (start + 0.9, 0), 0)
+    box(axes, start + 0.9, 0, 0.35, block_height(0), STEM, "1 × 1\nconv", below=True)
+    line(axes, (start + 1.25, 0), (start + 2.2, 0), None)
     keypoints = recipe.keypoint_skeleton.num_keypoints
-    _box(axes, start + 2.2, 0, 0.9, _height(0), "#d9dee4", f"heatmaps\n{keypoints} × {recipe.heatmap_size}²")
+    box(axes, start + 2.2, 0, 0.9, block_height(0), "#d9dee4", f"heatmaps\n{keypoints} × {recipe.heatmap_size}²")
     return start + 3.1
 
 
-def _box(
-    axes: Axes, x: float, row: int, width: float, height: float, color: str, label: str = "", below: bool = False
-) -> None:
-    style = "round,pad=0,rounding_size=0.08"
-    corner = (x, -row - height / 2)
-    axes.add_patch(FancyBboxPatch(corner, width, height, boxstyle=style, fc=color, ec="white", lw=0.8, zorder=3))
-    y = -row - height / 2 - 0.08 if below else -row + height / 2 + 0.08
-    axes.text(x + width / 2, y, label, ha="center", va="top" if below else "bottom", fontsize=8, color=_INK)
-
-
-def _line(axes: Axes, start: tuple[float, int], end: tuple[float, int], branch: int | None) -> None:
-    """A connection between (x, row) places in the colour of the branch that it comes from."""
-    color = _STEM if branch is None else BRANCH_COLORS[branch]
-    axes.plot([start[0], end[0]], [-start[1], -end[1]], color=color, lw=1.4, zorder=2, solid_capstyle="round")
-
-
 def _bracket(axes: Axes, start: float, end: float, label: str) -> None:
-    axes.plot([start, end], [0.62, 0.62], color=_INK, lw=2, solid_capstyle="butt")
-    axes.text((start + end) / 2, 0.7, label, ha="center", va="bottom", fontsize=9, color=_INK)
+    axes.plot([start, end], [0.62, 0.62], color=INK, lw=2, solid_capstyle="butt")
+    axes.text((start + end) / 2, 0.7, label, ha="center", va="bottom", fontsize=9, color=INK)
 
 
 def _label_rows(axes: Axes, starts: Sequence[float], recipe: Recipe) -> None:
@@ -124,6 +105,34 @@ def _finish_diagram(figure: Figure, axes: Axes, end: float, recipe: Recipe) -> N
     )
 
 
-def _height(branch: int) -> float:
+# What the diagrams of other networks use, too: places are (x, row), row 0 on top
+
+
+def box(
+    axes: Axes, x: float, row: float, width: float, height: float, color: str, label: str = "", below: bool = False
+) -> None:
+    """A layer: its left edge at x, its middle on the row, its label above or below."""
+    style = "round,pad=0,rounding_size=0.08"
+    corner = (x, -row - height / 2)
+    axes.add_patch(FancyBboxPatch(corner, width, height, boxstyle=style, fc=color, ec="white", lw=0.8, zorder=3))
+    y = -row - height / 2 - 0.08 if below else -row + height / 2 + 0.08
+    axes.text(x + width / 2, y, label, ha="center", va="top" if below else "bottom", fontsize=8, color=INK)
+
+
+def line(axes: Axes, start: tuple[float, float], end: tuple[float, float], branch: int | None) -> None:
+    """A connection between (x, row) places in the colour of the branch that it comes from."""
+    color = STEM if branch is None else BRANCH_COLORS[branch]
+    axes.plot([start[0], end[0]], [-start[1], -end[1]], color=color, lw=1.4, zorder=2, solid_capstyle="round")
+
+
+def plus(axes: Axes, x: float, row: float) -> None:
+    """A sum of all the lines that end there."""
+    axes.text(
+        x, -row, "+", ha="center", va="center", fontsize=9, color="white", weight="bold", zorder=5,
+        bbox={"boxstyle": "circle,pad=0.12", "facecolor": INK, "edgecolor": "white"},
+    )  # fmt: skip
+
+
+def block_height(branch: int) -> float:
     """Of a block's box: smaller for coarser maps, though not in proportion."""
     return 0.62 * 0.78**branch

@@ -45,14 +45,14 @@ def feature_maps(image: np.ndarray, stages: Sequence[Sequence[np.ndarray]], heat
     grid[0, 0].set_title(f"image\n{image.shape[1]} × {image.shape[0]}", fontsize=9)
     for column, maps in enumerate(stages, 1):
         for row, values in enumerate(maps):
-            _show_channels(grid[row, column], values, row, f"stage {column}, 1/{4 * 2**row}")
+            show_channels(grid[row, column], values, row, f"stage {column}, 1/{4 * 2**row}")
     peak = heatmaps.max(axis=0)
     grid[0, -1].imshow(peak, cmap="magma", interpolation="nearest")
     grid[0, -1].set_title(f"heatmaps, their maximum\n{len(heatmaps)} × {peak.shape[0]} × {peak.shape[1]}", fontsize=9)
     return figure
 
 
-def _show_channels(axes: Axes, values: np.ndarray, branch: int, title: str) -> None:
+def show_channels(axes: Axes, values: np.ndarray, branch: int, title: str) -> None:
     """The four channels that vary most, each on its own scale, as a 2 × 2 mosaic."""
     color = BRANCH_COLORS[branch]
     strongest = np.argsort(values.std(axis=(1, 2)))[::-1][:4]

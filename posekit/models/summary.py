@@ -63,3 +63,26 @@ def _hrnet_place(name: str) -> tuple[str, str]:
         stage = f"stage {int(words[1]) + 2}"
         return stage, f"branch 1/{4 * 2 ** int(words[4])}" if "branches" in words else "exchange"
     return ("head" if words[0] == "final_layer" else "stem"), "stem, head"
+
+
+def hourglass_table(network: nn.Cell, height: int, width: int | None = None) -> pd.DataFrame:
+    """`layer_table` of a StackedHourglass with two more columns: stage (stem, stack 1, stack 2, …) and part.
+
+    part: "branch 1/4", "branch 1/8", … for the hourglasses' blocks at that resolution, and "stem, heads" for the rest.
+    Shortcut convolutions that are never used do not run, so they are not in it.
+    """
+    table = layer_table(network, height, width)
+    places = [_hourglass_place(name) for name in table["name"]]
+    return table.assign(stage=[stage for stage, _ in places], part=[part for _, part in places])
+
+
+def _hourglass_place(name: str) -> tuple[str, str]:
+    """(stage, part) of a layer by its name: hgs.1.0.low2.low1.… is stack 2, branch 1/16: a halving for every low."""
+    words = name.split(".")
+    if words[0] == "pre":
+        return "stem", "stem, heads"
+    stage = f"stack {int(words[1]) + 1}"
+    if words[0] != "hgs":
+        return stage, "stem, heads"
+    halvings = sum(word.startswith("low") for word in words)
+    return stage, f"branch 1/{4 * 2**halvings}"
