@@ -140,7 +140,9 @@ def show(explorer: Explorer) -> None:
             control.observe(redraw, "value")
     box = widgets.VBox([widgets.HBox([explorer.controls[name] for name in row]) for row in explorer.rows])
     controls = box._repr_mimebundle_()
-    controls["text/plain"] = "Run this cell in JupyterLab to change the picture: " + ", ".join(explorer.controls)
+    controls["text/plain"] = "Run this cell in JupyterLab to change the picture: " + ", ".join(
+        name for row in explorer.rows for name in row
+    )
     display(controls, raw=True)
 
 

@@ -51,7 +51,7 @@ class Panel:
         """Lay a heatmap (h, w) over, scaled to its highest value; cell (i, j) stands at pixel (i, j) * stride."""
         value = np.clip(heatmap / max(float(heatmap.max()), 1e-9), 0, 1).astype(np.float32)
         color = cv2.applyColorMap((255 * value).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
-        alpha = strength * np.sqrt(value)[..., None]
+        alpha = strength * value[..., None] ** 0.7
         layer = np.concatenate([color * alpha, 255 * (1 - alpha)], axis=-1).astype(np.uint8)  # what it adds and leaves
         matrix = self.matrix.copy()
         matrix[:, :2] *= stride
@@ -64,35 +64,39 @@ class Panel:
         self, points: np.ndarray, pairs: Sequence[tuple[int, int]], colors: Sequence[Color], width: float
     ) -> None:
         """Lines between pairs of points (K, 2), each in the colour of its first point."""
+        ends = self._fixed(points)
         for a, b in pairs:
-            ends = self._fixed(points[[a, b]])
-            cv2.line(self.pixels, ends[0], ends[1], colors[a], round(width * DENSITY), cv2.LINE_AA, _BITS)
+            cv2.line(self.pixels, ends[a], ends[b], colors[a], round(width * DENSITY), cv2.LINE_AA, _BITS)
 
-    def disc(self, point: np.ndarray, color: Color, radius: float = 4) -> None:
-        """A filled disc with a white rim."""
-        self._circle(point, radius + 1, PAPER, -1)
-        self._circle(point, radius, color, -1)
+    def discs(self, points: np.ndarray, colors: Sequence[Color], radius: float) -> None:
+        """A filled disc with a white rim at each point (M, 2)."""
+        for center, color in zip(self._fixed(points), colors, strict=True):
+            self._circle(center, radius + 1, PAPER, -1)
+            self._circle(center, radius, color, -1)
 
-    def ring(self, point: np.ndarray, color: Color, radius: float = 8) -> None:
-        """A ring with white on both sides."""
-        self._circle(point, radius, PAPER, 3.4 if radius > 6 else 2.8)
-        self._circle(point, radius, color, 1.8 if radius > 6 else 1.4)
+    def rings(self, points: np.ndarray, colors: Sequence[Color], radius: float) -> None:
+        """A ring with white on both sides around each point (M, 2)."""
+        rim, line = (3.4, 1.8) if radius > 6 else (2.8, 1.4)
+        for center, color in zip(self._fixed(points), colors, strict=True):
+            self._circle(center, radius, PAPER, rim)
+            self._circle(center, radius, color, line)
 
-    def cross(self, point: np.ndarray, color: Color, arm: float = 6) -> None:
-        """A cross with a white rim."""
-        reach = np.array([(-arm, -arm), (arm, arm), (-arm, arm), (arm, -arm)]) * DENSITY / self.matrix[0, 0]
-        ends = np.asarray(point, float) + reach
-        for shade, width in ((PAPER, 4.5), (color, 2.5)):
-            self.lines(ends, [(0, 1), (2, 3)], [shade] * 4, width)
+    def crosses(self, points: np.ndarray, colors: Sequence[Color], arm: float) -> None:
+        """A cross with a white rim at each point (M, 2)."""
+        reach = round(arm * DENSITY * 2**_BITS)
+        for (x, y), color in zip(self._fixed(points), colors, strict=True):
+            for shade, width in ((PAPER, 4.5), (color, 2.5)):
+                for rise in (-reach, reach):
+                    ends = (x - reach, y - rise), (x + reach, y + rise)
+                    cv2.line(self.pixels, *ends, shade, round(width * DENSITY), cv2.LINE_AA, _BITS)
 
-    def _circle(self, point: np.ndarray, radius: float, color: Color, width: float) -> None:
+    def _circle(self, center: tuple[int, int], radius: float, color: Color, width: float) -> None:
         thick = round(width * DENSITY) if width > 0 else -1
-        center = self._fixed(np.asarray(point, float)[None])[0]
         cv2.circle(self.pixels, center, round(radius * DENSITY * 2**_BITS), color, thick, cv2.LINE_AA, _BITS)
 
     def _fixed(self, points: np.ndarray) -> list[tuple[int, int]]:
         """Points (M, 2) of the image as OpenCV takes them, in 1/16 of the panel's pixels."""
-        return np.round(transform_points(self.matrix, points) * 2**_BITS).astype(int).tolist()
+        return np.round(transform_points(self.matrix, np.asarray(points)) * 2**_BITS).astype(int).tolist()
 
 
 class Canvas:
@@ -144,7 +148,8 @@ def _filled(width: int, height: int, color: Color) -> np.ndarray:
 @cache
 def _symbol(kind: str, color: Color) -> np.ndarray:
     panel = Panel(_filled(18, 18, PAPER), 18)
-    {"disc": panel.disc, "ring": panel.ring, "cross": panel.cross}[kind](np.array([8.5, 8.5]), color, 4.5)
+    draw = {"disc": panel.discs, "ring": panel.rings, "cross": panel.crosses}[kind]
+    draw(np.array([[8.5, 8.5]]), [color], 4.5)
     return panel.pixels
 
 

@@ -76,15 +76,15 @@ def heatmap_picture(data: Heatmaps, sample: int, keypoint: int | None, stage: st
     for panel, shown in zip(panels, (targets, maps), strict=True):
         panel.heatmap(shown[chosen].max(0), data.codec.stride, strength)
     colors, size = side_colors(data.skeleton), 0.65 if keypoint is None else 1.0
-    for panel, k in ((panel, k) for panel in panels for k in counted):
-        panel.ring(truth[k], colors[k], 8 * size)
-    for k in counted if keypoint is None else chosen:
-        panels[1].cross(found[k], colors[k], 6 * size)
+    for panel in panels:
+        panel.rings(truth[counted], [colors[k] for k in counted], 8 * size)
+    placed = counted if keypoint is None else chosen
+    panels[1].crosses(found[placed], [colors[k] for k in placed], 6 * size)
     lines = _numbers(data, truth, found, scores, keypoint, counted)
     name = "all keypoints" if keypoint is None else data.skeleton.keypoints[keypoint]
     title = f"{name} · sample {sample + 1} of {len(data.images)} · {data.names[sample]}"
     keys = {"ring": "truth", "cross": "decoded from the prediction"}
-    return _page(panels, ("truth", f"prediction: {stage}"), title, lines, keys)
+    return _page(panels, ("truth", f"prediction: {stage}"), title, lines, keys, data.skeleton)
 
 
 def _numbers(
@@ -94,7 +94,7 @@ def _numbers(
     error, stride = np.linalg.norm(found - truth, axis=1), data.codec.stride
     if keypoint is None:
         if not len(counted):
-            return ["no keypoint has a target in this sample", ""]
+            return ["no keypoint has a target in this sample"]
         mean, largest = error[counted].mean(), error[counted].max()
         return [
             f"{len(counted)} keypoints with a target, median score {np.median(scores[counted]):.2f}",
@@ -145,17 +145,15 @@ def sample_picture(
     lines = [f"{seen.sum()} keypoints in sight, {hidden.sum()} hidden, of {len(seen)}", _change(sample.box_size, cut)]
     titles = f"image, {width} × {height} pixels", f"{kind}, {side} × {side} pixels"
     title = " · ".join(text for text in (f"#{row}", dataset.names[row], note) if text)
-    return _page([image, view], titles, title, lines, {"disc": "in sight", "ring": "hidden"})
+    return _page([image, view], titles, title, lines, {"disc": "in sight", "ring": "hidden"}, skeleton)
 
 
 def _label(panel: Panel, keypoints: np.ndarray, seen: np.ndarray, hidden: np.ndarray, skeleton: Skeleton) -> None:
     """Limbs and discs of the keypoints in sight, small rings of the hidden ones."""
     colors = side_colors(skeleton)
     panel.lines(keypoints, [(a, b) for a, b in skeleton.limbs if seen[a] and seen[b]], colors, 1.5)
-    for k in np.flatnonzero(hidden):
-        panel.ring(keypoints[k], colors[k], 4.5)
-    for k in np.flatnonzero(seen):
-        panel.disc(keypoints[k], colors[k], 3.5)
+    for draw, which, radius in ((panel.rings, hidden, 4.5), (panel.discs, seen, 3.5)):
+        draw(keypoints[which], [colors[k] for k in np.flatnonzero(which)], radius)
 
 
 def _mirrored(cut: Crop) -> bool:
@@ -174,10 +172,17 @@ def _change(box_size: float, cut: Crop) -> str:
 def message_picture(text: str) -> Picture:
     """A page without content that says something."""
     blank = Panel(np.full((2, 2, 3), 240, np.uint8), _SIDE)
-    return _page([blank, blank], ("", ""), text, ["", ""], {})
+    return _page([blank, blank], ("", ""), text, [], {}, None)
 
 
-def _page(panels: list[Panel], titles: tuple[str, str], title: str, lines: list[str], keys: dict[str, str]) -> Picture:
+def _page(
+    panels: list[Panel],
+    titles: tuple[str, str],
+    title: str,
+    lines: list[str],
+    shapes: dict[str, str],
+    skeleton: Skeleton | None,
+) -> Picture:
     """Two panels with their titles above; below a title and two lines, and what shapes and colours mean."""
     canvas, below = Canvas(_SECOND + _SIDE, _TOP + _SIDE + _FOOT), _TOP + _SIDE
     for x, panel, heading in zip((0, _SECOND), panels, titles, strict=True):
@@ -186,9 +191,11 @@ def _page(panels: list[Panel], titles: tuple[str, str], title: str, lines: list[
     canvas.text(0, below + 23, title, 14, bold=True)
     for number, line in enumerate(lines):
         canvas.text(0, below + 46 + 20 * number, line)
+    used = side_colors(skeleton) if skeleton else []
+    sides = {color: meaning for color, meaning in _SIDES.items() if color in used}
     x = y = float(_SECOND)
-    for kind, meaning in keys.items():
+    for kind, meaning in shapes.items():
         x = canvas.key(x, below + 46, kind, QUIET, meaning) + 18
-    for color, meaning in _SIDES.items() if keys else ():
+    for color, meaning in sides.items():
         y = canvas.key(y, below + 66, "disc", color, meaning) + 18
-    return Picture(canvas, ": ".join([title, "; ".join(line for line in lines if line)]))
+    return Picture(canvas, ": ".join([title, "; ".join(lines)]) if lines else title)
