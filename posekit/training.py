@@ -76,7 +76,7 @@ def train(recipe: Recipe, data: PoseDataset, validation: PoseDataset, out: Path,
     manifest.json at the end.
     Ctrl-C saves last.ckpt. Raises InputError when `out` already holds a run, and when the loss is no number any more.
     """
-    if (out / "recipe.json").exists():
+    if (out / "last.ckpt").exists():
         raise InputError(f"{out}: already holds a run; give another --out, or remove it")
     started = time.time()
     write_text(out / "recipe.json", to_json(recipe) + "\n")

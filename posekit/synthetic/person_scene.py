@@ -224,8 +224,10 @@ def draw_before(picture: Picture, rng: np.random.Generator) -> Mesh | None:
     x = nearest - rng.uniform(0.35, 0.9)
     if x - 0.5 < camera.position[0] + 1.2:
         return None
-    y = pelvis[1] + rng.normal(0, 0.45) + (camera.position[1] - pelvis[1]) * (pelvis[0] - x) / (
-        pelvis[0] - camera.position[0]
+    y = (
+        pelvis[1]
+        + rng.normal(0, 0.45)
+        + (camera.position[1] - pelvis[1]) * (pelvis[0] - x) / (pelvis[0] - camera.position[0])
     )
     thing = moved(furniture(rng), np.eye(3), (x, y, 0.0))
     hull = cv2.convexHull(camera.project(thing.corners.reshape(-1, 3)).astype(np.float32))
