@@ -47,7 +47,7 @@ def learn_by_heart(
     losses, last = {}, {}
     for name, counts in trials.items():
         for parameter in update.get_parameters():
-            parameter.set_data(Tensor(start[parameter.name]))
+            ops.assign(parameter, Tensor(start[parameter.name]))  # in place: set_data would lose its gradient
         history = []
         for _ in range(updates):
             each, heatmaps = update(*batch, Tensor(counts, ms.float32))

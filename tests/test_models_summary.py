@@ -8,7 +8,7 @@ from mindspore import nn
 
 from posekit.models import build
 from posekit.models.hrnet import HRNet
-from posekit.models.summary import hrnet_table, layer_table
+from posekit.models.summary import hourglass_table, hrnet_table, layer_table
 from posekit.recipes import get_recipe
 from posekit.runtime import set_up
 
@@ -76,3 +76,17 @@ def test_head_bias_and_state_left_as_found() -> None:
     assert layer_table(network, 64)["parameters"].sum() == without + 36
     assert ms.get_context("mode") == mode and network.training
     assert sum(parameter.size for parameter in network.trainable_params()) == without + 36
+
+
+def test_hourglass_by_hand() -> None:
+    """The seed's network: what runs of it, and that every size has the same blocks at a quarter of the work."""
+    table = hourglass_table(build(get_recipe("hourglass")), 64)
+    assert table["parameters"].sum() == 6_570_400  # 8,429,088 are built
+    block = 2 * (256 + 128 + 128) + (256 * 128 + 128) + (9 * 128 * 128 + 128) + (128 * 256 + 256)
+    work = 256 * 128 + 9 * 128 * 128 + 128 * 256
+    for stack in ("stack 1", "stack 2"):
+        parts = table[table["stage"] == stack].groupby("part")[["parameters", "macs"]].sum()
+        for level, blocks in enumerate((1, 3, 3, 3, 3)):  # at 1/4 only the way across
+            found = parts.loc[f"branch 1/{4 * 2**level}"].tolist()
+            assert found == [blocks * block, blocks * work * (16 // 2**level) ** 2]
+    assert list(dict.fromkeys(table["stage"])) == ["stem", "stack 1", "stack 2"]

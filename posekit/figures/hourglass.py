@@ -49,9 +49,8 @@ def recursion(recipe: Recipe) -> Figure:
     for row in range(recipe.depth):
         _name_row(axes, row, middle, recipe.depth)
         reach = _reach(row, recipe.depth) + 0.28
-        _frame(
-            axes, middle - reach, middle + reach, -bottom - 0.42, -row + 0.58, f"Hourglass, depth {recipe.depth - row}"
-        )
+        label = f"{'low2 = ' * (row > 0)}Hourglass, depth {recipe.depth - row}"
+        _frame(axes, middle - reach, middle + reach, -bottom - 0.42, -row + 0.58, label)
     for name, place in zip(("low1", "low2", "low3"), (-1.1, 0, 1.1), strict=True):
         axes.text(middle + place, -bottom, name, ha="center", va="center", fontsize=8, color="white", zorder=6)
     for row in range(recipe.depth + 1):
@@ -187,7 +186,7 @@ def down_and_up(
         coarsest = column == len(down)
         show_channels(grid[0, column], before, column - 1, f"{'bottom, in' if coarsest else 'down'}, 1/{2 * 2**column}")
         show_channels(grid[1, column], after, column - 1, f"{'bottom, out' if coarsest else 'up'}, 1/{2 * 2**column}")
-    overlay(grid[1, 0], image, heatmaps.max(axis=0))
+    grid[1, 0].imshow(heatmaps.max(axis=0), cmap="magma", interpolation="nearest")
     grid[1, 0].set_title(f"heatmaps, their maximum\n{' × '.join(str(n) for n in heatmaps.shape)}", fontsize=9)
     for row, arrow in enumerate("→←"):
         for axes in grid[row, 1:]:
@@ -204,14 +203,19 @@ def stack_losses(losses: dict[str, np.ndarray], empty: float) -> Figure:
         updates = np.arange(1, len(values) + 1)
         for stack, color in zip(range(values.shape[1]), STACK_COLORS, strict=False):
             axes.semilogy(updates, values[:, stack], color=color, lw=1.8)
-            end = (updates[-1], values[-1, stack])
-            text = f"stack {stack + 1}: {values[-1, stack]:.2g}"
-            axes.annotate(text, end, (6, 0), textcoords="offset points", va="center", fontsize=9, color=color)
+            final = values[-1, stack]
+            place = {"xytext": (6, 0), "textcoords": "offset points"}
+            place["va"] = "bottom" if final > np.median(values[-1]) else "top"  # so that close ones stay apart
+            axes.annotate(f"stack {stack + 1}: {final:.2g}", (updates[-1], final), fontsize=9, color=color, **place)
         axes.axhline(empty, color="0.5", lw=1, ls="--")
-        axes.text(1, empty, "empty heatmaps", fontsize=8, color="0.4", va="bottom")
+        axes.text(1.25 * len(values), empty, "empty heatmaps", fontsize=8, color="0.4", ha="right", va="bottom")
         axes.set(xlabel="update", title=title, xlim=(0, 1.25 * len(values)))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
+    low, high = min(values.min() for values in losses.values()), max(values.max() for values in losses.values())
+    ticks = [tick for tick in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50) if low <= tick <= high]
+    panels[0].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    panels[0].set_yticks([], minor=True)
     panels[0].set_ylabel("loss of the stack")
     return figure
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 BRANCH_COLORS = ("#1f6fb2", "#26a189", "#e59a2f", "#c44e52", "#8561b5", "#6b6b6b")  # 1/4, 1/8, 1/16, …
-_EXCHANGE, _OTHER = "#5b6470", "#c3c9d0"
+_EXCHANGE, _OTHER, _UNUSED = "#5b6470", "#c3c9d0", "#e8b4b8"
 
 
 # What flows through it
@@ -132,7 +132,7 @@ def _part_order(part: str) -> tuple[int, int]:
 def _part_color(part: str) -> str:
     if part.startswith("branch"):
         return BRANCH_COLORS[int(np.log2(int(part.split("/")[1]))) - 2]
-    return _EXCHANGE if part == "exchange" else _OTHER
+    return {"exchange": _EXCHANGE, "never used": _UNUSED}.get(part, _OTHER)
 
 
 def _short(value: float) -> str:
