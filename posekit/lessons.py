@@ -80,10 +80,12 @@ def plan(scale: str, only: Sequence[str], parameters: dict[str, str], root: Path
     steps = []
     for lesson in lessons:
         each = lesson.number in EACH_RECIPE and "recipe" in lesson.parameters
-        for recipe in recipes if each else [_recipe_of_line(lesson, recipes)]:
+        for recipe in recipes if each else _recipe_of_line(lesson, recipes):
             values = {"runs": runs, **parameters, "recipe": recipe}
             chosen = {name: _typed(name, values[name], lesson) for name in lesson.parameters if name in values}
             steps.append(Step(f"{lesson.path.stem}-{recipe}" if each else lesson.path.stem, lesson, chosen))
+    if not steps:
+        raise InputError(f"the {scale} scale has no recipe for {', '.join(only)}; name one with -p recipe=NAME")
     return steps
 
 
@@ -112,10 +114,13 @@ def _check_parameters(lessons: list[Lesson], parameters: dict[str, str]) -> None
         get_recipe(parameters["recipe"])
 
 
-def _recipe_of_line(lesson: Lesson, recipes: Sequence[str]) -> str:
-    """For a lesson that runs once: the recipe of the line that the lesson's default is of, else the first."""
-    line = str(lesson.parameters.get("recipe", "")).split("-")[0]
-    return next((recipe for recipe in recipes if recipe.split("-")[0] == line), recipes[0])
+def _recipe_of_line(lesson: Lesson, recipes: Sequence[str]) -> list[str]:
+    """For a lesson that runs once: the recipe of the line that its default is of, none where the scale lacks that line.
+
+    A lesson without a recipe goes with the first.
+    """
+    line = str(lesson.parameters.get("recipe", recipes[0])).split("-")[0]
+    return [recipe for recipe in recipes if recipe.split("-")[0] == line][:1]
 
 
 def _typed(name: str, text: str, lesson: Lesson) -> object:
