@@ -119,7 +119,7 @@ SMOKE = replace(
     input_size=96, heatmap_size=24, sigma=1.5, target_centre="exact", offset="dark",
     scale_factor=0.15, rotation_factor=10.0, rotation_probability=0.3,
     learning_rate=2e-3, weight_decay=0.0, loss_factor=1.0, schedule="cosine", warmup_epochs=1.0,
-    epochs=10, batch=8, validate_every=5, flip_shift=0.75,
+    epochs=10, batch=8, validate_every=2, flip_shift=0.75,
     synthetic_train=1500, synthetic_test=300,
 )  # fmt: skip
 
