@@ -179,7 +179,9 @@ def iterate(batches: TrainingBatches | EvaluationBatches, columns: tuple[str, ..
     )
     try:
         yield from source.create_tuple_iterator(num_epochs=1, output_numpy=True)
-    except RuntimeError:
+    except RuntimeError as error:
+        if "KeyboardInterrupt" in str(error):  # Ctrl-C while MindSpore was starting its threads
+            raise KeyboardInterrupt from None
         if guard.error is None:
             raise
         raise guard.error from None

@@ -187,3 +187,12 @@ def test_normalise_by_hand():
     assert found.shape == (1, 3, 4, 4) and found.dtype == np.float32 and found.flags.c_contiguous
     expected = [(1 - 0.485) / 0.229, (128 / 255 - 0.456) / 0.224, -0.406 / 0.225]
     np.testing.assert_allclose(found[0, :, 1, 2], expected, rtol=1e-5)
+
+
+def test_ctrl_c_while_the_reading_threads_start_is_ctrl_c(monkeypatch):
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mindspore.dataset.engine.datasets_user_defined._GeneratorWorkerMt", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(training_iterator(numbered(8), TINY, 1))
