@@ -30,7 +30,7 @@ def read_checkpoint(path: Path) -> tuple[Recipe, dict]:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{path}: not a readable checkpoint ({reason}); use one that posekit train wrote") from error
     if not isinstance(values.get("recipe"), str):
-        raise InputError(f"{path}: holds no recipe; use a checkpoint that posekit train or posekit convert wrote")
+        raise InputError(f"{path}: holds no recipe; use a checkpoint that posekit train wrote")
     return from_json(values["recipe"], str(path)), values
 
 
