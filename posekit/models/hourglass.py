@@ -5,19 +5,15 @@ Cells carry the names of the published PyTorch checkpoints' modules.
 
 from mindspore import Tensor, nn
 
-from posekit.models.layers import UpsampleNearest, norm
-
-
-def _conv(inputs: int, outputs: int, kernel: int = 1, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, kernel, stride, pad_mode="pad", padding=kernel // 2, has_bias=True)
+from posekit.models.layers import UpsampleNearest, conv, head, norm
 
 
 class ConvNorm(nn.Cell):
-    """A convolution with bias, then optionally batch normalisation and ReLU; by itself it makes heatmaps or merges."""
+    """A convolution with bias, then optionally batch normalisation and ReLU; by itself it merges."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, active: bool = False) -> None:
         super().__init__()
-        self.conv = _conv(inputs, outputs, kernel, stride)
+        self.conv = conv(inputs, outputs, kernel, stride, bias=True)
         self.active = active
         if active:
             self.bn = norm(outputs)
@@ -27,6 +23,18 @@ class ConvNorm(nn.Cell):
         """(N, inputs, h, w) -> (N, outputs, h / stride, w / stride)"""
         x = self.conv(x)
         return self.relu(self.bn(x)) if self.active else x
+
+
+class Heatmaps(nn.Cell):
+    """The convolution that makes a stack's heatmaps."""
+
+    def __init__(self, inputs: int, keypoints: int) -> None:
+        super().__init__()
+        self.conv = head(inputs, keypoints, bias=True)
+
+    def construct(self, x: Tensor) -> Tensor:
+        """(N, inputs, h, w) -> (N, keypoints, h, w)"""
+        return self.conv(x)
 
 
 class Residual(nn.Cell):
@@ -90,7 +98,7 @@ class StackedHourglass(nn.Cell):
                 for _ in range(stacks)
             ]
         )
-        self.outs = nn.CellList([ConvNorm(width, keypoints) for _ in range(stacks)])
+        self.outs = nn.CellList([Heatmaps(width, keypoints) for _ in range(stacks)])
         between = range(stacks - 1)
         self.merge_features = nn.CellList([nn.SequentialCell([ConvNorm(width, width)]) for _ in between])
         self.merge_preds = nn.CellList([nn.SequentialCell([ConvNorm(keypoints, width)]) for _ in between])
