@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from posekit.datasets.dataset import Sample, decode_image, read_file
+from posekit.datasets.dataset import BOX_MARGIN, Sample, decode_image, read_file
 from posekit.drawing import draw_pose
 from posekit.errors import InputError
 from posekit.files import atomic_path
@@ -15,8 +15,6 @@ from posekit.pipeline import crop, normalise
 from posekit.predictions import Predictions, write_predictions
 from posekit.predictors import Predictor, load_predictor, predict_dataset
 from posekit.splits import open_split
-
-BOX_MARGIN = 1.25  # of the whole image, as VeRi's crops have it
 
 
 def predict_split(

@@ -6,25 +6,17 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from check_reports import count, problems
 from rich.console import Console
 from veri_files import HEIGHT, WIDTH, jpeg, label_row, names_of, write_rows, write_veri
 
-from posekit.datasets.check import Report, check_veri
+from posekit.datasets.check import check_veri
 from posekit.errors import InputError
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     return write_veri(tmp_path / "data")
-
-
-def count(report: Report, what: str) -> int:
-    (finding,) = [finding for finding in report.findings if finding.what == what]
-    return finding.count
-
-
-def problems(report: Report) -> list[tuple[str, str, int]]:
-    return [(finding.severity, finding.what, finding.count) for finding in report.problems]
 
 
 def test_a_sound_data_set_has_no_problems_and_is_counted(data: Path):

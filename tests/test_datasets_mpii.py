@@ -8,11 +8,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from check_reports import count, problems
 from mpii_files import HEIGHT, WIDTH, images_of, people, write_labels, write_mpii
 from veri_files import jpeg, write_veri
 
 from posekit.datasets import open_dataset
-from posekit.datasets.check import Report, check_mpii
+from posekit.datasets.check import check_mpii
 from posekit.datasets.mpii import read_labels, read_mpii
 from posekit.datasets.veri import read_veri
 from posekit.errors import InputError
@@ -217,15 +218,6 @@ def test_another_layout_is_refused_with_what_was_looked_for_and_found(data: Path
 
 
 # Checking
-
-
-def count(report: Report, what: str) -> int:
-    (finding,) = [finding for finding in report.findings if finding.what == what]
-    return finding.count
-
-
-def problems(report: Report) -> list[tuple[str, str, int]]:
-    return [(finding.severity, finding.what, finding.count) for finding in report.problems]
 
 
 def test_a_sound_data_set_has_no_problems_and_is_counted(data: Path):

@@ -11,6 +11,8 @@ import numpy as np
 from posekit.errors import InputError
 from posekit.skeletons import Skeleton
 
+BOX_MARGIN = 1.25  # the box of an object that fills its image is this much larger than the longer side (PAMTRI)
+
 
 @dataclass(frozen=True)
 class Sample:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from posekit.datasets.dataset import PoseDataset, decode_image, read_file
+from posekit.datasets.dataset import BOX_MARGIN, PoseDataset, decode_image, read_file
 from posekit.datasets.sources import check_present, find_images, found_in, is_plain_name, readers
 from posekit.errors import InputError
 from posekit.files import atomic_path
@@ -25,7 +25,6 @@ from posekit.tables import check_unique, line_of, read_named_numbers
 
 SPLITS = ("train", "test")
 ROWS = "one row an image: name,width,height,(x,y,visible)x36"
-BOX_MARGIN = 1.25  # the crop is this much larger than the image's longer side (PAMTRI, veri.py)
 
 
 @dataclass(frozen=True)
