@@ -162,6 +162,16 @@ def course_run(
     sys.exit(run(scale, only or [], resume, parameter or []))
 
 
+@course_app.command("collect")
+def course_collect(
+    runs: Annotated[Path, typer.Argument(help="Folder of trainings, executed notebooks or courses, at any depth.")],
+) -> None:
+    """Gather many runs, failed ones too, into one table and one picture."""
+    from posekit.collect import collect
+
+    collect(runs, console)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def lab(context: typer.Context) -> None:
     """Open the lessons in JupyterLab. What else is given goes to `jupyter lab`, as --no-browser --port 9000."""

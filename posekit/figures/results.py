@@ -216,6 +216,30 @@ def bars(values: Mapping[str, float], label: str, fmt: str = "%.2f") -> Figure:
     return figure
 
 
+def run_bars(names: Sequence[str], statuses: Sequence[str], values: Mapping[str, Sequence[float]]) -> Figure:
+    """A row a run and a panel a quantity, (runs,) each, NaN where a run has none.
+
+    Runs that are completed are blue; another's bar is grey, and its status stands in red in the first panel.
+    """
+    figure = Figure(figsize=(10, 1.1 + 0.3 * len(names)), layout="constrained", dpi=DPI)
+    colors = ["tab:blue" if status == "completed" else "0.85" for status in statuses]
+    panels = figure.subplots(1, len(values), sharey=True, squeeze=False)[0]
+    for axes, (label, value) in zip(panels, values.items(), strict=True):
+        value = np.asarray(value, float)
+        drawn = axes.barh(range(len(names)), np.nan_to_num(value), height=0.7, color=colors)
+        axes.bar_label(drawn, ["" if np.isnan(v) else f"{v:.4g}" for v in value], padding=3, fontsize=8)
+        axes.set(xlabel=label)
+        axes.margins(x=0.2)
+        axes.grid(alpha=0.3, axis="x")
+        axes.set_axisbelow(True)
+    for row, status in enumerate(statuses):
+        if status != "completed":
+            panels[0].annotate(status, (0, row), (4, 0), textcoords="offset points", color="tab:red", va="center")
+    panels[0].set_yticks(range(len(names)), names, fontsize=8)
+    panels[0].invert_yaxis()
+    return figure
+
+
 def _side_colors(skeleton: Skeleton) -> np.ndarray:
     """(K, 3) in 0–1."""
     return np.array(side_colors(skeleton)) / 255
