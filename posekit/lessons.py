@@ -11,9 +11,9 @@ from posekit.files import ROOT
 
 # A scale chooses recipes, one for each line of lessons, and nothing else.
 SCALES = {
-    "smoke": ("poseestnet-smoke",),
-    "laptop": ("poseestnet-laptop",),
-    "full": ("poseestnet",),
+    "smoke": ("poseestnet-smoke", "hourglass-smoke"),
+    "laptop": ("poseestnet-laptop", "hourglass-laptop"),
+    "full": ("poseestnet", "hourglass"),
 }
 EACH_RECIPE = ("04", "06", "07")  # lessons that run once for every recipe of the scale
 
@@ -76,6 +76,9 @@ def plan(scale: str, only: Sequence[str], parameters: dict[str, str], root: Path
     lessons = _select(list_lessons(root), only)
     _check_parameters(lessons, parameters)
     recipes = chosen_recipes(scale, parameters)
+    if parameters.get("data") and len(recipes) > 1:
+        lines = " or ".join(f"-p recipe={recipe}" for recipe in recipes)
+        raise InputError(f"data={parameters['data']}: one folder serves one line of lessons; say which with {lines}")
     runs = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else str(folder)
     steps = []
     for lesson in lessons:

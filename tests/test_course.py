@@ -66,7 +66,7 @@ def test_failure_then_resume(root: Path, capsys: pytest.CaptureFixture[str], mon
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(root / "home" / "share" / "jupyter"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(course.ROOT), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setenv("COLUMNS", "200")
-    request = ["steps=7", f"data={root / 'labels'}"]
+    request = ["steps=7", f"data={root / 'labels'}", "recipe=poseestnet-smoke"]
 
     assert course.run("smoke", parameters=request, root=root) == 1
     printed = capsys.readouterr().out
@@ -115,6 +115,7 @@ def test_failure_then_resume(root: Path, capsys: pytest.CaptureFixture[str], mon
         ({"scale": "huge"}, "unknown scale 'huge'"),
         ({"only": ["9"]}, "unknown lesson 09"),
         ({"only": ["00"], "parameters": ["recipe=poseestnet"]}, "unknown parameter recipe"),
+        ({"parameters": ["data=labels"]}, "say which with -p recipe=poseestnet-smoke or -p recipe=hourglass-smoke"),
         ({"resume": "runs/none"}, "no course to resume"),
     ],
 )
@@ -129,10 +130,9 @@ def test_no_lessons(tmp_path: Path) -> None:
         course.print_lessons(tmp_path)
 
 
-def test_plan_runs_line_lessons_once_a_recipe(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plan_runs_line_lessons_once_a_recipe(root: Path) -> None:
     write_lesson(root, "02_build", "recipe = 'poseestnet'")
     write_lesson(root, "03_build", "recipe = 'hourglass'")
-    monkeypatch.setitem(lessons.SCALES, "smoke", ("poseestnet-smoke", "hourglass-smoke"))
     steps = lessons.plan("smoke", [], {}, root, root / "runs" / "x")
     assert [(step.name, step.parameters.get("recipe")) for step in steps] == [
         ("00_start", None),
