@@ -195,11 +195,14 @@ def bench(
 
 
 @app.command()
-def doctor() -> None:
-    """Say what is installed and right, which device is chosen and why, and whether convolutions run fast."""
+def doctor(device: Device = "auto") -> None:
+    """Say what is installed and right, which device is chosen and why, and whether convolutions run fast.
+
+    With --device gpu or ascend: whether driver and CUDA or CANN are what MindSpore needs.
+    """
     from posekit.doctor import diagnose
 
-    sys.exit(diagnose(console))
+    sys.exit(diagnose(console, device))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from rich.console import Console
@@ -57,19 +57,22 @@ print(json.dumps({"seconds": min(seconds)}))
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the diagnosis; `remedy` says what to do when it is not ok."""
+    """One line of the diagnosis; `remedy` says what to do when it is not ok, `needed` whether that is a failure."""
 
     name: str
     ok: bool
     detail: str
     remedy: str = ""
+    needed: bool = True
 
 
-def diagnose(console: Console) -> int:
-    """Print every check as it is made; returns 0 when all are ok, else 1."""
+def diagnose(console: Console, device: str = "auto") -> int:
+    """Print every check for that device as it is made; returns 0 when all that are needed are ok, else 1."""
     good = True
-    for check in checks():
+    for check in checks(device):
         good = _show(console, check) and good
+    if device not in ("auto", "cpu"):
+        return 0 if good else 1
     console.print("measuring HRNet-W32, half a minute, or two where oneDNN is slow …", style="dim")
     for check in speed_checks():
         good = _show(console, check) and good
@@ -78,15 +81,21 @@ def diagnose(console: Console) -> int:
 
 def _show(console: Console, check: Check) -> bool:
     table = Table.grid(padding=(0, 2))
-    table.add_row(Text("[ok]", "green") if check.ok else Text("[fail]", "red"), f"{check.name}:", Text(check.detail))
+    failed = Text("[fail]", "red") if check.needed else Text("[note]", "yellow")
+    table.add_row(Text("[ok]", "green") if check.ok else failed, f"{check.name}:", Text(check.detail))
     if not check.ok:
         table.add_row("", "", Text(f"-> {check.remedy}", "bold"))
     console.print(table)
-    return check.ok
+    return check.ok or not check.needed
 
 
-def checks() -> Iterator[Check]:
-    """The quick checks: Python, packages, OpenCV, MindSpore's device, disk and git."""
+def checks(device: str = "auto") -> Iterator[Check]:
+    """The quick checks: Python, packages, OpenCV, driver and CUDA or CANN, MindSpore's device, disk.
+
+    With auto, what an accelerator lacks is a note: the CPU serves without it.
+    """
+    from posekit.accelerators import accelerator_checks
+
     found = platform.python_version()
     yield Check(
         "Python", found.startswith("3.11."), f"{found} at {sys.prefix}", "use Python 3.11: MindSpore's wheel is for it"
@@ -94,7 +103,9 @@ def checks() -> Iterator[Check]:
     yield _packages()
     yield _opencv()
     yield _kernel()
-    yield _device()
+    for check in accelerator_checks(device):
+        yield replace(check, needed=device != "auto")
+    yield _device(device)
     free = shutil.disk_usage(os.getcwd()).free / 1e9
     yield Check("disk", free > 2, f"{free:.0f} GB free here", "make 2 GB free for data and runs")
 
@@ -137,11 +148,11 @@ def _kernel() -> Check:
     return Check("Jupyter kernel", True, where)
 
 
-def _device() -> Check:
+def _device(device: str) -> Check:
     from posekit.runtime import set_up
 
     try:
-        return Check("device", True, str(set_up()))
+        return Check("device", True, str(set_up(device)))
     except (InputError, ImportError) as error:
         return Check("device", False, str(error), "install the packages as the README says, or use --device cpu")
 

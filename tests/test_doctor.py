@@ -61,7 +61,7 @@ def test_openvino_is_really_measured():
 
 
 def test_a_failure_is_shown_with_its_remedy_and_the_exit_code(monkeypatch):
-    monkeypatch.setattr(doctor, "checks", lambda: iter([doctor.Check("disk", False, "[1] GB", "make room")]))
+    monkeypatch.setattr(doctor, "checks", lambda device: iter([doctor.Check("disk", False, "[1] GB", "make room")]))
     monkeypatch.setattr(doctor, "speed_checks", lambda: iter([]))
     console = Console(record=True, width=100)
     assert doctor.diagnose(console) == 1
