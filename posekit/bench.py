@@ -55,7 +55,7 @@ def _network(recipe: Recipe, device: str, repeats: int) -> list[tuple[str, float
     from posekit.models import build
     from posekit.predictors import network_predictor
     from posekit.runtime import set_up
-    from posekit.training import make_step
+    from posekit.update import make_step
 
     set_up(device, recipe.seed)
     network = build(recipe)

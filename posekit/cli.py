@@ -11,7 +11,7 @@ from rich.console import Console
 
 from posekit.cli_data import data_app
 from posekit.cli_score import print_scores, score_app
-from posekit.errors import InputError
+from posekit.errors import InputError, Stopped
 
 app = typer.Typer(
     help="Keypoint estimation with MindSpore: vehicles (HRNet, VeRi) and people.",
@@ -29,7 +29,7 @@ console = Console()
 Device = Annotated[str, typer.Option(help="auto, cpu, gpu or ascend, with :ID for one of several.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Change a recipe field: field=value. Repeatable.")]
 
-
+STOPPED = 75  # sysexits.h's EX_TEMPFAIL: try again, here with --resume
 CANNOT_WRITE = (
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS,
     errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG,
@@ -42,16 +42,16 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except InputError as error:
-        _fail(str(error))
+        _fail(str(error), STOPPED if isinstance(error, Stopped) else 2)
     except OSError as error:
         if error.errno not in CANNOT_WRITE:
             raise
         _fail(f"{error.filename or 'output'}: cannot write ({error.strerror}); make room or choose another place")
 
 
-def _fail(message: str) -> None:
+def _fail(message: str, code: int = 2) -> None:
     print(f"posekit: {message}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(code)
 
 
 @app.command()
@@ -63,8 +63,10 @@ def train(
     device: Device = "auto",
     settings: Settings = None,
     config: Annotated[Path | None, typer.Option(help="TOML or JSON file of recipe fields.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if it has begun.")] = False,
+    save_minutes: Annotated[float, typer.Option(min=0, help="Within an epoch, save as often as this.")] = 10,
 ) -> None:
-    """Train a recipe's network from scratch."""
+    """Train a recipe's network from scratch. Ctrl-C and SIGTERM save and exit with code 75; --resume goes on."""
     from posekit.recipes import get_recipe, override, override_from_file
 
     chosen = get_recipe(recipe)
@@ -73,7 +75,7 @@ def train(
     chosen = override(chosen, settings or [])
     from posekit.training import run
 
-    best = run(chosen, data, out, device, images)
+    best = run(chosen, data, out, device, images, resume, save_minutes)
     print(f"{out}: best PCK@{chosen.validation_threshold:g} {best:.2f} % ({out / 'best.ckpt'})")
 
 

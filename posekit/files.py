@@ -3,6 +3,8 @@
 import json
 import logging
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +32,13 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             if error.filename is None or str(error.filename).startswith(folder):
                 raise OSError(error.errno, error.strerror or str(error), str(path)) from error
             raise
+
+
+def remove_left_overs(folder: Path) -> None:
+    """Remove the folders that `atomic_path` left in `folder` when its process was killed."""
+    for path in folder.glob(".*-*"):
+        if re.fullmatch(r"\..+-[a-z0-9_]{8}", path.name) and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

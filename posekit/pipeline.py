@@ -95,16 +95,18 @@ def normalise(images: np.ndarray, recipe: Recipe) -> np.ndarray:
 
 
 class TrainingBatches:
-    """Batch number -> (images (B, 3, S, S), heatmaps (B, K, h, w), weights (B, K)) of one epoch.
+    """Batch number -> (images (B, 3, S, S), heatmaps (B, K, h, w), weights (B, K)) of one epoch, or what is left of it
+    after `done` updates.
 
-    The order is a permutation by (seed, epoch). The last batch is filled up from the epoch's start, so every sample is
-    seen and every batch is whole.
+    The order is a permutation by (seed, epoch). The last update is filled up from the epoch's start, so every sample is
+    seen and every batch is whole; `recipe.accumulate` batches make an update.
     """
 
-    def __init__(self, dataset: PoseDataset, recipe: Recipe, epoch: int) -> None:
+    def __init__(self, dataset: PoseDataset, recipe: Recipe, epoch: int, done: int = 0) -> None:
         self.dataset, self.recipe, self.epoch = dataset, recipe, epoch
         order = np.random.default_rng((recipe.seed, epoch)).permutation(len(dataset))
-        self.batches = np.resize(order, (steps_per_epoch(len(dataset), recipe.batch), recipe.batch))
+        updates = np.resize(order, (steps_per_epoch(len(dataset), recipe.update_images), recipe.update_images))
+        self.batches = updates[done:].reshape(-1, recipe.batch)
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -143,7 +145,7 @@ class EvaluationBatches:
 
 
 def steps_per_epoch(samples: int, batch: int) -> int:
-    """Batches that hold all samples."""
+    """Batches of so many samples that hold all of them."""
     return -(-samples // batch)
 
 
@@ -187,9 +189,9 @@ def iterate(batches: TrainingBatches | EvaluationBatches, columns: tuple[str, ..
         raise guard.error from None
 
 
-def training_iterator(dataset: PoseDataset, recipe: Recipe, epoch: int) -> Iterator:
-    """One epoch of (images, heatmaps, weights)."""
-    return iterate(TrainingBatches(dataset, recipe, epoch), ("images", "heatmaps", "weights"))
+def training_iterator(dataset: PoseDataset, recipe: Recipe, epoch: int, done: int = 0) -> Iterator:
+    """One epoch of (images, heatmaps, weights), or what is left of it after `done` updates."""
+    return iterate(TrainingBatches(dataset, recipe, epoch, done), ("images", "heatmaps", "weights"))
 
 
 def evaluation_iterator(dataset: PoseDataset, recipe: Recipe, batch: int) -> Iterator:

@@ -6,7 +6,6 @@ that two cores can train them.
 
 import dataclasses
 import json
-import math
 import tomllib
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from posekit.codecs import Codec
 from posekit.errors import InputError
+from posekit.limits import CHOICES, check
 from posekit.skeletons import SKELETONS, Skeleton
 
 
@@ -53,14 +53,21 @@ class Recipe:
     color_jitter: str = "none"  # none, all, or flipped: only images that are mirrored, as Stacked Hourglass's seed
     # loss and optimiser
     loss_factor: float = 0.5 * 36**3  # times the sum over keypoints of the weighted mean squared error
-    learning_rate: float = 1e-3
+    learning_rate: float = 1e-3  # of the whole update, however many devices and batches share it
     weight_decay: float = 1e-4
+    decayed: str = "weights+biases"  # of convolutions, as MindSpore's Adam does; weights; or all, BatchNorm's too
     schedule: str = "step"  # step, exponential or cosine
     milestones: tuple[int, ...] = (170, 200)  # epochs at which "step" multiplies the rate by decay_factor
     decay_factor: float = 0.1  # of "step" at each milestone, of "exponential" each epoch
     warmup_epochs: float = 0.0
+    clip_norm: float = 0.0  # longest that the gradient, over all weights, may be; 0: any length
+    ema: float = 0.0  # how much of the weights' running average an update keeps, which is then tested; 0: no average
+    amp: str = "O0"  # mixed precision, as mindspore.amp names it, where the device has it; the loss is always fp32
+    loss_scale: float = 0.0  # that dynamic loss scaling begins with; 0: none
+    loss_scale_window: int = 2000  # updates without overflow after which the scale doubles
     epochs: int = 210
-    batch: int = 32
+    batch: int = 32  # images that a device takes at once, over which BatchNorm normalises
+    accumulate: int = 1  # batches whose gradients are averaged for one update
     seed: int = 0
     # evaluation
     offset: str = "quarter"  # sub-cell decoding: none, quarter, forced or dark
@@ -80,35 +87,15 @@ class Recipe:
         )
 
     @property
+    def update_images(self) -> int:
+        """Images of one update on one device."""
+        return self.batch * self.accumulate
+
+    @property
     def keypoint_skeleton(self) -> Skeleton:
         """The skeleton whose keypoints the network finds."""
         return SKELETONS[self.skeleton]
 
-
-# The choices of the fields that are words; what is not here is free.
-CHOICES = {
-    "skeleton": tuple(SKELETONS),
-    "dataset": ("veri", "mpii"),
-    "network": ("hrnet", "hourglass"),
-    "layer1_block": ("bottleneck", "basic"),
-    "target_centre": ("round", "truncate", "exact"),
-    "augment_shape": ("normal", "uniform"),
-    "schedule": ("step", "exponential", "cosine"),
-    "offset": ("none", "quarter", "forced", "dark"),
-    "color_jitter": ("none", "all", "flipped"),
-}
-
-# The ranges of the fields that are numbers.
-ABOVE_0 = (
-    "width", "stem_width", "layer1_blocks", "stage_modules", "branch_blocks", "stacks", "depth", "input_size",
-    "heatmap_size", "std", "sigma", "loss_factor", "learning_rate", "decay_factor", "epochs", "batch", "validate_every",
-    "validation_threshold", "synthetic_train", "synthetic_test",
-)  # fmt: skip
-FROM_0 = (
-    "scale_factor", "rotation_factor", "rotation_probability", "flip_probability", "weight_decay", "milestones",
-    "warmup_epochs", "seed", "flip_shift",
-)  # fmt: skip
-UP_TO_1 = ("rotation_probability", "flip_probability")
 
 POSEESTNET = Recipe(name="poseestnet")
 
@@ -235,7 +222,7 @@ def _apply(recipe: Recipe, changes: object, where: str) -> Recipe:
             )
         values[field] = _convert(field, value, getattr(recipe, field), where)
     changed = replace(recipe, **values)
-    _check(changed, where)
+    check(changed, where)
     return changed
 
 
@@ -257,31 +244,3 @@ def _convert(field: str, value: object, like: object, where: str) -> object:
     if field in CHOICES and converted not in CHOICES[field]:
         raise InputError(f"{where}: {field} is one of {', '.join(CHOICES[field])}, not {value!r}")
     return converted
-
-
-def _check(recipe: Recipe, where: str) -> None:
-    """Refuse values with which no network can be built or no step be made."""
-    for field, value in dataclasses.asdict(recipe).items():
-        numbers = [v for v in (value if isinstance(value, tuple) else (value,)) if isinstance(v, int | float)]
-        said = f"not {','.join(f'{number:g}' for number in numbers)}"
-        if not all(math.isfinite(number) for number in numbers):
-            raise InputError(f"{where}: {field} must be finite, {said}")
-        if field in ABOVE_0 and not all(number > 0 for number in numbers):
-            raise InputError(f"{where}: {field} must be above 0, {said}")
-        if field in FROM_0 and not all(number >= 0 for number in numbers):
-            raise InputError(f"{where}: {field} must be 0 or more, {said}")
-        if field in UP_TO_1 and value > 1:
-            raise InputError(f"{where}: {field} must be at most 1, {said}")
-    if len(recipe.mean) != 3 or len(recipe.std) != 3:
-        raise InputError(f"{where}: mean and std take three values each, for red, green and blue")
-    if recipe.scale_factor >= 1:
-        raise InputError(f"{where}: scale_factor must be below 1, not {recipe.scale_factor:g}")
-    if not recipe.stage_modules:
-        raise InputError(f"{where}: stage_modules takes at least one value")
-    halvings = len(recipe.stage_modules) if recipe.network == "hrnet" else recipe.depth
-    multiple = 4 * 2**halvings  # the stem halves twice
-    if recipe.input_size % multiple or recipe.heatmap_size * 4 != recipe.input_size:
-        raise InputError(
-            f"{where}: this {recipe.network} needs an input_size that is a multiple of {multiple} and "
-            f"heatmap_size = input_size / 4, not {recipe.input_size} and {recipe.heatmap_size}"
-        )

@@ -12,12 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from posekit.errors import InputError
+
+if TYPE_CHECKING:
+    from mindspore import nn
 
 _TARGETS = {"cpu": "CPU", "gpu": "GPU", "ascend": "Ascend"}
 _ISA_AVX2 = 0x7  # oneDNN's dnnl_cpu_isa_avx2
 _actions: dict[int, ctypes.Array] = {}  # the C handlers that ctrl_c has installed
+_waiting: list[int] | None = None  # signals that wait for `uninterrupted` to end
 _oneDNN: str | None = None  # what limit_onednn decided: it can act only once a process
 _device: "Device | None" = None  # what set_up chose last
 
@@ -87,6 +92,35 @@ def _choose(device: str) -> tuple[str, int, str]:
     return _TARGETS[name], 0 if name == "cpu" else device_id, "asked for"
 
 
+def precision(level: str) -> str:
+    """What `mixed_precision` does on the chosen device for a recipe that asks for this AMP level, in words."""
+    if level == "O0":
+        return "fp32"
+    if chosen_device().target == "CPU":
+        return f"fp32: amp {level} is left out, this CPU backend gains nothing from fp16"
+    return f"amp {level}: fp16 with weights and loss in fp32"
+
+
+def mixed_precision(network: "nn.Cell", level: str) -> "nn.Cell":
+    """The network computing at an AMP level, O0, O2, O3 or auto, on devices that gain from it; its weights stay fp32.
+
+    Changes the network that is given, and returns what to call in its place.
+    """
+    from mindspore import amp
+
+    return network if chosen_device().target == "CPU" else amp.auto_mixed_precision(network, level)
+
+
+def memory_mb() -> float:
+    """Megabytes (10^6 bytes) that the chosen device has given to this process; on the CPU the process's own."""
+    if chosen_device().target != "CPU":
+        import mindspore as ms
+
+        return ms.runtime.memory_reserved() / 1e6
+    status = Path("/proc/self/statm")
+    return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6 if status.exists() else float("nan")
+
+
 def limit_onednn() -> str:
     """Keep MindSpore's oneDNN from its slow AVX-512 path; returns what was done and why.
 
@@ -121,18 +155,21 @@ def _limit_onednn() -> str:
 
 @contextmanager
 def ctrl_c() -> Iterator[None]:
-    """Inside, Ctrl-C and SIGTERM raise KeyboardInterrupt, as far as this is the main thread of a POSIX process.
+    """Inside, Ctrl-C and SIGTERM raise KeyboardInterrupt, as far as this is the main thread.
 
     MindSpore takes both signals over: a graph that has run answers Ctrl-C by sending its own process SIGTERM, a data
     pipeline that starts sets its own handler of that, and the process ends on the spot. `restore_handlers` undoes it.
     """
-    if os.name != "posix" or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) or signal.SIG_DFL for number in (signal.SIGINT, signal.SIGTERM)}
     outer = dict(_actions)
     for number in before:
-        signal.signal(number, before[number] if number == signal.SIGINT else signal.default_int_handler)
+        ignored = number == signal.SIGINT and before[number] == signal.SIG_IGN  # as a shell's background jobs have it
+        signal.signal(number, signal.SIG_IGN if ignored else _interrupt)
+        if os.name != "posix":
+            continue
         _actions[number] = ctypes.create_string_buffer(1024)  # larger than any struct sigaction
         ctypes.CDLL(None).sigaction(number, None, _actions[number])
     try:
@@ -142,6 +179,26 @@ def ctrl_c() -> Iterator[None]:
         _actions.update(outer)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """The handler inside `ctrl_c`."""
+    if _waiting is None:
+        raise KeyboardInterrupt
+    _waiting.append(number)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Inside, what `ctrl_c` would raise waits until the block has ended without another error."""
+    global _waiting
+    _waiting = []
+    try:
+        yield
+    finally:
+        waiting, _waiting = _waiting, None
+    if waiting:
+        raise KeyboardInterrupt
 
 
 def restore_handlers() -> None:

@@ -1,166 +1,105 @@
-"""The training loop: steps, validation, checkpoints, the log and its curves."""
+"""The training loop: epochs of updates, validation, checkpoints, the log and its curves.
 
-import dataclasses
+A training can be stopped at any moment and goes on from its last checkpoint to the same weights, to the last bit where
+the device computes the same twice: order and augmentation are functions of (seed, epoch, sample), no other random
+numbers are drawn after the weights are made, and a checkpoint holds the rest.
+"""
+
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 import pandas as pd
-from mindspore import Tensor, nn
+from mindspore import nn
 from tqdm.auto import tqdm
 
 from posekit.datasets.dataset import PoseDataset
-from posekit.errors import InputError
-from posekit.figures.results import training_curves
-from posekit.files import ROOT, atomic_path, write_json, write_text
-from posekit.manifest import describe
+from posekit.errors import InputError, Stopped
+from posekit.files import remove_left_overs, write_text
 from posekit.metrics import distances
 from posekit.models import build
 from posekit.models.checkpoint import save_checkpoint
-from posekit.models.loss import heatmap_loss
 from posekit.pipeline import steps_per_epoch, training_iterator
 from posekit.predictors import network_predictor, predict_dataset
+from posekit.progress import (
+    BEST,
+    LAST,
+    PREVIOUS,
+    Progress,
+    Training,
+    check_finite,
+    diverged,
+    resumed,
+    save,
+    write_log,
+    write_manifest,
+)  # fmt: skip
 from posekit.recipes import Recipe, to_json
-from posekit.runtime import chosen_device, ctrl_c, set_up
+from posekit.runtime import ctrl_c, memory_mb, precision, set_up, uninterrupted
 from posekit.splits import open_split
+from posekit.update import AVERAGE, averaged_network, describe_update, learning_rates, make_step
 
 ROWS_AN_EPOCH = 10  # of log.csv
+SAVE_MINUTES = 10.0  # between checkpoints within an epoch
 
 
-class TrainStep(nn.Cell):
-    """One update: loss, gradients, optimiser."""
+def train(
+    recipe: Recipe,
+    data: PoseDataset,
+    validation: PoseDataset,
+    out: Path,
+    progress: bool = True,
+    resume: bool = False,
+    save_minutes: float = SAVE_MINUTES,
+) -> pd.DataFrame:
+    """Train from scratch in the folder `out`, or with `resume` go on with what is there; returns the log.
 
-    def __init__(self, network: nn.Cell, optimizer: nn.Optimizer, loss_factor: float) -> None:
-        super().__init__(auto_prefix=False)
-        self.network, self.optimizer, self.loss_factor = network, optimizer, loss_factor
-        self.gradient = ms.value_and_grad(self.loss, None, optimizer.parameters)
-
-    def loss(self, images: Tensor, heatmaps: Tensor, weights: Tensor) -> Tensor:
-        """The loss of a batch: images (B, 3, S, S), heatmaps (B, K, h, w), weights (B, K)."""
-        return heatmap_loss(self.network(images), heatmaps, weights, self.loss_factor)
-
-    def construct(self, images: Tensor, heatmaps: Tensor, weights: Tensor) -> Tensor:
-        """Update the weights; returns the loss before the update."""
-        loss, gradients = self.gradient(images, heatmaps, weights)
-        self.optimizer(gradients)
-        return loss
-
-
-def learning_rates(recipe: Recipe, steps: int) -> np.ndarray:
-    """The rate of every update, (epochs * steps,) float32: linear warm-up times the recipe's schedule."""
-    update = np.arange(recipe.epochs * steps)
-    if recipe.schedule == "step":
-        factor = recipe.decay_factor ** np.searchsorted(np.array(recipe.milestones) * steps, update, side="right")
-    elif recipe.schedule == "exponential":
-        factor = recipe.decay_factor ** (update // steps)
-    else:
-        factor = 0.5 * (1 + np.cos(np.pi * update / len(update)))
-    warmup = recipe.warmup_epochs * steps
-    ramp = np.minimum((update + 1) / warmup, 1) if warmup else 1
-    return (recipe.learning_rate * factor * ramp).astype(np.float32)
-
-
-def make_step(network: nn.Cell, recipe: Recipe, steps: int) -> TrainStep:
-    """The recipe's update, with `steps` updates an epoch. Weight decay is the classic one, added to the gradient."""
-    rates = learning_rates(recipe, steps).tolist()
-    optimizer = nn.Adam(network.trainable_params(), learning_rate=rates, weight_decay=recipe.weight_decay)
-    return TrainStep(network, optimizer, recipe.loss_factor)
-
-
-def train(recipe: Recipe, data: PoseDataset, validation: PoseDataset, out: Path, progress: bool = True) -> pd.DataFrame:
-    """Train from scratch in the folder `out`; returns the log.
-
-    Writes recipe.json, and after each epoch log.csv, curves.png and last.ckpt; best.ckpt when validation improves;
-    manifest.json at the end.
-    Ctrl-C saves last.ckpt. Raises InputError when `out` already holds a run, and when the loss is no number any more.
+    Writes recipe.json; log.csv as it goes; after each epoch, and within one every `save_minutes`, last.ckpt, of which
+    the one before stays as previous.ckpt, and curves.png; best.ckpt when validation improves; manifest.json at the end.
+    Ctrl-C and SIGTERM save last.ckpt and raise Stopped. Raises InputError when `out` holds a run and not `resume`, or
+    one of another recipe or other data, and when the loss or the weights are no numbers any more.
     """
-    if (out / "last.ckpt").exists():
-        raise InputError(f"{out}: already holds a run; give another --out, or remove it")
-    started = time.time()
-    write_text(out / "recipe.json", to_json(recipe) + "\n")
-    ms.set_seed(recipe.seed)
-    network = build(recipe)
-    steps = steps_per_epoch(len(data), recipe.batch)
-    step = make_step(network, recipe, steps)
-    log: list[dict] = []
-    best = -1.0
-    with ctrl_c(), tqdm(total=recipe.epochs * steps, unit="step", desc=recipe.name, disable=not progress) as bar:
+    if not resume and any((out / name).exists() for name in (LAST, PREVIOUS)):
+        raise InputError(f"{out}: already holds a run; give another --out, or --resume to go on with it, or remove it")
+    training = _prepare(recipe, data, validation, out, resume)
+    state = training.progress
+    total = recipe.epochs * training.steps
+    finished = state.epoch == recipe.epochs and (out / "manifest.json").exists()
+    if state.rows:
+        write_log(training)  # the one on the disk may be ahead of the checkpoint
+    with ctrl_c(), tqdm(total=total, initial=state.step, unit="step", desc=recipe.name, disable=not progress) as bar:
         try:
-            for epoch in range(1, recipe.epochs + 1):
-                for row in train_epoch(step, data, recipe, epoch, bar):
-                    _log(out, log, row)
-                save_checkpoint(out / "last.ckpt", network, recipe, epoch, epoch * steps)
-                if epoch % recipe.validate_every == 0 or epoch == recipe.epochs:
-                    pck = validate(network, recipe, validation)
-                    log[-1]["valid_pck"] = pck
-                    if pck > best:
-                        best = pck
-                        save_checkpoint(out / "best.ckpt", network, recipe, epoch, epoch * steps)
-                    bar.write(f"epoch {epoch}: PCK@{recipe.validation_threshold:g} {pck:.2f} % on the validation split")
-                _log(out, log, None)
-                with atomic_path(out / "curves.png") as temporary:
-                    training_curves(pd.DataFrame(log)).savefig(temporary)
+            for epoch in range(state.epoch + 1, recipe.epochs + 1):
+                _train_epoch(training, epoch, bar, 60 * save_minutes)
+                _end_epoch(training, epoch, bar)
         except KeyboardInterrupt:
-            save_checkpoint(out / "last.ckpt", network, recipe, epoch, bar.n)
-            raise InputError(f"interrupted at step {bar.n}; {out / 'last.ckpt'} holds the weights") from None
-    _write_manifest(out, recipe, data, validation, best, time.time() - started)
-    return pd.DataFrame(log)
+            with uninterrupted():
+                save(training)
+            raise Stopped(
+                f"interrupted at step {state.step} of {total}; {out / LAST} has it all: go on with --resume"
+            ) from None
+    if not finished:
+        write_manifest(training)
+        (out / PREVIOUS).unlink(missing_ok=True)
+    return pd.DataFrame(state.rows)
 
 
-def run(recipe: Recipe, data: Path | None, out: Path, device: str, images: Path | None = None) -> float:
+def run(
+    recipe: Recipe,
+    data: Path | None,
+    out: Path,
+    device: str,
+    images: Path | None = None,
+    resume: bool = False,
+    save_minutes: float = SAVE_MINUTES,
+) -> float:
     """What `posekit train` does: set the device up, open the data, train; returns the best PCK in percent."""
     print(set_up(device, recipe.seed))
+    print(f"{describe_update(recipe)}; {precision(recipe.amp)}")
     training, validation = (open_split(recipe, data, split, images) for split in ("train", "test"))
-    return float(train(recipe, training, validation, out)["valid_pck"].max())
-
-
-def _write_manifest(
-    out: Path, recipe: Recipe, data: PoseDataset, validation: PoseDataset, best: float, seconds: float
-) -> None:
-    """What the run was made of and what came out."""
-    manifest = {
-        "recipe": dataclasses.asdict(recipe),
-        "data": {split.split: {"samples": len(split), "labels_sha256": split.digest()} for split in (data, validation)},
-        "device": str(chosen_device()),
-        "results": {f"best PCK@{recipe.validation_threshold:g}": best},
-        "seconds": round(seconds, 1),
-        **describe(ROOT),
-    }
-    write_json(out / "manifest.json", manifest)
-
-
-def train_epoch(step: TrainStep, data: PoseDataset, recipe: Recipe, epoch: int, bar: tqdm) -> Iterator[dict]:
-    """One epoch; yields a row for the log every tenth of it."""
-    step.set_train(True)
-    steps = steps_per_epoch(len(data), recipe.batch)
-    every = max(1, steps // ROWS_AN_EPOCH)
-    rates = learning_rates(recipe, steps)
-    losses, waited, started = [], 0.0, time.perf_counter()
-    batches = training_iterator(data, recipe, epoch)
-    for number in range(1, steps + 1):
-        asked = time.perf_counter()
-        batch = next(batches)
-        waited += time.perf_counter() - asked
-        losses.append(float(step(*(Tensor(array) for array in batch)).asnumpy()))
-        if not np.isfinite(losses[-1]):
-            raise InputError(f"the loss became {losses[-1]} in epoch {epoch}, step {number}; lower learning_rate")
-        bar.update()
-        bar.set_postfix(loss=f"{np.mean(losses[-20:]):.4g}", refresh=False)
-        if number % every == 0 or number == steps:
-            seconds = time.perf_counter() - started
-            done = (epoch - 1) * steps + number
-            yield {
-                "epoch": epoch,
-                "step": done,
-                "learning_rate": float(rates[done - 1]),
-                "loss": float(np.mean(losses)),
-                "images_per_second": len(losses) * recipe.batch / seconds,
-                "wait_share": waited / seconds,
-                "valid_pck": np.nan,
-            }
-            losses, waited, started = [], 0.0, time.perf_counter()
+    log = train(recipe, training, validation, out, resume=resume, save_minutes=save_minutes)
+    return float(log["valid_pck"].max())
 
 
 def validate(network: nn.Cell, recipe: Recipe, validation: PoseDataset) -> float:
@@ -170,9 +109,91 @@ def validate(network: nn.Cell, recipe: Recipe, validation: PoseDataset) -> float
     return 100 * float((distance <= recipe.validation_threshold)[validation.visible].mean())
 
 
-def _log(out: Path, log: list[dict], row: dict | None) -> None:
-    """Append a row and write log.csv whole, so that a reader never sees half a row."""
-    if row is not None:
-        log.append(row)
-    with atomic_path(out / "log.csv") as temporary:
-        pd.DataFrame(log).to_csv(temporary, index=False, float_format="%.6g")
+def _prepare(recipe: Recipe, data: PoseDataset, validation: PoseDataset, out: Path, resume: bool) -> Training:
+    """The training before its first update, or where its last whole checkpoint has it."""
+    ms.set_seed(recipe.seed)
+    network = build(recipe)
+    tested = averaged_network(network, recipe) if recipe.ema else network
+    step = make_step(network, recipe, steps_per_epoch(len(data), recipe.update_images), tested)
+    progress = Progress(data.digest())
+    if resume:
+        remove_left_overs(out)
+        progress = resumed(out, recipe, network, step, progress)
+    write_text(out / "recipe.json", to_json(recipe) + "\n")
+    return Training(recipe, data, validation, out, network, tested, step, progress)
+
+
+def _train_epoch(training: Training, epoch: int, bar: tqdm, save_seconds: float) -> None:
+    """Make the updates of an epoch that are not made yet."""
+    recipe, state, steps = training.recipe, training.progress, training.steps
+    training.step.set_train(True)
+    done = state.step - (epoch - 1) * steps
+    batches = training_iterator(training.data, recipe, epoch, done) if done < steps else None
+    every, recent, saved = max(1, steps // ROWS_AN_EPOCH), [], time.monotonic()
+    for number in range(done + 1, steps + 1):
+        asked = time.perf_counter()
+        update = [next(batches) for _ in range(recipe.accumulate)]
+        waited = time.perf_counter() - asked
+        if number == done + 1:
+            training.step.prepare(update[0])
+        began = time.perf_counter()
+        with uninterrupted():
+            loss = training.step.learn(update)
+            if not np.isfinite(loss):
+                raise diverged(training, f"the loss became {loss} in epoch {epoch}, step {number}")
+            state.step += 1
+            state.losses.append(loss)
+            state.waited += waited
+            state.spent += waited + time.perf_counter() - began
+            ends_row = number % every == 0 or number == steps
+            if ends_row:
+                _add_row(training, epoch)
+        recent = [*recent, loss][-20:]
+        bar.update()
+        bar.set_postfix(loss=f"{np.mean(recent):.4g}", refresh=False)
+        if ends_row:
+            write_log(training)
+        if time.monotonic() - saved >= save_seconds:
+            save(training)
+            saved = time.monotonic()
+
+
+def _add_row(training: Training, epoch: int) -> None:
+    """A row of log.csv about the updates since the last one."""
+    recipe, state = training.recipe, training.progress
+    scaling = training.step.scaling(state.step)
+    skipped = scaling.get("skipped", 0)
+    if scaling.get("loss_scale") == 1 and skipped - (state.rows[-1]["skipped"] if state.rows else 0) == len(
+        state.losses
+    ):
+        raise diverged(training, f"gradients overflowed in epoch {epoch} even at loss scale 1")
+    row = {
+        "epoch": epoch,
+        "step": state.step,
+        "learning_rate": float(learning_rates(recipe, training.steps)[state.step - 1 - skipped]),
+        "loss": float(np.mean(state.losses)),
+        "images_per_second": len(state.losses) * recipe.update_images / state.spent,
+        "wait_share": state.waited / state.spent,
+        "memory_mb": memory_mb(),
+        **scaling,
+        "valid_pck": np.nan,
+    }
+    state.rows.append(row)
+    state.losses, state.waited, state.spent = [], 0.0, 0.0
+
+
+def _end_epoch(training: Training, epoch: int, bar: tqdm) -> None:
+    """Validate where the recipe says so, keep the best weights, save."""
+    recipe, state, out = training.recipe, training.progress, training.out
+    if epoch % recipe.validate_every == 0 or epoch == recipe.epochs:
+        check_finite(training)
+        pck = validate(training.tested, recipe, training.validation)
+        state.rows[-1]["valid_pck"] = pck
+        if pck > state.best:
+            weights = [{"name": p.name.removeprefix(AVERAGE), "data": p} for p in training.tested.get_parameters()]
+            save_checkpoint(out / BEST, weights, recipe, epoch, state.step)
+            state.best = pck
+        bar.write(f"epoch {epoch}: PCK@{recipe.validation_threshold:g} {pck:.2f} % on the validation split")
+    state.epoch = epoch
+    write_log(training)
+    save(training)

@@ -13,7 +13,7 @@ from posekit.pipeline import EvaluationBatches, training_iterator
 from posekit.recipes import get_recipe, override
 from posekit.runtime import set_up
 from posekit.splits import open_split
-from posekit.training import make_step
+from posekit.update import make_step
 
 
 def test_poseestnet_trains_saves_loads_and_exports(tiny_vehicles: Path, tmp_path: Path):

@@ -1,9 +1,11 @@
-"""Checkpoints: a network's weights with the recipe they belong to, in one file."""
+"""Checkpoints: a network's weights with their recipe, and what its training needs to go on, in one file."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import mindspore as ms
-from mindspore import nn
+from mindspore import Parameter, nn, ops
 
 from posekit.errors import InputError
 from posekit.files import atomic_path, quiet_logs
@@ -11,21 +13,53 @@ from posekit.models import build
 from posekit.recipes import Recipe, from_json, to_json
 
 NOTES = ("recipe", "epoch", "step")  # what a checkpoint holds beside the weights
+TRAINING = "training."  # begins the names of what only a training reads
 
 
-def save_checkpoint(path: Path, cell: nn.Cell, recipe: Recipe, epoch: int, step: int) -> None:
-    """Write the cell's parameters, the recipe, epoch and step; the file appears whole or not at all."""
+def save_checkpoint(
+    path: Path,
+    weights: nn.Cell | list[dict],
+    recipe: Recipe,
+    epoch: int,
+    step: int,
+    training: Mapping[str, Parameter | str] | None = None,
+    keep: Path | None = None,
+) -> None:
+    """Write the parameters, the recipe, epoch and step; the file appears whole or not at all.
+
+    weights: a cell, or its parameters as MindSpore saves them: {"name": …, "data": …} each. `training` is what
+    `read_training` gives back. The file that is replaced is kept as `keep`. The checksum at the end, MindSpore's own,
+    lets readers detect damage.
+    """
+    notes = {TRAINING + name: value for name, value in (training or {}).items()}
+    notes |= {"recipe": to_json(recipe), "epoch": epoch, "step": step}
     with atomic_path(path) as temporary, quiet_logs():
-        ms.save_checkpoint(cell, str(temporary), append_dict={"recipe": to_json(recipe), "epoch": epoch, "step": step})
+        ms.save_checkpoint(weights, str(temporary), append_dict=notes, crc_check=True)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())  # before the earlier file goes: a full disk may only say so now
+        if keep and path.exists():
+            os.replace(path, keep)
 
 
 def read_checkpoint(path: Path) -> tuple[Recipe, dict]:
-    """The recipe and all values of a checkpoint that posekit wrote; InputError when it is none or damaged."""
+    """The recipe, weights and NOTES of a checkpoint that posekit wrote; InputError when it is none or damaged."""
+    recipe, values = _read(path)
+    return recipe, {name: value for name, value in values.items() if not name.startswith(TRAINING)}
+
+
+def read_training(path: Path) -> tuple[Recipe, dict, dict]:
+    """As `read_checkpoint`, and what its training goes on from, by the names given to `save_checkpoint`."""
+    recipe, values = _read(path)
+    training = {name: values.pop(name) for name in list(values) if name.startswith(TRAINING)}
+    return recipe, values, {name.removeprefix(TRAINING): value for name, value in training.items()}
+
+
+def _read(path: Path) -> tuple[Recipe, dict]:
     if not path.is_file():
         raise InputError(f"{path}: no such model file; train one with posekit train, or check the path")
     try:
         with quiet_logs():
-            values = ms.load_checkpoint(str(path))
+            values = ms.load_checkpoint(str(path), crc_check=True)
     except (RuntimeError, ValueError, TypeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{path}: not a readable checkpoint ({reason}); use one that posekit train wrote") from error
@@ -59,3 +93,14 @@ def load_weights(network: nn.Cell, values: dict, path: Path) -> None:
     if problems:
         raise InputError(f"{path}: belongs to another network: {'; '.join(problems)}; use a checkpoint of this recipe")
     ms.load_param_into_net(network, {name: values[name] for name in wanted})
+
+
+def load_training(state: Mapping[str, Parameter], values: dict, path: Path) -> None:
+    """Copy the values of `read_training` into the parameters of that name; InputError when one is missing."""
+    missing = [name for name in state if name not in values]
+    if missing:
+        raise InputError(
+            f"{path}: {missing[0]} is missing, so this training cannot go on; start one with another --out"
+        )
+    for name, parameter in state.items():
+        ops.assign(parameter, values[name])

@@ -1,0 +1,150 @@
+"""Where a training is, and its files: the checkpoints from which it goes on, the log, the curves, the manifest."""
+
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from mindspore import nn
+
+from posekit.datasets.dataset import PoseDataset
+from posekit.errors import InputError
+from posekit.figures.results import training_curves
+from posekit.files import ROOT, atomic_path, write_json
+from posekit.manifest import describe
+from posekit.models.checkpoint import load_training, load_weights, read_training, save_checkpoint
+from posekit.pipeline import steps_per_epoch
+from posekit.recipes import Recipe
+from posekit.runtime import chosen_device
+from posekit.update import TrainStep
+
+LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+
+
+@dataclass
+class Progress:
+    """How far a training has come, as its checkpoint says beside weights and optimiser."""
+
+    data: str  # digest of what it is trained with
+    epoch: int = 0  # epochs that are over, validation included
+    step: int = 0  # updates made
+    best: float = -1.0  # PCK of best.ckpt
+    seconds: float = 0.0  # of work, up to the last checkpoint
+    since: float = field(default_factory=time.time)  # when that was saved, or this process began
+    saved: int = 0  # the step of the last checkpoint
+    rows: list[dict] = field(default_factory=list)  # of log.csv
+    losses: list[float] = field(default_factory=list)  # since the last row
+    waited: float = 0.0  # seconds for data since the last row
+    spent: float = 0.0  # seconds since the last row
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training under way."""
+
+    recipe: Recipe
+    data: PoseDataset
+    validation: PoseDataset
+    out: Path
+    network: nn.Cell  # that is trained
+    tested: nn.Cell  # that is validated and kept as best.ckpt: the same, or the average of its weights
+    step: TrainStep
+    progress: Progress
+
+    @property
+    def steps(self) -> int:
+        """Updates an epoch."""
+        return steps_per_epoch(len(self.data), self.recipe.update_images)
+
+
+def resumed(out: Path, recipe: Recipe, network: nn.Cell, step: TrainStep, fresh: Progress) -> Progress:
+    """Bring weights and optimiser to where the run's last whole checkpoint has them; returns its progress."""
+    found = _last_whole(out)
+    if found is None:
+        return fresh
+    path, (trained, values, state) = found
+    before, now = asdict(trained), asdict(recipe)
+    other = [field for field in now if before[field] != now[field]]
+    if other:
+        was, is_ = (", ".join(f"{field}={recipe[field]}" for field in other) for recipe in (before, now))
+        raise InputError(
+            f"{out}: was trained with {was}, not {is_}; resume it with the same recipe, or give another --out"
+        )
+    load_weights(network, values, path)
+    load_training(step.state(), state, path)
+    progress = Progress(**json.loads(state["progress"]) | {"since": fresh.since})
+    if progress.data != fresh.data:
+        raise InputError(f"{out}: was trained with other data; resume it with the same --data, or give another --out")
+    return progress
+
+
+def _last_whole(out: Path) -> tuple[Path, tuple[Recipe, dict, dict]] | None:
+    """The newest checkpoint that can be read, and what it holds; None where there is none at all."""
+    damage = None
+    for path in (out / LAST, out / PREVIOUS):
+        try:
+            found = path, read_training(path)
+        except InputError as error:
+            damage = error if path.exists() else damage
+            continue
+        if damage:
+            os.replace(out / LAST, out / "damaged.ckpt")  # so that it doesn't become the previous one
+            print(f"posekit: warning: {damage}; going on from {path}, the one before", file=sys.stderr)
+        return found
+    if damage:
+        raise damage
+    return None
+
+
+def save(training: Training) -> None:
+    """Write last.ckpt, with all that the training needs to go on, and the curves so far."""
+    check_finite(training)
+    state, out = training.progress, training.out
+    now = time.time()
+    state.seconds, state.since, state.saved = state.seconds + now - state.since, now, state.step
+    kept = {**training.step.state(), "progress": json.dumps(asdict(state))}
+    save_checkpoint(
+        out / LAST, training.network, training.recipe, state.epoch, state.step, training=kept, keep=out / PREVIOUS
+    )
+    if state.rows:
+        with atomic_path(out / "curves.png") as temporary:
+            training_curves(pd.DataFrame(state.rows)).savefig(temporary)
+
+
+def check_finite(training: Training) -> None:
+    """Refuse to keep what is no number any more."""
+    for parameter in (*training.network.get_parameters(), *training.step.state().values()):
+        if not np.isfinite(parameter.asnumpy()).all():
+            raise diverged(training, f"{parameter.name} became infinite or no number by step {training.progress.step}")
+
+
+def diverged(training: Training, what: str) -> InputError:
+    """The error for a training that has diverged."""
+    state = training.progress
+    good = f"{training.out / LAST} is good, at step {state.saved}" if state.saved else "nothing was saved yet"
+    return InputError(f"{what}; lower learning_rate, or set clip_norm; {good}")
+
+
+def write_log(training: Training) -> None:
+    """Write log.csv whole, so that a reader never sees half a row."""
+    with atomic_path(training.out / "log.csv") as temporary:
+        pd.DataFrame(training.progress.rows).to_csv(temporary, index=False, float_format="%.6g")
+
+
+def write_manifest(training: Training) -> None:
+    """What the run was made of and what came out."""
+    recipe, state = training.recipe, training.progress
+    splits = (training.data, training.validation)
+    manifest = {
+        "recipe": asdict(recipe),
+        "data": {split.split: {"samples": len(split), "labels_sha256": split.digest()} for split in splits},
+        "device": str(chosen_device()),
+        "results": {f"best PCK@{recipe.validation_threshold:g}": state.best},
+        "seconds": round(state.seconds, 1),
+        **describe(ROOT),
+    }
+    write_json(training.out / "manifest.json", manifest)
