@@ -15,7 +15,8 @@ from posekit.models.checkpoint import load_network
 from posekit.recipes import from_json, get_recipe, override
 from posekit.runtime import set_up
 from posekit.splits import open_split
-from posekit.training import learning_rates, train, validate
+from posekit.training import train, validate
+from posekit.update import learning_rates
 
 TINY = get_recipe("poseestnet-tiny")
 
