@@ -1,7 +1,13 @@
 """Keypoints to heatmaps and back. A codec knows neither the network nor the image.
 
 Coordinates are in input pixels, (0, 0) the centre of the first; a heatmap's cell (i, j) stands for the input pixel
-(i, j) * stride, with stride = input_size / heatmap_size, as both seeds have it.
+(i, j) * stride. Both seeds have stride = input_size / heatmap_size; UDP (Huang et al., "The Devil is in the Details",
+CVPR 2020, section 3) counts the intervals between pixels instead of the pixels, so that the first and the last cell lie
+on the first and the last pixel, and a mirrored map on the map of the mirrored image.
+
+Of what that paper corrects, one thing is right with either count here: the way back is the inverse of the very map that
+made the crop, and a target's centre may stay between cells ("exact"). What intervals add is the flip: with pixels a
+mirrored map lies 1 - 1 / stride cells off (`flip_shift` of a recipe moves it back), with intervals it lies right.
 """
 
 from dataclasses import dataclass
@@ -19,8 +25,11 @@ class Codec:
     supervise_missing: True gives a keypoint without target an all-zero map that counts (Stacked Hourglass),
         False a weight of 0 (PoseEstNet).
     offset: sub-cell decoding: "none"; "quarter" of a cell towards the higher neighbour (PoseEstNet); "forced", always
-        a quarter to one side, plus half a cell, of maps cut off at 1 (Stacked Hourglass); or "dark", a Taylor step on
-        the log of the smoothed map (Zhang et al., arXiv:1910.06278, eq. 3-9).
+        a quarter to one side, plus half a cell, of maps cut off at 1 (Stacked Hourglass); "dark", a Taylor step on the
+        log of the smoothed map (Zhang et al., arXiv:1910.06278, eq. 3-9); or "udp", the same step from the nearest
+        cells of a map that is hardly smoothed (the code that UDP's authors published).
+    intervals: sizes count the intervals between pixels and between cells, size - 1 (UDP), not pixels and cells. The
+        crop has to count the same way, see `geometry.crop_matrix`.
     """
 
     input_size: int
@@ -29,11 +38,12 @@ class Codec:
     centre: str = "round"
     supervise_missing: bool = False
     offset: str = "quarter"
+    intervals: bool = False
 
     @property
     def stride(self) -> float:
         """Input pixels a cell."""
-        return self.input_size / self.heatmap_size
+        return (self.input_size - self.intervals) / (self.heatmap_size - self.intervals)
 
     def encode(self, keypoints: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Targets of keypoints (..., K, 2) in input pixels and visible (..., K).
@@ -83,7 +93,18 @@ class Codec:
             return _quarter_offsets(maps, cells)
         if self.offset == "forced":
             return _forced_offsets(maps, cells)
+        if self.offset == "udp":
+            return _udp_offsets(maps, cells)
         return _dark_offsets(maps, cells, self.sigma)
+
+
+# Codecs by the names that their papers go by: what `dataclasses.replace` takes. A recipe has the same in its fields
+# target_centre, offset and intervals, with flip_shift 0 for udp.
+CODECS = {
+    "msra": {"centre": "round", "offset": "quarter", "intervals": False},
+    "dark": {"centre": "exact", "offset": "dark", "intervals": False},
+    "udp": {"centre": "exact", "offset": "udp", "intervals": True},
+}
 
 
 def _neighbour(maps: np.ndarray, cells: np.ndarray, dx: int, dy: int) -> np.ndarray:
@@ -142,8 +163,29 @@ def _dark_offsets(maps: np.ndarray, cells: np.ndarray, sigma: float) -> np.ndarr
         - _neighbour(logs, c, 1, -1)
         + _neighbour(logs, c, -1, -1)
     )
+    return _newton_step(dx, dy, dxx, dyy, dxy) * inside[:, None]
+
+
+def _udp_offsets(maps: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """As `_dark_offsets`, from differences of neighbouring cells, after smoothing by 1-2-1; at the border, too."""
+    padded = np.pad(maps, ((0, 0), (2, 2), (2, 2)), mode="reflect")
+    around = np.arange(5)
+    rows, columns = cells[:, 1, None, None] + around[:, None], cells[:, 0, None, None] + around
+    patch = padded[np.arange(len(maps))[:, None, None], rows, columns]  # (M, 5, 5), the best cell in the middle
+    patch = patch[:, :-2] + 2 * patch[:, 1:-1] + patch[:, 2:]
+    patch = patch[..., :-2] + 2 * patch[..., 1:-1] + patch[..., 2:]  # (M, 3, 3)
+    logs = np.log(np.maximum(patch, 1e-10)).astype(np.float64)
+    dx, dy = 0.5 * (logs[:, 1, 2] - logs[:, 1, 0]), 0.5 * (logs[:, 2, 1] - logs[:, 0, 1])
+    dxx = logs[:, 1, 2] - 2 * logs[:, 1, 1] + logs[:, 1, 0]
+    dyy = logs[:, 2, 1] - 2 * logs[:, 1, 1] + logs[:, 0, 1]
+    dxy = 0.25 * (logs[:, 2, 2] - logs[:, 0, 2] - logs[:, 2, 0] + logs[:, 0, 0])
+    return _newton_step(dx, dy, dxx, dyy, dxy)
+
+
+def _newton_step(dx: np.ndarray, dy: np.ndarray, dxx: np.ndarray, dyy: np.ndarray, dxy: np.ndarray) -> np.ndarray:
+    """From first and second derivatives (M,) to the peak, (M, 2), at most a cell long; 0 where there is no peak."""
     determinant = dxx * dyy - dxy**2
-    usable = inside & (determinant > 1e-12) & (dxx < 0)
+    usable = (determinant > 1e-12) & (dxx < 0)
     determinant = np.where(usable, determinant, 1)
     step = -np.stack([dyy * dx - dxy * dy, dxx * dy - dxy * dx], 1) / determinant[:, None]
     return np.where(usable[:, None], np.clip(step, -1, 1), 0)

@@ -10,23 +10,31 @@ import numpy as np
 
 
 def crop_matrix(
-    center: np.ndarray, box_size: float, output_size: int, rotation: float = 0.0, flip_width: int | None = None
+    center: np.ndarray,
+    box_size: float,
+    output_size: int,
+    rotation: float = 0.0,
+    flip_width: int | None = None,
+    intervals: bool = False,
 ) -> np.ndarray:
     """The (2, 3) map from image pixels to the pixels of an `output_size` square crop.
 
     center: (2,) of the box in image pixels; box_size: its side in image pixels;
     rotation: degrees, positive turns the picture clockwise on screen;
-    flip_width: the image's width when the image is mirrored first (x -> width - 1 - x); center is of the unmirrored.
+    flip_width: the image's width when the image is mirrored first (x -> width - 1 - x); center is of the unmirrored;
+    intervals: the box's side becomes output_size - 1, the distance from the centre of the first pixel to that of the
+        last, so that the box's middle is the crop's middle exactly (UDP, see `codecs`).
     """
     angle = np.deg2rad(rotation)
-    scale = output_size / box_size
+    extent = output_size - intervals
+    scale = extent / box_size
     cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
     x, y = float(center[0]), float(center[1])
     mirror = np.eye(3)
     if flip_width is not None:
         x = flip_width - 1 - x
         mirror[0] = (-1.0, 0.0, flip_width - 1.0)
-    half = output_size / 2
+    half = extent / 2
     turn = np.array([[cos, -sin, half - cos * x + sin * y], [sin, cos, half - sin * x - cos * y]])
     return turn @ mirror
 

@@ -11,9 +11,10 @@ from posekit.drawing import draw_pose
 from posekit.errors import InputError
 from posekit.files import atomic_path
 from posekit.geometry import invert, transform_points
-from posekit.pipeline import crop, normalise
+from posekit.pipeline import Crop, crop, normalise
 from posekit.predictions import Predictions, write_predictions
 from posekit.predictors import Predictor, load_predictor, predict_dataset
+from posekit.recipes import Recipe
 from posekit.splits import open_split
 
 
@@ -49,13 +50,18 @@ def _read_picture(path: Path) -> np.ndarray:
     return decode_image(read_file(path), str(path))
 
 
-def predict_image(predictor: Predictor, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Keypoints (K, 2) in pixels and scores (K,) of one object that fills the image (H, W, 3) uint8 RGB."""
-    recipe = predictor.recipe
+def crop_whole(image: np.ndarray, recipe: Recipe) -> Crop:
+    """What a network of `recipe` sees of one object that fills the image (H, W, 3) uint8 RGB; without keypoints."""
     size = np.array(image.shape[1::-1], np.float32)
     none = np.zeros((recipe.keypoint_skeleton.num_keypoints, 2), np.float32)
     sample = Sample(image, none, none[:, 0] > 0, size / 2, float(size.max()) * BOX_MARGIN)
-    cut = crop(sample, recipe.input_size, recipe.keypoint_skeleton)
+    return crop(sample, recipe.input_size, recipe.keypoint_skeleton, None, recipe.intervals)
+
+
+def predict_image(predictor: Predictor, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Keypoints (K, 2) in pixels and scores (K,) of one object that fills the image (H, W, 3) uint8 RGB."""
+    recipe = predictor.recipe
+    cut = crop_whole(image, recipe)
     heatmaps = predictor.tested_heatmaps(normalise(cut.image[None], recipe))
     keypoints, scores = recipe.codec.decode(heatmaps)
     return transform_points(invert(cut.matrix), keypoints[0]), scores[0]

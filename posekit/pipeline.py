@@ -66,22 +66,28 @@ def color_jitter(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (255 * np.clip((rgb - mean) * contrast + mean, 0, 1) + 0.5).astype(np.uint8)
 
 
-def crop(sample: Sample, input_size: int, skeleton: Skeleton, augmentation: Augmentation | None = None) -> Crop:
-    """Cut the sample's box out as an input_size square, augmented if asked."""
+def crop(
+    sample: Sample,
+    input_size: int,
+    skeleton: Skeleton,
+    augmentation: Augmentation | None = None,
+    intervals: bool = False,
+) -> Crop:
+    """Cut the sample's box out as an input_size square, augmented if asked; intervals: see `crop_matrix`."""
     a = augmentation or Augmentation()
     keypoints, visible = sample.keypoints, sample.visible
     if a.flip:
         order = list(skeleton.flip_order)
         keypoints, visible = keypoints[order], visible[order]
     width = sample.image.shape[1] if a.flip else None
-    matrix = crop_matrix(sample.center, sample.box_size * a.scale, input_size, a.rotation, width)
+    matrix = crop_matrix(sample.center, sample.box_size * a.scale, input_size, a.rotation, width, intervals)
     return Crop(warp(sample.image, matrix, input_size), transform_points(matrix, keypoints), visible, matrix)
 
 
 def augmented_crop(sample: Sample, recipe: Recipe, rng: np.random.Generator) -> Crop:
     """The sample as a training with this recipe would see it, drawn with `rng`."""
     augmentation = draw_augmentation(recipe, rng)
-    cut = crop(sample, recipe.input_size, recipe.keypoint_skeleton, augmentation)
+    cut = crop(sample, recipe.input_size, recipe.keypoint_skeleton, augmentation, recipe.intervals)
     if recipe.color_jitter == "all" or (recipe.color_jitter == "flipped" and augmentation.flip):
         cut = replace(cut, image=color_jitter(cut.image, rng))
     return cut
@@ -139,8 +145,9 @@ class EvaluationBatches:
         start = number * self.batch
         last = len(self.dataset) - 1
         rows = [min(start + i, last) for i in range(self.batch)]
-        crops = [crop(self.dataset[row], self.recipe.input_size, self.dataset.skeleton) for row in rows]
-        images = normalise(np.stack([c.image for c in crops]), self.recipe)
+        recipe, skeleton = self.recipe, self.dataset.skeleton
+        crops = [crop(self.dataset[row], recipe.input_size, skeleton, None, recipe.intervals) for row in rows]
+        images = normalise(np.stack([c.image for c in crops]), recipe)
         return images, np.stack([c.matrix for c in crops]), np.int32(min(self.batch, last + 1 - start))
 
 

@@ -44,6 +44,7 @@ class Recipe:
     sigma: float = 2.0
     target_centre: str = "round"
     supervise_missing: bool = False
+    intervals: bool = False  # crop and target count intervals between pixels, size - 1, not pixels (UDP)
     # augmentation
     scale_factor: float = 0.25  # scale 1 ± this
     rotation_factor: float = 30.0  # degrees
@@ -70,7 +71,7 @@ class Recipe:
     accumulate: int = 1  # batches whose gradients are averaged for one update
     seed: int = 0
     # evaluation
-    offset: str = "quarter"  # sub-cell decoding: none, quarter, forced or dark
+    offset: str = "quarter"  # sub-cell decoding: none, quarter, forced, dark or udp
     flip_test: bool = True
     flip_shift: float = 1.0  # cells by which the mirrored image's heatmap is moved right before averaging
     validate_every: int = 5  # epochs
@@ -83,8 +84,9 @@ class Recipe:
     def codec(self) -> Codec:
         """The codec that encodes this recipe's targets and decodes its heatmaps."""
         return Codec(
-            self.input_size, self.heatmap_size, self.sigma, self.target_centre, self.supervise_missing, self.offset
-        )
+            self.input_size, self.heatmap_size, self.sigma, self.target_centre, self.supervise_missing, self.offset,
+            self.intervals,
+        )  # fmt: skip
 
     @property
     def update_images(self) -> int:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posekit.codecs import Codec
+from posekit.codecs import CODECS, Codec
+from posekit.geometry import crop_matrix, transform_points
 
 SEED = Codec(256, 64, 2.0)
 
@@ -62,7 +63,7 @@ def test_missing_keypoints_can_be_supervised():
     assert weights.tolist() == [[1, 1]] and not heatmaps[0, 0].any() and heatmaps[0, 1, 0, 0] == 1
 
 
-@given(st.integers(8, 15), st.integers(8, 15), st.sampled_from(["none", "dark"]))
+@given(st.integers(8, 15), st.integers(8, 15), st.sampled_from(["none", "dark", "udp"]))
 def test_a_keypoint_on_a_cell_comes_back(column, row, offset):
     codec = Codec(96, 24, 1.5, "exact", offset=offset)
     point = np.array([[[4.0 * column, 4.0 * row]]])
@@ -76,6 +77,65 @@ def test_dark_finds_the_place_between_cells():
     cells = np.random.default_rng(0).uniform(8, 55, (1, 300, 2))
     found, _ = codec.decode(codec.encode(4 * cells, np.ones((1, 300)))[0])
     assert np.abs(found / 4 - cells).max() < 0.02
+
+
+@pytest.mark.parametrize("sigma", [1.5, 2.0])
+def test_udp_finds_the_place_between_cells(sigma):
+    codec = Codec(256, 64, sigma, **CODECS["udp"])
+    cells = np.random.default_rng(0).uniform(8, 55, (1, 300, 2))
+    found, _ = codec.decode(codec.encode(cells * 255 / 63, np.ones((1, 300)))[0])
+    assert np.abs(found * 63 / 255 - cells).max() < 0.001
+
+
+def area_in_square(radius: float, low: float, high: float) -> float:
+    """Share of the square low…high, on both axes, that lies within `radius` of the origin: a sum over its columns."""
+    x = np.linspace(low, high, 20_001)
+    reach = np.sqrt(np.clip(radius**2 - x**2, 0, None))
+    return float(np.mean(np.minimum(reach, high) - np.maximum(-reach, low)) / (high - low))
+
+
+# Where the truth lies, seen from where it is decoded, in cells on either axis: uniform between these.
+CEILINGS = {
+    "msra": (CODECS["msra"], (-0.5, 0.5)),  # a target on a cell has equal neighbours: no quarter is ever taken
+    "argmax": ({"centre": "exact", "offset": "none"}, (-0.5, 0.5)),
+    "quarter of a true peak": ({"centre": "exact", "offset": "quarter"}, (-0.25, 0.25)),
+    "hourglass": ({"centre": "truncate", "offset": "forced"}, (-0.25, 0.75)),  # always a quarter past the lower cell
+    "dark": (CODECS["dark"], (-0.001, 0.001)),
+    "udp": (CODECS["udp"], (-0.001, 0.001)),
+}
+
+
+@pytest.mark.parametrize("radius", [0.1, 0.2, 0.4, 0.6])
+@pytest.mark.parametrize("name", CEILINGS)
+def test_the_ceiling_of_a_codec_is_the_share_of_a_cell_within_reach(name, radius):
+    """What a perfect network scores within `radius` cells is an area: π r² of a whole cell while r is below a half."""
+    fields, (low, high) = CEILINGS[name]
+    codec = Codec(128, 32, 1.5, **fields)
+    cells = np.random.default_rng(3).uniform(7, 24, (1, 20_000, 2))
+    found, _ = codec.decode(codec.encode(cells * codec.stride, np.ones((1, 20_000)))[0])
+    rate = (np.linalg.norm(found / codec.stride - cells, axis=2) <= radius).mean()
+    expected = area_in_square(radius, low, high)
+    if low == -0.5 and radius < 0.5:
+        assert expected == pytest.approx(math.pi * radius**2, abs=1e-4)
+    assert rate == pytest.approx(expected, abs=4 * math.sqrt(0.25 / 20_000))
+
+
+@pytest.mark.parametrize("intervals, agree", [(True, True), (False, False)])
+def test_intervals_lay_a_mirrored_map_on_the_map_of_the_mirrored_image(intervals, agree):
+    codec = Codec(96, 24, 1.5, "exact", intervals=intervals)
+    points = np.random.default_rng(0).uniform(20, 75, (1, 9, 2))
+    mirrored = np.stack([95 - points[..., 0], points[..., 1]], -1)  # the crop's pixels turned round
+    plain, other = (codec.encode(p, np.ones((1, 9)))[0] for p in (points, mirrored))
+    assert np.allclose(plain, other[..., ::-1], atol=1e-5) == agree
+
+
+def test_with_intervals_the_box_ends_on_the_outer_pixels():
+    matrix = crop_matrix(np.array([50.0, 40.0]), 80.0, 64, intervals=True)
+    found = transform_points(matrix, np.array([[10.0, 0.0], [90.0, 80.0], [50.0, 40.0]]))
+    np.testing.assert_allclose(found, [[0, 0], [63, 63], [31.5, 31.5]], atol=1e-12)
+    codec = Codec(64, 16, 1.0, intervals=True)
+    heatmaps, _ = codec.encode(found[None], np.ones((1, 3)))
+    assert [np.unravel_index(h.argmax(), (16, 16)) for h in heatmaps[0, :2]] == [(0, 0), (15, 15)]
 
 
 def test_argmax_and_quarter_are_within_their_quantisation():
@@ -107,7 +167,7 @@ def test_quarter_offset_stays_off_the_border(row, column, moved):
     assert found.tolist() == [[[4 * (column + 0.25 * moved), 4.0 * row]]]
 
 
-@pytest.mark.parametrize("offset", ["none", "quarter", "dark"])
+@pytest.mark.parametrize("offset", ["none", "quarter", "dark", "udp"])
 def test_maps_without_a_peak(offset):
     codec = Codec(64, 16, 1.5, offset=offset)
     flat, scores = codec.decode(np.full((1, 1, 16, 16), 0.25, np.float32))
