@@ -105,14 +105,18 @@ class TrainingBatches:
     after `done` updates.
 
     The order is a permutation by (seed, epoch). The last update is filled up from the epoch's start, so every sample is
-    seen and every batch is whole; `recipe.accumulate` batches make an update.
+    seen and every batch is whole; `recipe.accumulate` batches of each rank make an update. An update's batches go to the
+    ranks in turn, so that ranks together see what one rank sees that accumulates as many.
     """
 
-    def __init__(self, dataset: PoseDataset, recipe: Recipe, epoch: int, done: int = 0) -> None:
+    def __init__(
+        self, dataset: PoseDataset, recipe: Recipe, epoch: int, done: int = 0, rank: int = 0, ranks: int = 1
+    ) -> None:
         self.dataset, self.recipe, self.epoch = dataset, recipe, epoch
         order = np.random.default_rng((recipe.seed, epoch)).permutation(len(dataset))
-        updates = np.resize(order, (steps_per_epoch(len(dataset), recipe.update_images), recipe.update_images))
-        self.batches = updates[done:].reshape(-1, recipe.batch)
+        images = recipe.update_images * ranks
+        updates = np.resize(order, (steps_per_epoch(len(dataset), images), images))
+        self.batches = updates[done:].reshape(-1, ranks, recipe.batch)[:, rank]
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -196,9 +200,11 @@ def iterate(batches: TrainingBatches | EvaluationBatches, columns: tuple[str, ..
         raise guard.error from None
 
 
-def training_iterator(dataset: PoseDataset, recipe: Recipe, epoch: int, done: int = 0) -> Iterator:
-    """One epoch of (images, heatmaps, weights), or what is left of it after `done` updates."""
-    return iterate(TrainingBatches(dataset, recipe, epoch, done), ("images", "heatmaps", "weights"))
+def training_iterator(
+    dataset: PoseDataset, recipe: Recipe, epoch: int, done: int = 0, rank: int = 0, ranks: int = 1
+) -> Iterator:
+    """One epoch of a rank's (images, heatmaps, weights), or what is left of it after `done` updates."""
+    return iterate(TrainingBatches(dataset, recipe, epoch, done, rank, ranks), ("images", "heatmaps", "weights"))
 
 
 def evaluation_iterator(dataset: PoseDataset, recipe: Recipe, batch: int) -> Iterator:

@@ -77,6 +77,18 @@ def test_a_sample_looks_the_same_wherever_it_is_in_a_batch():
                 np.testing.assert_array_equal(part, expected)
 
 
+@pytest.mark.parametrize("count, ranks, accumulate", [(24, 2, 1), (24, 2, 3), (21, 3, 2), (5, 2, 1)])
+def test_ranks_share_what_one_accumulates(count, ranks, accumulate):
+    """Update by update, the batches of all ranks in turn are those of one rank that accumulates as many."""
+    dataset, recipe = numbered(count), replace(TINY, batch=2, accumulate=accumulate)
+    shares = [TrainingBatches(dataset, recipe, 1, rank=rank, ranks=ranks).batches for rank in range(ranks)]
+    alone = TrainingBatches(dataset, replace(recipe, accumulate=accumulate * ranks), 1).batches
+    assert np.stack(shares, axis=1).reshape(-1, 2).tolist() == alone.tolist()
+    assert set(alone.ravel().tolist()) == set(range(count)) and len(shares[0]) % accumulate == 0
+    later = TrainingBatches(dataset, recipe, 1, done=1, rank=1, ranks=ranks).batches
+    assert later.tolist() == shares[1][accumulate:].tolist()
+
+
 @pytest.mark.parametrize("count, batch", [(12, 4), (10, 4), (3, 4), (1, 4)])
 def test_an_epoch_has_every_sample(count, batch):
     recipe = replace(TINY, batch=batch)
