@@ -3,7 +3,6 @@
 Training's validation and every command that predicts go through here.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,11 +11,10 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from posekit.datasets.dataset import PoseDataset
-from posekit.errors import InputError
 from posekit.geometry import invert, transform_points
 from posekit.pipeline import evaluation_iterator
 from posekit.predictions import Predictions
-from posekit.recipes import Recipe, from_json
+from posekit.recipes import Recipe
 from posekit.runtime import ctrl_c
 
 
@@ -25,12 +23,14 @@ class Predictor:
     """A network on some run time.
 
     `run` maps images (batch, 3, S, S) float32, normalised as the recipe says, to heatmaps (batch, K, h, w) of the last
-    stage; it accepts exactly `batch` images, since a graph is compiled for one shape.
+    stage; it accepts exactly `batch` images, since a graph is compiled for one shape. `run_time` says in words what
+    computes, and how exactly.
     """
 
     recipe: Recipe
     run: Callable[[np.ndarray], np.ndarray]
     batch: int
+    run_time: str = "fp32"
 
     def heatmaps(self, images: np.ndarray) -> np.ndarray:
         """Heatmaps (N, K, h, w) of any number of images (N, 3, S, S)."""
@@ -76,79 +76,36 @@ def network_predictor(network: object, recipe: Recipe, batch: int = 16) -> Predi
 
     def run(images: np.ndarray) -> np.ndarray:
         network.set_train(False)
-        return network(ms.Tensor(images))[-1].asnumpy()
+        return network(ms.Tensor(images))[-1].asnumpy().astype(np.float32, copy=False)  # half in mixed precision
 
     return Predictor(recipe, run, batch)
 
 
-def load_predictor(model: Path, device: str = "auto", batch: int = 16, flip_test: bool | None = None) -> Predictor:
-    """The predictor of a model file: .ckpt, .mindir or .onnx, by its suffix.
+def load_predictor(
+    model: Path,
+    device: str = "auto",
+    batch: int = 16,
+    flip_test: bool | None = None,
+    backend: str | None = None,
+    precision: str | None = None,
+    lite_python: Path | None = None,
+) -> Predictor:
+    """The predictor of a model file: .ckpt, .mindir, .onnx or .om.
 
-    batch applies to checkpoints; an exported file keeps the one it was exported with. flip_test overrides the recipe's.
+    batch: images at a time, where the file leaves it open; an exported file may have been made for one number.
+    flip_test: overrides the recipe's.
+    backend: a run time that reads the file, mindspore, mindir, onnxruntime, openvino, lite or om; see
+        `posekit.run_times`.
+    precision: fp32, fp16 or bf16; without one, what the run time is usually used with.
+    lite_python: a Python interpreter that has MindSpore Lite.
+    Raises InputError for a file that cannot be read or a run time that is not here.
     """
-    loaders = {".ckpt": _load_checkpoint, ".mindir": _load_mindir, ".onnx": _load_onnx}
-    if model.suffix not in loaders:
-        raise InputError(f"{model}: unknown kind of model file; give a {', '.join(loaders)} file")
-    if not model.is_file():
-        raise InputError(f"{model}: no such model file; train one with posekit train, or check the path")
-    predictor = loaders[model.suffix](model, device, batch)
+    from posekit.run_times import open_model
+
+    predictor = open_model(model, device, batch, backend, precision, lite_python)
     if flip_test is None:
         return predictor
     return replace(predictor, recipe=replace(predictor.recipe, flip_test=flip_test))
-
-
-def _load_checkpoint(model: Path, device: str, batch: int) -> Predictor:
-    from posekit.models.checkpoint import load_network
-    from posekit.runtime import set_up
-
-    set_up(device)
-    recipe, network = load_network(model)
-    return network_predictor(network, recipe, batch)
-
-
-def _load_mindir(model: Path, device: str, batch: int) -> Predictor:
-    import mindspore as ms
-
-    from posekit.runtime import set_up
-
-    set_up(device)
-    beside = model.with_suffix(".mindir.json")
-    if not beside.is_file():
-        raise InputError(f"{model}: its {beside.name} is missing; copy it along, or export the model again")
-    try:
-        description = json.loads(beside.read_text(encoding="utf-8"))
-        recipe, batch = from_json(json.dumps(description["recipe"]), str(beside)), int(description["batch"])
-        graph = ms.nn.GraphCell(ms.load(str(model)))
-    except (KeyError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{model}: not a readable MINDIR ({reason}); export the model again") from error
-    return Predictor(recipe, lambda images: graph(ms.Tensor(images)).asnumpy(), batch)
-
-
-def _load_onnx(model: Path, device: str, batch: int) -> Predictor:
-    import onnxruntime
-
-    try:
-        session = onnxruntime.InferenceSession(str(model), providers=_onnx_providers(onnxruntime))
-    except Exception as error:  # onnxruntime's own exceptions share no base class
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{model}: not a readable ONNX file ({reason}); export the model again") from error
-    described = session.get_modelmeta().custom_metadata_map
-    if "recipe" not in described:
-        raise InputError(f"{model}: carries no recipe; export it with posekit export")
-    name = session.get_inputs()[0].name
-    fixed = session.get_inputs()[0].shape[0]
-    return Predictor(
-        from_json(described["recipe"], str(model)),
-        lambda images: session.run(None, {name: images})[0],
-        fixed if isinstance(fixed, int) else batch,
-    )
-
-
-def _onnx_providers(onnxruntime: object) -> list[str]:
-    """The accelerators of this onnxruntime first, the CPU last."""
-    wanted = ("CANNExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
-    return [provider for provider in wanted if provider in onnxruntime.get_available_providers()]
 
 
 def predict_dataset(predictor: Predictor, dataset: PoseDataset, progress: bool = True) -> Predictions:

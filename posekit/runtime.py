@@ -72,14 +72,19 @@ def chosen_device() -> Device:
     return _device or set_up()
 
 
+def split_device(device: str) -> tuple[str, int]:
+    """auto, cpu, gpu or ascend, and the ID: the one given, that of $DEVICE_ID, or 0. InputError for anything else."""
+    name, _, number = device.lower().partition(":")
+    if name != "auto" and (name not in _TARGETS or (number and not number.isdigit())):
+        raise InputError(f"unknown device {device!r}; use auto, cpu, gpu or ascend, with :ID for one of several")
+    return name, int(number or os.environ.get("DEVICE_ID", 0))
+
+
 def _choose(device: str) -> tuple[str, int, str]:
     """(target, device id, reason)"""
     from mindspore import device_context
 
-    name, _, number = device.lower().partition(":")
-    if name != "auto" and (name not in _TARGETS or (number and not number.isdigit())):
-        raise InputError(f"unknown device {device!r}; use auto, cpu, gpu or ascend, with :ID for one of several")
-    device_id = int(number or os.environ.get("DEVICE_ID", 0))
+    name, device_id = split_device(device)
     found = [t for t in ("ascend", "gpu") if getattr(device_context, t).is_available()]
     if name == "auto":
         if found:
