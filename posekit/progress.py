@@ -68,12 +68,10 @@ def resumed(out: Path, recipe: Recipe, network: nn.Cell, step: TrainStep, fresh:
         return fresh
     path, (trained, values, state) = found
     before, now = asdict(trained), asdict(recipe)
-    other = [field for field in now if before[field] != now[field]]
+    other = [name for name in now if before[name] != now[name]]
     if other:
-        was, is_ = (", ".join(f"{field}={recipe[field]}" for field in other) for recipe in (before, now))
-        raise InputError(
-            f"{out}: was trained with {was}, not {is_}; resume it with the same recipe, or give another --out"
-        )
+        was, wanted = (", ".join(f"{name}={fields[name]}" for name in other) for fields in (before, now))
+        raise InputError(f"{out}: was trained with {was}, not {wanted}; resume with the same, or give another --out")
     load_weights(network, values, path)
     load_training(step.state(), state, path)
     progress = Progress(**json.loads(state["progress"]) | {"since": fresh.since})

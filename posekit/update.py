@@ -53,8 +53,8 @@ class Update(nn.Cell):
         if self.ema > 0:
             count = self.optimizer.global_step[0].astype(ms.float32)
             keep = ops.minimum(self.ema, (1 + count) / (10 + count))  # at first the average follows more closely
-            for average, weight in zip(self.averaged, self.weights, strict=True):
-                ops.assign(average, average * keep + weight * (1 - keep))
+            for i in range(len(self.weights)):
+                ops.assign(self.averaged[i], self.averaged[i] * keep + self.weights[i] * (1 - keep))
 
 
 class Finish(nn.Cell):
@@ -92,26 +92,24 @@ class TrainStep(nn.Cell):
         self.network, self.update, self.loss_factor, self.scaler = network, update, loss_factor, scaler
         self.accumulate = accumulate
         self.optimizer = getattr(update, "optimizer", update)
-        self.gradient = ms.value_and_grad(self.loss, None, update.parameters)
+        self.gradient = ms.value_and_grad(self.losses, None, update.parameters, has_aux=True)
         if accumulate > 1:
             self.sums = update.parameters.clone(prefix="sum", init="zeros")
             self.finish = Finish(update, self.sums, accumulate)
 
-    def loss(self, images: Tensor, heatmaps: Tensor, weights: Tensor) -> Tensor:
-        """The loss of a batch: images (B, 3, S, S), heatmaps (B, K, h, w), weights (B, K)."""
+    def losses(self, images: Tensor, heatmaps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """What gradients are taken of, and the loss: images (B, 3, S, S), heatmaps (B, K, h, w), weights (B, K)."""
         loss = heatmap_loss(self.network(images), heatmaps, weights, self.loss_factor)
-        return loss if self.scaler is None else self.scaler.scale(loss)
+        return (loss if self.scaler is None else self.scaler.scale(loss)), loss
 
     def construct(self, images: Tensor, heatmaps: Tensor, weights: Tensor) -> Tensor:
         """Update the weights, or add up the gradients; returns the loss before the update."""
-        loss, gradients = self.gradient(images, heatmaps, weights)
-        if self.scaler is not None:
-            loss = self.scaler.unscale(loss)
+        (_, loss), gradients = self.gradient(images, heatmaps, weights)
         if self.accumulate == 1:
             self.update(gradients)
         else:
-            for total, gradient in zip(self.sums, gradients, strict=True):
-                ops.assign_add(total, gradient)
+            for i in range(len(self.sums)):
+                ops.assign_add(self.sums[i], gradients[i])
         return loss
 
     def prepare(self, batch: Sequence[np.ndarray]) -> None:
