@@ -116,12 +116,10 @@ def evaluate(
     ] = None,
 ) -> None:
     """Predict a split and score it under every protocol."""
-    from posekit.evaluation import PROTOCOLS
     from posekit.evaluation import evaluate as run
 
-    kind, scores = run(model, data, split, out, device, flip_test, images)
-    for protocol, rows in scores.items():
-        print_scores(protocol, rows, PROTOCOLS[kind][protocol].about)
+    for protocol, table in run(model, data, split, out, device, flip_test, images).items():
+        print_scores(protocol, table.rows, table.about)
     print(f"{out}: predictions.csv and scores.json")
 
 

@@ -56,6 +56,20 @@ def prepare_veri(
     print(f"{out}: {made} images made, {kept} kept")
 
 
+@data_app.command("add-heads")
+def add_heads(
+    annotation: Annotated[Path, typer.Argument(help="MPII's own mpii_human_pose_v1_u12_1.mat.")],
+    data: Annotated[Path, typer.Argument(help="Folder in the MPII layout, or a label h5.")],
+    split: Annotated[str, typer.Option(help="The split.")] = "test",
+) -> None:
+    """Write head boxes into a label file of people, so that `posekit score mpii --protocol pckh` is PCKh."""
+    from posekit.datasets.heads import add_heads as add
+    from posekit.datasets.mpii import label_path
+
+    labels = data if data.is_file() else label_path(data, split)
+    print(f"{labels}: head boxes of {add(annotation, labels)} people")
+
+
 @check_app.command("veri")
 def check_veri(
     data: Annotated[Path, typer.Argument(help="Folder in the VeRi layout.")],

@@ -11,19 +11,10 @@ from posekit.datasets import mpii, veri
 from posekit.datasets.dataset import PoseDataset
 from posekit.errors import InputError
 from posekit.files import write_json
-from posekit.metrics import (
-    Counts,
-    Labels,
-    Scores,
-    mpii_pckh,
-    mpii_pckh_counts,
-    mpii_seed_counts,
-    mpii_seed_table,
-    veri_pck,
-    veri_seed_table,
-)
+from posekit.metrics import Counts, Labels, Scores, mpii_pckh, mpii_pckh_counts, veri_pck
 from posekit.predictions import Predictions, read_predictions, write_predictions
-from posekit.skeletons import PERSON, VEHICLE
+from posekit.published import mpii_seed_counts, mpii_seed_table, veri_seed_table
+from posekit.skeletons import PERSON, VEHICLE, Skeleton
 
 
 @dataclass(frozen=True)
@@ -32,17 +23,20 @@ class Protocol:
     many keypoints its figures rest on, where the protocol says so."""
 
     table: Callable[[Labels, Predictions], Scores]
-    about: str
+    about: Callable[[Labels], str]
     counts: Callable[[Labels], Counts] = lambda labels: {}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a kind of data set keeps the labels of a split, how they are read, and how many keypoints they have."""
+    """Where a kind of data set keeps the labels of a split, how they are read, what they are labels of, and the usual
+    threshold of the plain protocol."""
 
     label_path: Callable[[Path, str], Path]
     read_labels: Callable[[Path], Labels]
-    num_keypoints: int
+    skeleton: Skeleton
+    threshold: float
+    suffix: str  # of label files
 
 
 @dataclass(frozen=True)
@@ -54,46 +48,86 @@ class Rows:
     visible: np.ndarray
     hidden: np.ndarray
     unit: np.ndarray
+    head_size: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One protocol's figures and counts, and in words what they measure."""
+
+    rows: Scores
+    about: str
 
 
 def _veri_seed(labels: Labels, predictions: Predictions) -> Scores:
     return {"": veri_seed_table(labels, predictions)}
 
 
+def _about_pckh(labels: Labels) -> str:
+    joints = "14 joints, without pelvis and thorax"
+    if labels.head_size is not None:
+        return f"1 is 0.6 of the head box's diagonal; {joints}"
+    return (
+        "1 is `normalize`, which is 20 x scale: the label files lack the head boxes that PCKh divides by, so compare "
+        f"with PCKh elsewhere only roughly (`posekit data add-heads` adds them); {joints}"
+    )
+
+
+def _always(text: str) -> Callable[[Labels], str]:
+    return lambda labels: text
+
+
 PROTOCOLS = {
     "veri": {
         "seed": Protocol(
-            _veri_seed, "the published table: within an eighth of √(number of images) pixels; visible keypoints"
+            _veri_seed,
+            _always("the published table: within an eighth of √(number of images) pixels; visible keypoints"),
         ),
-        "pck": Protocol(veri_pck, "1 is √area of the image's own keypoint box; visible keypoints"),
+        "pck": Protocol(veri_pck, _always("1 is √area of the image's own keypoint box; visible keypoints")),
     },
     "mpii": {
         "seed": Protocol(
             mpii_seed_table,
-            "the published report: within half of `normalize`, which is 20 x scale and no head size; 16 joints, those "
-            "covered, too",
+            _always(
+                "the published report: within half of `normalize`, which is 20 x scale and no head size; 16 joints, "
+                "those covered, too"
+            ),
             mpii_seed_counts,
         ),
-        "pckh": Protocol(
-            mpii_pckh,
-            "1 is `normalize`, which is 20 x scale: the label files lack the head boxes that PCKh divides by, so "
-            "compare with PCKh elsewhere only roughly; 14 joints, without pelvis and thorax",
-            mpii_pckh_counts,
-        ),
+        "pckh": Protocol(mpii_pckh, _about_pckh, mpii_pckh_counts),
     },
 }
 LAYOUTS = {
-    "veri": Layout(veri.label_path, veri.read_labels, VEHICLE.num_keypoints),
-    "mpii": Layout(mpii.label_path, mpii.read_labels, PERSON.num_keypoints),
+    "veri": Layout(veri.label_path, veri.read_labels, VEHICLE, 0.1, ".csv"),
+    "mpii": Layout(mpii.label_path, mpii.read_labels, PERSON, 0.5, ".h5"),
 }
 
 
-def score(kind: str, labels: Labels, predictions: Predictions) -> dict[str, Scores]:
-    """Every protocol's table for predictions of a data set of that kind."""
-    return {name: protocol.table(labels, predictions) for name, protocol in PROTOCOLS[kind].items()}
+def kind_of(data: Path) -> str:
+    """The kind of a label file, by its suffix, or of a folder, by the label files in its annot."""
+    suffixes = {data.suffix} if data.is_file() else {path.suffix for path in (data / "annot").glob("*")}
+    kinds = [kind for kind, layout in LAYOUTS.items() if layout.suffix in suffixes]
+    if len(kinds) != 1:
+        wanted = ", ".join(f"{layout.suffix} ({kind})" for kind, layout in LAYOUTS.items())
+        raise InputError(f"{data}: no label file and no folder with labels in annot; give one of {wanted}, or a folder")
+    return kinds[0]
 
 
-def score_file(kind: str, data: Path, predictions: Path, protocol: str, split: str, first: int | None = None) -> Scores:
+def read_split(data: Path, split: str) -> tuple[Layout, Labels]:
+    """The labels of a label file, or of a split of a folder in a published layout; images need not be there."""
+    layout = LAYOUTS[kind_of(data)]
+    return layout, layout.read_labels(data if data.is_file() else layout.label_path(data, split))
+
+
+def score(kind: str, labels: Labels, predictions: Predictions) -> dict[str, Table]:
+    """Every protocol's table, without counts, for predictions of a data set of that kind."""
+    return {
+        name: Table(protocol.table(labels, predictions), protocol.about(labels))
+        for name, protocol in PROTOCOLS[kind].items()
+    }
+
+
+def score_file(kind: str, data: Path, predictions: Path, protocol: str, split: str, first: int | None = None) -> Table:
     """One protocol's table and counts for a predictions file, from labels alone.
 
     `data` is a folder in the layout or a label file. With `first`, only the split's first rows count; predictions of
@@ -103,12 +137,17 @@ def score_file(kind: str, data: Path, predictions: Path, protocol: str, split: s
         raise InputError(f"unknown protocol {protocol!r}; choose one of {', '.join(PROTOCOLS[kind])}")
     layout = LAYOUTS[kind]
     labels = layout.read_labels(data if data.is_file() else layout.label_path(data, split))
-    found = read_predictions(predictions, layout.num_keypoints)
+    found = read_predictions(predictions, layout.skeleton.num_keypoints)
     if first is not None:
         found = _without(found, labels.names[first:])
-        labels = Rows(*(getattr(labels, field.name)[:first] for field in fields(Rows)))
+        labels = _first_rows(labels, first)
     chosen = PROTOCOLS[kind][protocol]
-    return {**chosen.table(labels, found), **chosen.counts(labels)}
+    return Table({**chosen.table(labels, found), **chosen.counts(labels)}, chosen.about(labels))
+
+
+def _first_rows(labels: Labels, count: int) -> Rows:
+    columns = (getattr(labels, field.name, None) for field in fields(Rows))
+    return Rows(*(None if column is None else column[:count] for column in columns))
 
 
 def _without(predictions: Predictions, names: list[str]) -> Predictions:
@@ -126,13 +165,15 @@ def write_scores(path: Path, scores: object) -> None:
 def _strict(value: object) -> object:
     if isinstance(value, dict):
         return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_strict(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def evaluate(
     model: Path, data: Path | None, split: str, out: Path, device: str, flip_test: bool | None, images: Path | None
-) -> tuple[str, dict[str, Scores]]:
-    """Predict a split with a model file and score it; returns the data set's kind and each protocol's table.
+) -> dict[str, Table]:
+    """Predict a split with a model file and score it; returns each protocol's table.
 
     Writes out/predictions.csv and out/scores.json. The csv is what is scored, so `posekit score` gives the same digits.
     """
@@ -140,10 +181,10 @@ def evaluate(
     from posekit.splits import open_split
 
     predictor = load_predictor(model, device, flip_test=flip_test)
-    kind = predictor.recipe.dataset
     dataset: PoseDataset = open_split(predictor.recipe, data, split, images)
     table = out / "predictions.csv"
     write_predictions(table, predict_dataset(predictor, dataset))
-    scores = score(kind, dataset, read_predictions(table, dataset.skeleton.num_keypoints))
-    write_scores(out / "scores.json", scores)
-    return kind, scores
+    found = read_predictions(table, dataset.skeleton.num_keypoints)
+    scores = score(predictor.recipe.dataset, dataset, found)
+    write_scores(out / "scores.json", {name: table.rows for name, table in scores.items()})
+    return scores

@@ -1,19 +1,16 @@
-"""Percentage of correct keypoints (PCK) under each protocol. Pure NumPy.
+"""Percentage of correct keypoints (PCK) under the plain protocols. Pure NumPy.
 
 A protocol is three choices: the distance that stands for 1 (the normaliser), the keypoints that count, and how rates
-are averaged. `rates` turns normalised distances into rates; `veri_pck` and `mpii_pckh` are the plain protocols.
-`veri_seed_table` is the evaluator that PAMTRI and its MindSpore port published (PoseEstNet/src/dataset/veri.py,
-`evaluate`), whose departures from the plain one are named switches in `Quirks`; `mpii_seed_table` is the Stacked
-Hourglass's (src/utils/inference.py, `MPIIEval`).
+are averaged. `rates` turns normalised distances into rates; `veri_pck` and `mpii_pckh` are the plain protocols, the
+published evaluators are in `published`.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from posekit.geometry import box_side
+from posekit.errors import InputError
 from posekit.predictions import Predictions
 from posekit.skeletons import PERSON, VEHICLE
 
@@ -21,9 +18,6 @@ Groups = dict[str, tuple[int, ...]]
 # Rows of columns, in percent.
 Scores = dict[str, dict[str, float]]
 Counts = dict[str, dict[str, int]]
-
-SEED_THRESHOLD = 0.5 * 0.25  # of √area: the seed's threshold times its SC_BIAS
-SEED_GRID = np.arange(0, 0.5 + 0.01, 0.01) * 0.25
 
 
 class Labels(Protocol):
@@ -41,26 +35,11 @@ class Labels(Protocol):
     def unit(self) -> np.ndarray: ...  # (N,) pixels that stand for 1
 
 
-@dataclass(frozen=True)
-class Quirks:
-    """Where the seed's evaluator departs from what its text intends; each can be switched off by itself.
+class PeopleLabels(Labels, Protocol):
+    """What PCKh needs besides; `MpiiLabels` and `PoseDataset` have it."""
 
-    unit_area: both corners of the box are one list, so every image's box has area 1, not its keypoints' area.
-    norm_over_images: the norm of all images' √area replaces each image's own; with unit_area that is √N pixels.
-    third_column: score minus visibility enters the distance as if it were a third coordinate in pixels.
-    late_index: "Mean@0.1" is read at index 11 of a grid of 0.01, that is at 0.11.
-    drop_remainder: the test loader's batch size; the last N mod batch images by name keep zeros. None counts them all.
-    """
-
-    unit_area: bool = True
-    norm_over_images: bool = True
-    third_column: bool = True
-    late_index: bool = True
-    drop_remainder: int | None = None
-
-
-SEED = Quirks()
-PLAIN = Quirks(unit_area=False, norm_over_images=False, third_column=False, late_index=False)
+    @property
+    def head_size(self) -> np.ndarray | None: ...  # (N,) pixels, None where the labels have no head boxes
 
 
 def distances(truth: np.ndarray, found: np.ndarray, normaliser: np.ndarray) -> np.ndarray:
@@ -112,13 +91,20 @@ def areas_under_curve(distance: np.ndarray, counted: np.ndarray, limit: float) -
         return 100.0 * share.sum(axis=0) / counted.sum(axis=0)
 
 
+def pck_unit(labels: Labels) -> np.ndarray:
+    """(N,) pixels that stand for 1 in the plain protocols: `unit`, or the size of the head where labels have it."""
+    heads = getattr(labels, "head_size", None)
+    return labels.unit if heads is None else heads
+
+
 def normalised_distances(labels: Labels, predictions: Predictions) -> np.ndarray:
-    """Distances (N, K) in the labels' own units and order.
+    """Distances (N, K) in the plain protocol's units and the labels' order.
 
     The unit of VeRi is √area of the image's keypoint box (around all keypoints, hidden ones too, since they lie on the
-    object; its sides are max - min), that of MPII `normalize`, 20 times the person's scale.
+    object; its sides are max - min), that of MPII the size of the head, or where labels lack it `normalize`, 20 times
+    the person's scale.
     """
-    return distances(labels.keypoints, predictions.in_order(labels.names).keypoints, labels.unit)
+    return distances(labels.keypoints, predictions.in_order(labels.names).keypoints, pck_unit(labels))
 
 
 def pck_table(
@@ -152,38 +138,6 @@ def veri_pck(
     return pck_table(normalised_distances(labels, predictions), labels.visible, groups, thresholds, limit)
 
 
-def veri_seed_table(labels: Labels, predictions: Predictions, quirks: Quirks = SEED) -> dict[str, float]:
-    """The published evaluator's table, in percent: Wheel, Fender, …, WindshieldFront, Mean, Mean@0.1.
-
-    A group is the plain mean of its keypoints' rates; Mean and Mean@0.1 weight each keypoint by its visible count, and
-    a keypoint that is never visible makes them NaN, as published. Predictions may be in any order (the seed needs rows
-    sorted by name). The seed holds predictions as float32 and true coordinates as integers, and so does this.
-    Raises InputError when predictions and labels name different images.
-    """
-    distance = _seed_distances(labels, predictions.in_order(labels.names), quirks)
-    thresholds = (SEED_THRESHOLD, SEED_GRID[11 if quirks.late_index else 10])
-    wide, tight = rates(distance, labels.visible, thresholds)  # (K,) each
-    counts = labels.visible.sum(axis=0)
-    weights = counts / counts.sum()
-    table = {name: float(wide[list(keypoints)].mean()) for name, keypoints in VEHICLE.groups.items()}
-    return {**table, "Mean": float((wide * weights).sum()), "Mean@0.1": float((tight * weights).sum())}
-
-
-def _seed_distances(labels: Labels, found: Predictions, quirks: Quirks) -> np.ndarray:
-    """Distances (N, K) as the seed's evaluator normalises them; see `Quirks`."""
-    truth = np.trunc(np.asarray(labels.keypoints, np.float64))
-    normaliser = np.ones(len(truth)) if quirks.unit_area else box_side(truth)
-    if quirks.norm_over_images:
-        normaliser = np.full(len(truth), np.linalg.norm(normaliser))
-    points = np.dstack([found.keypoints, found.scores[..., None]]).astype(np.float32)  # (N, K, 3)
-    if quirks.drop_remainder:
-        by_name = np.argsort(np.array(labels.names))
-        points[by_name[len(by_name) - len(by_name) % quirks.drop_remainder :]] = 0
-    if not quirks.third_column:
-        return distances(truth, points[..., :2], normaliser)
-    return distances(np.dstack([truth, labels.visible[..., None]]), points, normaliser)
-
-
 PCKH_GROUPS = {name: joints for name, joints in PERSON.groups.items() if name not in ("pelvis", "thorax")}
 
 
@@ -192,15 +146,22 @@ def _pckh_counted(labels: Labels) -> np.ndarray:
     return labels.visible & np.isin(np.arange(PERSON.num_keypoints), sum(PCKH_GROUPS.values(), ()))
 
 
+def head_sizes(labels: PeopleLabels) -> np.ndarray:
+    """(N,) pixels by which PCKh divides: 0.6 of the head box's diagonal; InputError where labels have no head boxes."""
+    if labels.head_size is None:
+        raise InputError("the labels have no head boxes; `posekit data add-heads` adds them from MPII's annotation")
+    return labels.head_size
+
+
 def mpii_pckh(
-    labels: Labels, predictions: Predictions, thresholds: Sequence[float] = (0.1, 0.2, 0.5), limit: float = 0.5
+    labels: PeopleLabels, predictions: Predictions, thresholds: Sequence[float] = (0.1, 0.2, 0.5), limit: float = 0.5
 ) -> Scores:
     """PCK of the 14 joints that other work counts, in percent: all but pelvis and thorax, covered ones too.
 
     Rows "PCK@<threshold>" and "AUC" (thresholds 0 to `limit`), columns the groups and "Mean", the rate over all counted
-    joints. The choice of joints is that of HRNet's evaluator (lib/dataset/mpii.py, `evaluate`), the unit is not:
-    `normalize` of the label files is 20 x scale, while PCKh divides by 0.6 of the head box's diagonal, which the files
-    lack. Raises InputError when predictions and labels name different people.
+    joints. With head boxes in the labels this is PCKh as HRNet's evaluator has it (lib/dataset/mpii.py, `evaluate`);
+    the published label files lack them, and then the unit is `normalize`, 20 x scale, which is no head size.
+    Raises InputError when predictions and labels name different people.
     """
     distance = normalised_distances(labels, predictions)
     return pck_table(distance, _pckh_counted(labels), PCKH_GROUPS, thresholds, limit)
@@ -208,61 +169,12 @@ def mpii_pckh(
 
 def mpii_pckh_counts(labels: Labels) -> Counts:
     """How many joints each column of `mpii_pckh` rests on, as the row "count"."""
-    return {"count": _tally(_pckh_counted(labels), {**PCKH_GROUPS, "Mean": range(PERSON.num_keypoints)})}
+    return {"count": tally(_pckh_counted(labels), {**PCKH_GROUPS, "Mean": range(PERSON.num_keypoints)})}
 
 
-def _tally(counted: np.ndarray, columns: dict[str, Sequence[int]]) -> dict[str, int]:
+def tally(counted: np.ndarray, columns: dict[str, Sequence[int]]) -> dict[str, int]:
+    """How many of counted (N, K) each column's keypoints have."""
     return {name: int(counted[:, list(keypoints)].sum()) for name, keypoints in columns.items()}
-
-
-SEED_COLUMNS = {"total": tuple(range(PERSON.num_keypoints)), **PERSON.groups}
-
-
-def _seed_parts(labels: Labels) -> dict[str, np.ndarray]:
-    """The rows of the seed's report and what each counts, (N, 16) bool: joints whose x is 0 pass for missing."""
-    counted = labels.visible & (labels.keypoints[..., 0] != 0)
-    return {"all": counted, "visible": counted & ~labels.hidden, "not visible": counted & labels.hidden}
-
-
-def mpii_seed_table(labels: Labels, predictions: Predictions, threshold: float = 0.5) -> Scores:
-    """The published evaluator's table, in percent: rows "all", "visible" and "not visible", columns "total" and the ten
-    joint names.
-
-    A joint counts unless its x is 0, which the seed takes for missing, and is right when its distance is less than
-    `threshold` times `normalize` (the border is outside). Where nothing counts the rate is NaN.
-    Raises InputError when predictions and labels name different people.
-    """
-    distance = normalised_distances(labels, predictions)
-    below = np.nextafter(threshold, 0)
-    table: Scores = {}
-    for part, counted in _seed_parts(labels).items():
-        (right,) = rates(distance, counted, [below])
-        table[part] = {name: float(pooled(right, counted, joints)) for name, joints in SEED_COLUMNS.items()}
-    return table
-
-
-def mpii_seed_counts(labels: Labels) -> Counts:
-    """How many joints each figure of `mpii_seed_table` rests on: rows "all, count" and so on."""
-    return {f"{part}, count": _tally(counted, SEED_COLUMNS) for part, counted in _seed_parts(labels).items()}
-
-
-def mpii_seed_report(table: Scores, training: Scores | None = None, threshold: float = 0.5) -> str:
-    """The rows of `mpii_seed_table` and `mpii_seed_counts` in the words the seed prints.
-
-    There are "Tra" lines when the rows of training people are given, too. Where nothing counts the seed says 0.0.
-    """
-    lines = []
-    for part in ("all", "visible", "not visible"):
-        lines.append(f"{part} :")
-        for joint in table[part]:
-            for label, rows in (("Val", table), ("Tra", training)):
-                if rows:
-                    count = int(rows[f"{part}, count"][joint])
-                    right = round(rows[part][joint] * count / 100) if count else 0
-                    share = round(right / max(count, 1), 3)
-                    lines.append(f"{label} PCK @, {threshold} , {joint} : {share} , count: {count}")
-        lines += ["", ""]
-    return "\n".join(lines)
 
 
 def markdown_table(rows: dict[str, dict[str, float]], corner: str = "Arch") -> str:

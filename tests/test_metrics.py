@@ -14,8 +14,9 @@ from veri_files import write_veri
 from posekit import metrics
 from posekit.datasets.veri import VeriLabels, read_labels, read_veri
 from posekit.errors import InputError
-from posekit.metrics import PLAIN, SEED, Quirks, veri_pck, veri_seed_table
+from posekit.metrics import veri_pck
 from posekit.predictions import Predictions
+from posekit.published import PLAIN, SEED, Quirks, veri_seed_table, veri_walk
 from posekit.skeletons import VEHICLE
 
 COLUMNS = ["Wheel", "Fender", "Back", "Front", "WindshieldBack", "WindshieldFront", "Mean", "Mean@0.1"]
@@ -215,9 +216,54 @@ def test_boxes_have_their_area_and_each_image_its_own_when_switched_off():
 def test_without_quirks_the_seeds_rate_is_the_plain_one():
     labels = some_labels(50)
     found = moved(labels, np.random.default_rng(5).uniform(0, 30, labels.visible.shape), score=0.3)
-    assert veri_seed_table(labels, found, PLAIN)["Mean"] == pytest.approx(
-        veri_pck(labels, found, thresholds=(0.125,))["PCK@0.125"]["Mean"], abs=1e-4
-    )
+    plain = veri_pck(labels, found, thresholds=(0.125, 0.025))
+    table = veri_seed_table(labels, found, PLAIN)
+    groups = {name: rate for name, rate in table.items() if name != "Mean@0.1"}
+    assert groups == pytest.approx(plain["PCK@0.125"], abs=1e-4)
+    assert table["Mean@0.1"] == pytest.approx(plain["PCK@0.025"]["Mean"], abs=1e-4)
+
+
+def test_a_group_is_the_mean_of_its_keypoints_rates_unless_switched_off():
+    labels = some_labels(10)
+    labels.visible[:] = True
+    labels.visible[1:, 1] = False  # keypoint 1 counts once, and is missed then; 0, 18 and 19 ten times each
+    found = moved(labels, np.where(np.arange(36) == 1, 50, 0))
+    assert veri_seed_table(labels, found)["Wheel"] == 75
+    table = veri_seed_table(labels, found, replace(SEED, keypoint_means=False))
+    assert table["Wheel"] == pytest.approx(100 * 30 / 31) and table["Mean"] == veri_seed_table(labels, found)["Mean"]
+
+
+def test_a_keypoint_that_is_never_visible_is_left_out_when_switched_off():
+    labels = some_labels(4)
+    labels.visible[:, 0] = False
+    table = veri_seed_table(labels, exact(labels), replace(SEED, nan_unseen=False))
+    assert table == dict.fromkeys(COLUMNS, 100)
+    labels.visible[:, [1, 18, 19]] = False
+    assert math.isnan(veri_seed_table(labels, exact(labels), replace(SEED, nan_unseen=False))["Wheel"])
+
+
+def test_sorted_rows_meet_the_wrong_images_of_a_label_file_in_another_order():
+    labels = some_labels(5)
+    labels.visible[:] = True
+    labels.keypoints[:] += 1000 * np.arange(5)[:, None, None]
+    turned = VeriLabels(labels.names[::-1], labels.sizes, labels.keypoints[::-1], labels.visible)
+    quirks = replace(SEED, sorted_rows=True)
+    assert veri_seed_table(labels, exact(labels), quirks)["Mean"] == pytest.approx(100)
+    assert veri_seed_table(turned, exact(turned), quirks)["Mean"] == pytest.approx(20)  # the middle row stays
+    assert veri_seed_table(turned, exact(turned))["Mean"] == pytest.approx(100)
+
+
+def test_the_walk_goes_from_the_published_figures_to_the_plain_ones():
+    labels = some_labels(50)
+    found = moved(labels, np.random.default_rng(5).uniform(0, 30, labels.visible.shape), score=0.3)
+    walk = veri_walk(labels, found)
+    published_table = veri_seed_table(labels, found, replace(SEED, drop_remainder=32))
+    plain = veri_pck(labels, found, thresholds=(0.125, 0.025))
+    assert list(walk[0][1].values()) == [published_table["Mean"], published_table["Mean@0.1"]]
+    expected = [plain["PCK@0.125"]["Mean"], plain["PCK@0.025"]["Mean"]]
+    assert list(walk[-1][1].values()) == pytest.approx(expected, abs=1e-4)
+    after_remainder = veri_seed_table(labels, found)
+    assert list(walk[1][1].values()) == pytest.approx([after_remainder["Mean"], after_remainder["Mean@0.1"]])
 
 
 def test_a_dropped_remainder_keeps_zeros():

@@ -3,11 +3,13 @@
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from mpii_files import images_of, people, write_labels, write_mpii
+from scipy.io import savemat
 from typer.testing import CliRunner
 from veri_files import write_veri
 
@@ -16,8 +18,9 @@ from posekit.datasets.mpii import MpiiLabels, read_labels, read_mpii
 from posekit.datasets.veri import read_veri
 from posekit.errors import InputError
 from posekit.evaluation import PROTOCOLS, score, score_file, write_scores
-from posekit.metrics import mpii_pckh, mpii_pckh_counts, mpii_seed_counts, mpii_seed_report, mpii_seed_table
+from posekit.metrics import mpii_pckh, mpii_pckh_counts
 from posekit.predictions import Predictions, read_predictions, write_predictions
+from posekit.published import MpiiQuirks, mpii_seed_counts, mpii_seed_report, mpii_seed_table, mpii_walk
 
 real_labels = pytest.mark.skipif("POSEKIT_ANNOTATIONS" not in os.environ, reason="needs the published label files")
 
@@ -160,6 +163,118 @@ def test_the_published_share_of_the_published_count_is_printed_as_published():
     assert mpii_seed_report(rows).splitlines()[:2] == ["all :", "Val PCK @, 0.5 , total : 0.882 , count: 44239"]
 
 
+# Its quirks, one by one
+
+
+def test_the_border_counts_as_inside_when_switched_off(labels: MpiiLabels):
+    whole = replace(labels, unit=np.full(40, 16.0))
+    found = Predictions(labels.names, labels.keypoints + np.array([8.0, 0]), np.ones((40, 16)))
+    assert mpii_seed_table(whole, found)["all"]["total"] == 0
+    assert mpii_seed_table(whole, found, quirks=MpiiQuirks(open_border=False))["all"]["total"] == 100
+
+
+def test_a_joint_at_x_zero_counts_when_switched_off(labels: MpiiLabels):
+    units = np.zeros(labels.visible.shape)
+    units[5, 9] = 1  # the head at x = 0 is missed
+    assert mpii_seed_table(labels, moved(labels, units))["all"]["head"] == 100
+    table = mpii_seed_table(labels, moved(labels, units), quirks=MpiiQuirks(zero_missing=False))
+    assert table["all"]["head"] == pytest.approx(100 * 39 / 40)
+
+
+def test_pelvis_and_thorax_do_not_count_when_switched_off(labels: MpiiLabels):
+    units = np.zeros(labels.visible.shape)
+    units[:, [6, 7]] = 1
+    counted = labels.keypoints[..., 0] != 0
+    expected = 100 * np.delete(counted, [6, 7], axis=1).sum() / counted.sum()
+    assert mpii_seed_table(labels, moved(labels, units))["all"]["total"] == pytest.approx(expected)
+    table = mpii_seed_table(labels, moved(labels, units), quirks=MpiiQuirks(all_joints=False))
+    assert table["all"]["total"] == 100 and math.isnan(table["all"]["pelvis"])
+
+
+def test_the_head_box_takes_the_place_of_normalize_when_switched_off(labels: MpiiLabels):
+    heads = replace(labels, unit=np.full(40, 10.0), head_size=np.full(40, 30.0))
+    found = Predictions(labels.names, labels.keypoints + np.array([14.9, 0]), np.ones((40, 16)))
+    assert mpii_seed_table(heads, found)["all"]["total"] == 0
+    assert mpii_seed_table(heads, found, quirks=MpiiQuirks(scale_unit=False))["all"]["total"] == 100
+    with pytest.raises(InputError, match="no head boxes; `posekit data add-heads`"):
+        mpii_seed_table(labels, found, quirks=MpiiQuirks(scale_unit=False))
+
+
+@pytest.mark.parametrize("head_size", [None, np.linspace(3, 9, 40)])
+def test_the_walk_ends_at_pckh(labels: MpiiLabels, head_size: np.ndarray | None):
+    people = replace(labels, head_size=head_size)
+    found = moved(people, np.random.default_rng(2).uniform(0, 1, labels.visible.shape))
+    walk = mpii_walk(people, found)
+    seed = [mpii_seed_table(people, found, t)["all"]["total"] for t in (0.5, 0.1)]
+    table = mpii_pckh(people, found)
+    assert list(walk[0][1].values()) == seed
+    assert list(walk[-1][1].values()) == pytest.approx([table["PCK@0.5"]["Mean"], table["PCK@0.1"]["Mean"]])
+    assert len(walk) == (4 if head_size is None else 5)
+
+
+# Head boxes
+
+
+def with_heads(path: Path, fields: dict[str, np.ndarray], boxes: np.ndarray) -> MpiiLabels:
+    return read_labels(write_labels(path, {**fields, "headbox": boxes}))
+
+
+def test_a_head_box_of_50_pixels_across_is_a_unit_of_30(tmp_path: Path):
+    boxes = np.tile([10.0, 20.0, 40.0, 60.0], (4, 1))
+    heads = with_heads(tmp_path / "valid.h5", people(images_of("test", 4)), boxes)
+    np.testing.assert_allclose(heads.head_size, 30)
+    for pixels, expected in ((14.99, 100), (15.01, 0)):
+        found = Predictions(heads.names, heads.keypoints + np.array([0, pixels]), np.ones((4, 16)))
+        assert mpii_pckh(heads, found)["PCK@0.5"]["Mean"] == expected
+    assert PROTOCOLS["mpii"]["pckh"].about(heads).startswith("1 is 0.6 of the head box's diagonal")
+    boxes[2, 2:] = boxes[2, :2]
+    with pytest.raises(InputError, match="field headbox, row 2 .*: no box with a size"):
+        with_heads(tmp_path / "flat.h5", people(images_of("test", 4)), boxes)
+
+
+def annotation(path: Path, fields: dict[str, np.ndarray], boxes: np.ndarray, shift: float = 0.0) -> Path:
+    """The people of a label file as MPII's own annotation has them: a struct array of images, of people, of joints."""
+    rect = [(k, "O") for k in ("x1", "y1", "x2", "y2", "annopoints")]
+    by_image: dict[bytes, list] = {}
+    for name, part, box in zip(fields["imgname"], fields["part"], boxes, strict=True):
+        points = [(*(part[k] + shift), k) for k in range(16) if part[k].any()]
+        joints = {"point": np.array(points, [("x", "O"), ("y", "O"), ("id", "O")])}
+        by_image.setdefault(name, []).append((*box, joints))
+    images = [({"name": name.decode()}, np.array(people, rect)) for name, people in by_image.items()]
+    images.append(({"name": "empty.jpg"}, np.array([])))
+    release = {"annolist": np.array(images, [("image", "O"), ("annorect", "O")])}
+    savemat(path, {"RELEASE": release})
+    return path
+
+
+def test_head_boxes_come_from_the_annotation_whose_joints_lie_nearest(tmp_path: Path):
+    fields = people(images_of("test", 6))
+    boxes = np.random.default_rng(0).uniform(0, 20, (6, 4)) + [0, 0, 30, 40]
+    data = write_mpii(tmp_path / "data", test=6)
+    labels = write_labels(data / "annot" / "valid.h5", fields)
+    turned = {"imgname": fields["imgname"][::-1], "part": fields["part"][::-1]}
+    mat = annotation(tmp_path / "mpii.mat", turned, boxes[::-1], shift=0.8)
+    assert "of 6 people" in run("data", "add-heads", mat, data)
+    expected = 0.6 * np.hypot(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    np.testing.assert_allclose(read_labels(labels).head_size, expected)
+    np.testing.assert_allclose(read_mpii(data, "test").head_size, expected)
+    run("data", "add-heads", mat, data)  # once more changes nothing
+    np.testing.assert_allclose(read_labels(labels).head_size, expected)
+
+
+def test_an_annotation_of_other_people_leaves_the_labels_as_they_are(tmp_path: Path):
+    fields = people(images_of("test", 4))
+    data = write_mpii(tmp_path / "data")
+    before = write_labels(data / "annot" / "valid.h5", fields).read_bytes()
+    mat = annotation(tmp_path / "mpii.mat", fields, np.tile([0.0, 0, 3, 4], (4, 1)), shift=20)
+    with pytest.raises(InputError, match="no head box for 4 of 4 people"):
+        run("data", "add-heads", mat, data)
+    assert (data / "annot" / "valid.h5").read_bytes() == before
+    (tmp_path / "other.mat").write_bytes(b"no matlab")
+    with pytest.raises(InputError, match="other.mat: not MPII's annotation"):
+        run("data", "add-heads", tmp_path / "other.mat", data)
+
+
 # The 14 joints that other work counts
 
 
@@ -212,9 +327,10 @@ def test_a_file_scores_to_the_digit_as_the_data_set_does(tmp_path: Path, kind: s
     noise = np.random.default_rng(0).normal(0, 0.2, dataset.keypoints.shape)
     write_predictions(tmp_path / "p.csv", Predictions(dataset.names, dataset.keypoints + noise, 1 - noise[..., 0] ** 2))
     found = read_predictions(tmp_path / "p.csv", dataset.skeleton.num_keypoints)
-    for protocol, rows in score(kind, dataset, found).items():
+    for protocol, table in score(kind, dataset, found).items():
         alone = score_file(kind, tmp_path / "data", tmp_path / "p.csv", protocol, "test")
-        assert repr({name: alone[name] for name in rows}) == repr(rows)  # NaN is NaN
+        assert repr({name: alone.rows[name] for name in table.rows}) == repr(table.rows)  # NaN is NaN
+        assert alone.about == table.about
 
 
 def run(*arguments: object) -> str:

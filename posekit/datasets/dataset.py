@@ -1,8 +1,8 @@
 """The one shape that every data set has after reading, whatever its published layout."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import cv2
@@ -46,6 +46,7 @@ class PoseDataset:
     unit: np.ndarray  # (N,) pixels by which PCK divides distances
     read_bytes: Callable[[int], bytes]
     where: Callable[[int], str]
+    head_size: np.ndarray | None = None  # (N,) pixels by which PCKh divides, where the labels have head boxes
 
     def __len__(self) -> int:
         return len(self.names)
@@ -55,6 +56,25 @@ class PoseDataset:
             self.image(index), self.keypoints[index], self.visible[index],
             self.center[index], float(self.box_size[index]),
         )  # fmt: skip
+
+    def take(self, rows: Sequence[int]) -> "PoseDataset":
+        """The data set of some rows only, in the order given."""
+        rows = np.asarray(rows, int)
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(
+            self,
+            **{name: column[rows] for name, column in columns.items() if isinstance(column, np.ndarray)},
+            names=[self.names[row] for row in rows],
+            read_bytes=lambda i: self.read_bytes(int(rows[i])),
+            where=lambda i: self.where(int(rows[i])),
+        )
+
+    def window(self, index: int, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom (excluded) of a sample's box inside its image of that shape (H, W, …)."""
+        half = self.box_size[index] / 2
+        left, top = np.maximum(np.floor(self.center[index] - half), 0).astype(int)
+        right, bottom = np.ceil(self.center[index] + half).astype(int)
+        return int(left), int(top), int(min(right, shape[1])), int(min(bottom, shape[0]))
 
     def digest(self) -> str:
         """SHA-256 of the labels: names, keypoints, visibility, boxes."""

@@ -1,7 +1,7 @@
 """The MPII people with 16 joints, in the layout that pytorch_stacked_hourglass published and the seed reads.
 
 ```
-DATA/annot/{train,valid}.h5     one row a person: imgname, center, scale, part, visible, normalize
+DATA/annot/{train,valid}.h5     one row a person: imgname, center, scale, part, visible, normalize, and perhaps headbox
 DATA/images/*.jpg               or images.zip; one image may show several people
 ```
 """
@@ -22,6 +22,8 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "imgname": (), "center": (2,), "scale": (), "part": (PERSON.num_keypoints, 2),
     "visible": (PERSON.num_keypoints,), "normalize": (),
 }  # fmt: skip
+HEADBOX = "headbox"  # optional, (N, 4): left, top, right, bottom; not in the published files, see `heads`
+HEAD_SHARE = 0.6  # of the head box's diagonal: the length by which PCKh divides (MPII's evaluation kit, SC_BIAS)
 BOX_UNIT = 200  # pixels in one unit of scale
 UNIT_OF_SCALE = 20  # `normalize` of the published files is this times scale
 
@@ -37,6 +39,7 @@ class MpiiLabels:
     keypoints: np.ndarray  # (N, 16, 2) float32, (0, 0) for a missing joint
     seen: np.ndarray  # (N, 16) bool, the file's `visible`
     unit: np.ndarray  # (N,) float64, the file's `normalize`
+    head_size: np.ndarray | None = None  # (N,) float64, HEAD_SHARE of the diagonal of the file's `headbox`, if any
 
     @property
     def visible(self) -> np.ndarray:
@@ -78,6 +81,10 @@ def read_labels(path: str | Path) -> MpiiLabels:
         _refuse(path, name, ~(np.abs(found[name]) < 1e9), "not a finite number of a sensible size")
     for name in ("scale", "normalize"):
         _refuse(path, name, found[name] <= 0, "not positive")
+    head_size = None
+    if HEADBOX in found:
+        head_size = HEAD_SHARE * np.hypot(*(found[HEADBOX][:, 2:] - found[HEADBOX][:, :2]).T)
+        _refuse(path, HEADBOX, ~((head_size > 0) & (head_size < 1e9)), "no box with a size")
     _refuse(path, "visible", (found["visible"] != 0) & (found["visible"] != 1), "neither 0 nor 1")
     return MpiiLabels(
         names=[f"{name}:{row}" for row, name in enumerate(images)],
@@ -87,6 +94,7 @@ def read_labels(path: str | Path) -> MpiiLabels:
         keypoints=found["part"].astype(np.float32),
         seen=found["visible"] == 1,
         unit=found["normalize"],
+        head_size=head_size,
     )
 
 
@@ -94,14 +102,15 @@ def _read_fields(path: Path) -> dict[str, np.ndarray]:
     """Every field of the file, text as str and numbers as float64, with their shapes checked."""
     try:
         with h5py.File(path, "r") as file:
-            found = {name: _read_field(path, file, name) for name in SHAPES}
+            shapes = SHAPES | ({HEADBOX: (4,)} if HEADBOX in file else {})
+            found = {name: _read_field(path, file, name) for name in shapes}
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise InputError(f"{path}: not a readable HDF5 file ({reason}); copy or download it again") from error
     rows = len(found["imgname"])
     if not rows:
         raise InputError(f"{path}: the file holds no person; it should hold one row a person")
-    for name, shape in SHAPES.items():
+    for name, shape in shapes.items():
         if found[name].shape != (rows, *shape):
             raise InputError(
                 f"{path}: field {name}: shape {found[name].shape} where {(rows, *shape)} is expected; "
@@ -166,4 +175,5 @@ def dataset_of(
         unit=labels.unit,
         read_bytes=read_bytes,
         where=where,
+        head_size=labels.head_size,
     )

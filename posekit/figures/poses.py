@@ -174,11 +174,7 @@ def _draw_circles(
 
 def _window(dataset: PoseDataset, row: int) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of the sample's box inside its image."""
-    height, width = dataset.image(row).shape[:2]
-    half = dataset.box_size[row] / 2
-    left, top = np.maximum(np.floor(dataset.center[row] - half), 0).astype(int)
-    right, bottom = np.ceil(dataset.center[row] + half).astype(int)
-    return int(left), int(top), int(min(right, width)), int(min(bottom, height))
+    return dataset.window(row, dataset.image(row).shape)
 
 
 def _cut(image: np.ndarray, keypoints: np.ndarray, window: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
