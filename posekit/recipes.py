@@ -139,18 +139,19 @@ HOURGLASS = Recipe(
 HOURGLASS_SMOKE = replace(
     HOURGLASS,
     name="hourglass-smoke",
-    width=64, stacks=2, depth=3, unused_skips=False,
+    width=48, stacks=2, depth=3, unused_skips=False,
     input_size=96, heatmap_size=24, sigma=1.5, target_centre="exact", supervise_missing=False, offset="dark",
-    scale_factor=0.15, rotation_factor=15.0, color_jitter="none",
-    learning_rate=3e-3, loss_factor=1.0, schedule="cosine", warmup_epochs=1.0,
-    epochs=10, batch=8, validate_every=2, flip_shift=0.75,
+    scale_factor=0.1, rotation_factor=5.0, color_jitter="none",
+    learning_rate=1e-2, loss_factor=1.0, schedule="cosine", warmup_epochs=0.3,
+    epochs=8, batch=8, validate_every=4, flip_shift=0.75,
     synthetic_train=1500, synthetic_test=300,
 )  # fmt: skip
 
 HOURGLASS_LAPTOP = replace(
     HOURGLASS_SMOKE,
     name="hourglass-laptop",
-    width=96, depth=4, input_size=128, heatmap_size=32, epochs=15, batch=16, synthetic_train=4000, synthetic_test=500,
+    width=64, depth=4, input_size=128, heatmap_size=32, scale_factor=0.15, rotation_factor=15.0,
+    epochs=12, batch=16, validate_every=2, synthetic_train=4000, synthetic_test=500,
 )  # fmt: skip
 
 HOURGLASS_TINY = replace(

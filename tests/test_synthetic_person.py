@@ -289,7 +289,7 @@ def test_pixels_show_whom_the_labels_name():
     """Two people in one colour each: a joint that shows has its owner's, one behind the other person has theirs."""
     right = {"shows": [], "covered": []}
     noon = Light(np.array((0.0, 0.0, 1.0)), np.full(3, 0.2), np.full(3, 0.7), np.full(3, 0.5), 0.3)
-    for index in range(60):
+    for index in range(90):
         picture = draw_picture(np.random.default_rng([4, index]), 2)
         people = [replace(p, looks=_plain(p.looks, k), seat=None) for k, p in enumerate(picture.people)]
         canvas = np.full((*picture.camera.size[::-1], 3), 255, np.uint8)

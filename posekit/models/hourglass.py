@@ -4,6 +4,7 @@ Cells carry the names of the published PyTorch checkpoints' modules.
 """
 
 from mindspore import Tensor, nn
+from mindspore.common.initializer import Initializer, Normal
 
 from posekit.models.layers import UpsampleNearest, conv, head, norm
 
@@ -11,9 +12,17 @@ from posekit.models.layers import UpsampleNearest, conv, head, norm
 class ConvNorm(nn.Cell):
     """A convolution with bias, then optionally batch normalisation and ReLU; by itself it merges."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, active: bool = False) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 1,
+        stride: int = 1,
+        active: bool = False,
+        weights: Initializer | None = None,
+    ) -> None:
         super().__init__()
-        self.conv = conv(inputs, outputs, kernel, stride, bias=True)
+        self.conv = conv(inputs, outputs, kernel, stride, bias=True, weights=weights)
         self.active = active
         if active:
             self.bn = norm(outputs)
@@ -38,7 +47,11 @@ class Heatmaps(nn.Cell):
 
 
 class Residual(nn.Cell):
-    """Pre-activated 1×1, 3×3, 1×1 convolutions around a shortcut, half as wide inside."""
+    """Pre-activated 1×1, 3×3, 1×1 convolutions around a shortcut, half as wide inside.
+
+    The last convolution starts near zero, so that every block starts as its shortcut: a deep sum of blocks, which no
+    normalisation holds together, then learns much faster.
+    """
 
     def __init__(self, inputs: int, outputs: int, unused_skip: bool) -> None:
         """unused_skip: build the shortcut's convolution where the identity is used, too, as the seed does."""
@@ -46,7 +59,7 @@ class Residual(nn.Cell):
         half = outputs // 2
         self.bn1, self.conv1 = norm(inputs), ConvNorm(inputs, half)
         self.bn2, self.conv2 = norm(half), ConvNorm(half, half, 3)
-        self.bn3, self.conv3 = norm(half), ConvNorm(half, outputs)
+        self.bn3, self.conv3 = norm(half), ConvNorm(half, outputs, weights=Normal(0.01))
         self.relu = nn.ReLU()
         self.widens = inputs != outputs
         if self.widens or unused_skip:

@@ -4,14 +4,16 @@ Shape comments: N images, C channels, h × w positions.
 """
 
 from mindspore import Tensor, nn, ops
-from mindspore.common.initializer import HeNormal, Normal
+from mindspore.common.initializer import HeNormal, Initializer, Normal
 
 
-def conv(inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool = False) -> nn.Conv2d:
+def conv(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool = False, weights: Initializer | None = None
+) -> nn.Conv2d:
     """A convolution that keeps (stride 1) or halves (stride 2) the map, padded by kernel // 2."""
     return nn.Conv2d(
         inputs, outputs, kernel, stride, pad_mode="pad", padding=kernel // 2, has_bias=bias,
-        weight_init=HeNormal(mode="fan_out", nonlinearity="relu"), bias_init="zeros",
+        weight_init=weights or HeNormal(mode="fan_out", nonlinearity="relu"), bias_init="zeros",
     )  # fmt: skip
 
 

@@ -71,7 +71,7 @@ def draw_angles(rng: np.random.Generator) -> tuple[str, Angles]:
     names = list(ACTIVITIES)
     shares = np.array([ACTIVITIES[name][1] for name in names])
     name = names[rng.choice(len(names), p=shares / shares.sum())]
-    angles = ACTIVITIES[name][0](rng).jittered(rng, 5.0)
+    angles = ACTIVITIES[name][0](rng).jittered(rng, 4.0)
     turn = rng.normal(0, (8, 6, 22)) if name != "lying" else rng.normal(0, 6, 3)
     angles = replace(angles, head=angles.head + turn)
     return name, (angles.mirrored() if rng.random() < 0.5 else angles).limited()
@@ -101,7 +101,7 @@ def _arms(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         (np.array([(rng.uniform(30, 80), 15, 25), (0, 10, 10)]), np.array([[rng.uniform(60, 120)], [15.0]])),
         (np.array([(rng.uniform(0, 30), rng.uniform(50, 130), 0), (0, 10, 10)]), _row(rng.uniform(5, 70), 15)[:, None]),
     )  # fmt: skip
-    return kinds[rng.choice(len(kinds), p=(0.34, 0.12, 0.10, 0.20, 0.14, 0.10))]
+    return kinds[rng.choice(len(kinds), p=(0.46, 0.10, 0.06, 0.16, 0.12, 0.10))]
 
 
 def _walking(rng: np.random.Generator) -> Angles:
@@ -292,8 +292,8 @@ def _playing(rng: np.random.Generator) -> Angles:
 
 
 ACTIVITIES = {
-    "standing": (_standing, 0.20), "walking": (_walking, 0.13), "running": (_running, 0.08),
-    "sitting": (_sitting, 0.16), "on the floor": (_on_the_floor, 0.05), "reaching": (_reaching, 0.09),
-    "bending": (_bending, 0.09), "crouching": (_crouching, 0.06), "lying": (_lying, 0.03),
-    "playing": (_playing, 0.13),
+    "standing": (_standing, 0.38), "walking": (_walking, 0.29), "running": (_running, 0.04),
+    "sitting": (_sitting, 0.10), "on the floor": (_on_the_floor, 0.01), "reaching": (_reaching, 0.08),
+    "bending": (_bending, 0.03), "crouching": (_crouching, 0.01), "lying": (_lying, 0.02),
+    "playing": (_playing, 0.04),
 }  # fmt: skip

@@ -94,7 +94,7 @@ def draw_picture(rng: np.random.Generator, count: int) -> Picture:
 def draw_person(rng: np.random.Generator) -> Person:
     """A person of random build, posture, heading and looks at the origin; the camera looks along the x axis."""
     build = draw_build(rng)
-    heading = np.pi + rng.normal(0, 0.7) if rng.random() < 0.62 else rng.uniform(-np.pi, np.pi)
+    heading = np.pi + rng.normal(0, 0.45) if rng.random() < 0.90 else rng.uniform(-np.pi, np.pi)
     for _ in range(8):
         _, angles = draw_angles(rng)
         figure = pose_figure(build, angles, heading)
@@ -217,7 +217,7 @@ def paint_picture(picture: Picture, fine: float, rng: np.random.Generator) -> tu
 def draw_before(picture: Picture, rng: np.random.Generator) -> Mesh | None:
     """Now and then something that stands before the people, unless it hides too much of one."""
     camera, people = picture.camera, picture.people
-    if rng.random() > 0.28:
+    if rng.random() > 0.12:
         return None
     pelvis = people[rng.integers(len(people))].figure.joints[PELVIS]
     nearest = min(person.figure.joints[:, 0].min() for person in people)
