@@ -39,3 +39,19 @@ def tiny_run(tiny_vehicles: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     run(override(get_recipe("poseestnet-tiny"), settings), tiny_vehicles, folder, "cpu")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A checkpoint of each network: the trained HRNet, and an hourglass of random weights."""
+    import mindspore as ms
+
+    from posekit.models import build
+    from posekit.models.checkpoint import save_checkpoint
+    from posekit.recipes import get_recipe
+
+    recipe = get_recipe("hourglass-tiny")
+    ms.set_seed(0)
+    path = tmp_path_factory.mktemp("models") / "hourglass.ckpt"
+    save_checkpoint(path, build(recipe), recipe, 1, 1)
+    return {"hrnet": tiny_run / "best.ckpt", "hourglass": path}

@@ -7,7 +7,6 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-import mindspore as ms
 import numpy as np
 import onnx
 import onnxruntime
@@ -16,7 +15,6 @@ import pytest
 from posekit.errors import InputError
 from posekit.export import export_model, operations
 from posekit.models import build
-from posekit.models.checkpoint import save_checkpoint
 from posekit.predictors import Predictor, load_predictor, predict_dataset
 from posekit.recipes import get_recipe, to_json
 from posekit.splits import open_split
@@ -30,16 +28,6 @@ MINDIR_OPERATIONS = {"Conv2D", "BiasAdd", "BatchNorm", "ReLU", "Add", "MaxPool",
 
 
 @pytest.fixture(scope="module")
-def models(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A checkpoint of each network: the trained HRNet, and an hourglass of random weights."""
-    recipe = get_recipe(RECIPES["hourglass"])
-    ms.set_seed(0)
-    path = tmp_path_factory.mktemp("models") / "hourglass.ckpt"
-    save_checkpoint(path, build(recipe), recipe, 1, 1)
-    return {"hrnet": tiny_run / "best.ckpt", "hourglass": path}
-
-
-@pytest.fixture(scope="module")
 def exported(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The tiny network as each format, at batch 5, which no data set's size divides."""
     folder = tmp_path_factory.mktemp("exported")
@@ -47,11 +35,11 @@ def exported(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 
 @pytest.fixture(scope="module")
-def any_batch(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
+def any_batch(tiny_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
     """Both networks as each format, for any number of images."""
     folder = tmp_path_factory.mktemp("any")
     return {
-        (network, kind): export_model(models[network], kind, folder / f"{network}.{kind}", batch=None)
+        (network, kind): export_model(tiny_models[network], kind, folder / f"{network}.{kind}", batch=None)
         for network in NETWORKS
         for kind in FORMATS
     }
@@ -89,9 +77,9 @@ def test_keypoints_are_the_networks(exported, live, tiny_vehicles, kind):
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_an_onnx_file_for_any_number_of_images(models, any_batch, network):
+def test_an_onnx_file_for_any_number_of_images(tiny_models, any_batch, network):
     """In ONNX Runtime, without posekit; the last image of 32 is as right as the first."""
-    live = load_predictor(models[network], "cpu", batch=8)
+    live = load_predictor(tiny_models[network], "cpu", batch=8)
     images = np.random.default_rng(0).standard_normal((32, 3, 64, 64)).astype(np.float32)
     wanted = live.heatmaps(images)
     path = any_batch[network, "onnx"]
@@ -105,9 +93,9 @@ def test_an_onnx_file_for_any_number_of_images(models, any_batch, network):
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_mindir_file_for_any_number_of_images(models, any_batch, network):
+def test_a_mindir_file_for_any_number_of_images(tiny_models, any_batch, network):
     images = np.random.default_rng(0).standard_normal((5, 3, 64, 64)).astype(np.float32)
-    wanted = load_predictor(models[network], "cpu", batch=5).heatmaps(images)
+    wanted = load_predictor(tiny_models[network], "cpu", batch=5).heatmaps(images)
     for batch in (1, 5):
         found = opened(any_batch[network, "mindir"], batch).heatmaps(images)
         assert np.abs(found - wanted).max() <= 1e-4 * np.ptp(wanted)
