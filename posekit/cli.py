@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from posekit.cli_data import data_app
+from posekit.cli_reid import reid
 from posekit.cli_score import print_scores, score_app
 from posekit.errors import InputError, Stopped
 
@@ -23,6 +24,7 @@ course_app = typer.Typer(help="List the lessons, or run them headless.", no_args
 app.add_typer(data_app, name="data")
 app.add_typer(score_app, name="score")
 app.add_typer(course_app, name="course")
+app.command()(reid)
 
 console = Console()
 

@@ -94,6 +94,18 @@ def check_mpii(
     _print_report(check(data, images), strict)
 
 
+@check_app.command("reid")
+def check_reid(
+    out: Annotated[Path, typer.Argument(help="Folder that posekit reid wrote.")],
+    data: Annotated[Path, typer.Option(help="The data set in MultiTaskNet's layout that it was made from.")],
+    strict: Annotated[bool, typer.Option(help="Exit with 2 when anything is wrong.")] = False,
+) -> None:
+    """Report what is wrong with the data that posekit reid made, picture by picture."""
+    from posekit.reid_check import check_reid as check
+
+    _print_report(check(out, data), strict)
+
+
 def _print_report(report: object, strict: bool) -> None:
     Console().print(report.table())
     if strict and report.problems:
