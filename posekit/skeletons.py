@@ -87,4 +87,23 @@ PERSON = Skeleton(
     ),
 )  # fmt: skip
 
-SKELETONS = {skeleton.name: skeleton for skeleton in (VEHICLE, PERSON)}
+# COCO's people, whom published HRNet checkpoints find; no data set of them is read here.
+COCO_PERSON = Skeleton(
+    name="person17",
+    keypoints=(
+        "nose", "left eye", "right eye", "left ear", "right ear", "left shoulder", "right shoulder",
+        "left elbow", "right elbow", "left wrist", "right wrist", "left hip", "right hip",
+        "left knee", "right knee", "left ankle", "right ankle",
+    ),
+    flip_pairs=tuple((i, i + 1) for i in range(1, 17, 2)),
+    groups={
+        "head": (0, 1, 2, 3, 4), "shoulder": (5, 6), "elbow": (7, 8), "wrist": (9, 10), "hip": (11, 12),
+        "knee": (13, 14), "ankle": (15, 16),
+    },
+    limbs=(
+        (0, 1), (0, 2), (1, 3), (2, 4), (5, 6), (5, 7), (7, 9), (6, 8), (8, 10), (5, 11), (6, 12), (11, 12),
+        (11, 13), (13, 15), (12, 14), (14, 16),
+    ),
+)  # fmt: skip
+
+SKELETONS = {skeleton.name: skeleton for skeleton in (VEHICLE, PERSON, COCO_PERSON)}

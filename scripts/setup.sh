@@ -39,6 +39,17 @@ swap_opencv() {
     "$python" -c 'import cv2'
 }
 
+# cpu_torch PYTHON: PyTorch, with which tests compare, as its own index has it for Linux without CUDA. Where that index
+# is out of reach, pip takes the build of the usual one later on, whose CUDA is 2.7 GB to fetch.
+cpu_torch() {
+    local wanted
+    wanted="$(grep -oEm1 'torch==[0-9.]+' "$root/pyproject.toml" || true)"
+    if [[ -n "$wanted" && "$(uname -s)" == Linux ]]; then
+        "$1" -m pip install --quiet --disable-pip-version-check --retries 0 --timeout 10 --no-deps \
+            --index-url https://download.pytorch.org/whl/cpu "$wanted" 2>/dev/null || true
+    fi
+}
+
 # current EXTRA: was .venv completed here, with EXTRA, from the pyproject.toml of today?
 current() {
     [[ -x "$venv/bin/python" ]] && cmp -s "$root/pyproject.toml" "$venv/done-$1.toml" &&
@@ -60,6 +71,7 @@ set_up() {
     fi
     rm -f "$venv"/done-*
     say 'installing the packages that pyproject.toml names (about 4 GB on disk, minutes at the first time)'
+    [[ "$what" != test ]] || cpu_torch "$venv/bin/python"
     "$venv/bin/python" -m pip install $quiet --disable-pip-version-check -e "$root$extra"
     swap_opencv "$venv/bin/python"
     printf '%s\n' "$root" >"$venv/done-here"

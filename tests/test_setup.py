@@ -67,6 +67,14 @@ def test_set_up_once_and_again_only_where_needed(clone: Path) -> None:
     assert set_up(clone, "test") == (0, ["venv", "ROOT[test]"])
 
 
+def test_tests_take_pytorch_without_cuda(clone: Path) -> None:
+    """Before the rest, so that the usual index's build with CUDA is not fetched."""
+    (clone / "pyproject.toml").write_text('torch = ["torch==9.8.7"] # again:\n"torch==9.8.7"')
+    assert set_up(clone, "course") == (0, ["venv", "ROOT"])
+    expected = ["torch==9.8.7"] if sys.platform == "linux" else []
+    assert set_up(clone, "test") == (0, [*expected, "ROOT[test]"])
+
+
 def test_interrupted_set_up_is_made_again(clone: Path) -> None:
     code, notes = set_up(clone, "course", pip_exit=1)
     assert (code != 0, notes) == (True, ["venv", "ROOT"])
