@@ -12,6 +12,7 @@ from rich.console import Console
 from posekit.cli_data import data_app
 from posekit.cli_reid import reid
 from posekit.cli_score import print_scores, score_app
+from posekit.cli_weights import convert
 from posekit.errors import InputError, Stopped
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ course_app = typer.Typer(help="List the lessons, or run them headless.", no_args
 app.add_typer(data_app, name="data")
 app.add_typer(score_app, name="score")
 app.add_typer(course_app, name="course")
+app.command()(convert)
 app.command()(reid)
 
 console = Console()
@@ -67,8 +69,11 @@ def train(
     config: Annotated[Path | None, typer.Option(help="TOML or JSON file of recipe fields.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if it has begun.")] = False,
     save_minutes: Annotated[float, typer.Option(min=0, help="Within an epoch, save as often as this.")] = 10,
+    pretrained: Annotated[
+        Path | None, typer.Option(help="Start from what fits of a checkpoint or a published PyTorch file.")
+    ] = None,
 ) -> None:
-    """Train a recipe's network from scratch. Ctrl-C and SIGTERM save and exit with code 75; --resume goes on."""
+    """Train a recipe's network. Ctrl-C and SIGTERM save and exit with code 75; --resume goes on."""
     from posekit.recipes import get_recipe, override, override_from_file
 
     chosen = get_recipe(recipe)
@@ -77,7 +82,7 @@ def train(
     chosen = override(chosen, settings or [])
     from posekit.training import run
 
-    best = run(chosen, data, out, device, images, resume, save_minutes)
+    best = run(chosen, data, out, device, images, resume, save_minutes, pretrained)
     print(f"{out}: best PCK@{chosen.validation_threshold:g} {best:.2f} % ({out / 'best.ckpt'})")
 
 

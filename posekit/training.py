@@ -14,6 +14,7 @@ import pandas as pd
 from mindspore import nn
 from tqdm.auto import tqdm
 
+from posekit.convert import load_pretrained, summary, write_report
 from posekit.datasets.dataset import PoseDataset
 from posekit.errors import InputError, Stopped
 from posekit.files import remove_left_overs, write_text
@@ -52,9 +53,11 @@ def train(
     progress: bool = True,
     resume: bool = False,
     save_minutes: float = SAVE_MINUTES,
+    pretrained: Path | None = None,
 ) -> pd.DataFrame:
-    """Train from scratch in the folder `out`, or with `resume` go on with what is there; returns the log.
+    """Train in the folder `out`, or with `resume` go on with what is there; returns the log.
 
+    Starts from scratch, or from the weights in `pretrained` that fit; pretrained.csv says which.
     Writes recipe.json; log.csv as it goes; after each epoch, and within one every `save_minutes`, last.ckpt, of which
     the one before stays as previous.ckpt, and curves.png; best.ckpt when validation improves; manifest.json at the end.
     Ctrl-C and SIGTERM save last.ckpt and raise Stopped. Raises InputError when `out` holds a run and not `resume`, or
@@ -62,7 +65,7 @@ def train(
     """
     if not resume and any((out / name).exists() for name in (LAST, PREVIOUS)):
         raise InputError(f"{out}: already holds a run; give another --out, or --resume to go on with it, or remove it")
-    training = _prepare(recipe, data, validation, out, resume)
+    training = _prepare(recipe, data, validation, out, resume, pretrained)
     state = training.progress
     total = recipe.epochs * training.steps
     finished = state.epoch == recipe.epochs and (out / "manifest.json").exists()
@@ -93,12 +96,13 @@ def run(
     images: Path | None = None,
     resume: bool = False,
     save_minutes: float = SAVE_MINUTES,
+    pretrained: Path | None = None,
 ) -> float:
     """What `posekit train` does: set the device up, open the data, train; returns the best PCK in percent."""
     print(set_up(device, recipe.seed))
     print(f"{describe_update(recipe)}; {precision(recipe.amp)}")
     training, validation = (open_split(recipe, data, split, images) for split in ("train", "test"))
-    log = train(recipe, training, validation, out, resume=resume, save_minutes=save_minutes)
+    log = train(recipe, training, validation, out, resume=resume, save_minutes=save_minutes, pretrained=pretrained)
     return float(log["valid_pck"].max())
 
 
@@ -109,10 +113,16 @@ def validate(network: nn.Cell, recipe: Recipe, validation: PoseDataset) -> float
     return 100 * float((distance <= recipe.validation_threshold)[validation.visible].mean())
 
 
-def _prepare(recipe: Recipe, data: PoseDataset, validation: PoseDataset, out: Path, resume: bool) -> Training:
+def _prepare(
+    recipe: Recipe, data: PoseDataset, validation: PoseDataset, out: Path, resume: bool, pretrained: Path | None
+) -> Training:
     """The training before its first update, or where its last whole checkpoint has it."""
     ms.set_seed(recipe.seed)
     network = build(recipe)
+    if pretrained:
+        report = load_pretrained(network, pretrained)
+        write_report(out / "pretrained.csv", report)
+        print(f"{pretrained}: {summary(report)}\nevery tensor: {out / 'pretrained.csv'}")
     tested = averaged_network(network, recipe) if recipe.ema else network
     step = make_step(network, recipe, steps_per_epoch(len(data), recipe.update_images), tested)
     progress = Progress(data.digest())
