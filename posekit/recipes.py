@@ -133,6 +133,7 @@ HOURGLASS = Recipe(
     mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), sigma=1.0, target_centre="truncate", supervise_missing=True,
     augment_shape="uniform", rotation_probability=1.0, color_jitter="flipped",
     loss_factor=1 / 16, weight_decay=0.0, schedule="exponential", decay_factor=0.985, epochs=100, batch=32,
+    amp="O2", loss_scale=2.0**16,
     offset="forced", flip_shift=0.0, validation_threshold=0.5,
 )  # fmt: skip
 
@@ -142,7 +143,7 @@ HOURGLASS_SMOKE = replace(
     width=48, stacks=2, depth=3, unused_skips=False,
     input_size=96, heatmap_size=24, sigma=1.5, target_centre="exact", supervise_missing=False, offset="dark",
     scale_factor=0.1, rotation_factor=5.0, color_jitter="none",
-    learning_rate=1e-2, loss_factor=1.0, schedule="cosine", warmup_epochs=0.3,
+    learning_rate=1e-2, loss_factor=1.0, schedule="cosine", warmup_epochs=0.3, amp="O0", loss_scale=0.0,
     epochs=8, batch=8, validate_every=4, flip_shift=0.75,
     synthetic_train=1500, synthetic_test=300,
 )  # fmt: skip

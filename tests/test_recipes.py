@@ -28,6 +28,13 @@ def test_poseestnet_is_the_seeds():
     assert r.keypoint_skeleton.num_keypoints == 36
 
 
+def test_only_the_seeds_hourglass_trains_in_mixed_precision():
+    """Its amp_level is O2, which MindSpore's own training wrapper combines with dynamic loss scaling."""
+    mixed = {name: (recipe.amp, recipe.loss_scale) for name, recipe in RECIPES.items() if recipe.amp != "O0"}
+    assert mixed == {"hourglass": ("O2", 2**16)}
+    assert not any(recipe.loss_scale for name, recipe in RECIPES.items() if name not in mixed)
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_survives_json(name):
     recipe = get_recipe(name)
@@ -79,6 +86,11 @@ def test_no_setting_changes_nothing():
         ("seed=-1", "seed must be 0 or more, not -1"),
         ("flip_probability=1.2", "flip_probability must be at most 1, not 1.2"),
         ("scale_factor=1", "scale_factor must be below 1"),
+        ("ema=1", "ema must be below 1, not 1"),
+        ("amp=O1", "amp is one of O0, O2, O3, auto, not 'O1'"),
+        ("decayed=norms", "decayed is one of weights, weights+biases, all"),
+        ("loss_scale=0.5", "loss_scale must be 0 or at least 1, not 0.5"),
+        ("accumulate=0", "accumulate must be above 0"),
         ("std=1,1", "mean and std take three values each"),
         ("input_size=100", "input_size that is a multiple of 8"),
         ("heatmap_size=32", "heatmap_size = input_size / 4, not 64 and 32"),
