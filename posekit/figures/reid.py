@@ -49,7 +49,7 @@ def corner_pictures(
 ) -> Figure:
     """A panel a segment of `numbers`: arrows from corner to corner, keypoints (K, 2) in the image, in their order."""
     figure = _page([image] * len(numbers))
-    for axes, number, title in zip(figure.subplots(1, len(numbers)), numbers, titles, strict=True):
+    for axes, number, title in zip(figure.subplots(1, len(numbers), squeeze=False)[0], numbers, titles, strict=True):
         _picture(axes, image, title)
         corners = keypoints[list(skeleton.segments[number])]
         axes.add_patch(Polygon(corners, facecolor=segment_palette(skeleton)[number], alpha=0.5))
