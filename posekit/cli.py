@@ -11,7 +11,7 @@ from rich.console import Console
 
 from posekit.cli_data import data_app
 from posekit.cli_reid import reid
-from posekit.cli_score import print_scores, score_app
+from posekit.cli_score import compare, gallery, print_scores, score_app
 from posekit.cli_weights import convert
 from posekit.errors import InputError, Stopped
 
@@ -27,6 +27,8 @@ app.add_typer(score_app, name="score")
 app.add_typer(course_app, name="course")
 app.command()(convert)
 app.command()(reid)
+app.command()(compare)
+app.command()(gallery)
 
 console = Console()
 
