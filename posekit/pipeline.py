@@ -105,8 +105,8 @@ class TrainingBatches:
     after `done` updates.
 
     The order is a permutation by (seed, epoch). The last update is filled up from the epoch's start, so every sample is
-    seen and every batch is whole; `recipe.accumulate` batches of each rank make an update. An update's batches go to the
-    ranks in turn, so that ranks together see what one rank sees that accumulates as many.
+    seen and every batch is whole; `recipe.accumulate` batches of each rank make an update. An update's batches go to
+    the ranks in turn, so that ranks together see what one rank sees that accumulates as many.
     """
 
     def __init__(

@@ -1,5 +1,6 @@
 """Where a training is, and its files: the checkpoints from which it goes on, the log, the curves, the manifest."""
 
+import hashlib
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ from posekit.files import ROOT, atomic_path, write_json
 from posekit.manifest import describe
 from posekit.models.checkpoint import load_training, load_weights, read_training, save_checkpoint
 from posekit.pipeline import steps_per_epoch
+from posekit.ranks import average, gathered, rank, ranks
 from posekit.recipes import Recipe
 from posekit.runtime import chosen_device
 from posekit.update import TrainStep
@@ -37,7 +39,7 @@ class Progress:
     since: float = field(default_factory=time.time)  # when that was saved, or this process began
     saved: int = 0  # the step of the last checkpoint
     rows: list[dict] = field(default_factory=list)  # of log.csv
-    losses: list[float] = field(default_factory=list)  # since the last row
+    losses: list[list[float]] = field(default_factory=list)  # of each update since the last row, of each rank
     waited: float = 0.0  # seconds for data since the last row
     spent: float = 0.0  # seconds since the last row
 
@@ -58,7 +60,7 @@ class Training:
     @property
     def steps(self) -> int:
         """Updates an epoch."""
-        return steps_per_epoch(len(self.data), self.recipe.update_images)
+        return steps_per_epoch(len(self.data), self.recipe.update_images * ranks())
 
 
 def resumed(out: Path, recipe: Recipe, network: nn.Cell, step: TrainStep, fresh: Progress) -> Progress:
@@ -89,7 +91,7 @@ def _last_whole(out: Path) -> tuple[Path, tuple[Recipe, dict, dict]] | None:
         except InputError as error:
             damage = error if path.exists() else damage
             continue
-        if damage:
+        if damage and rank() == 0:
             os.replace(out / LAST, out / "damaged.ckpt")  # so that it doesn't become the previous one
             print(f"posekit: warning: {damage}; going on from {path}, the one before", file=sys.stderr)
         return found
@@ -99,11 +101,21 @@ def _last_whole(out: Path) -> tuple[Path, tuple[Recipe, dict, dict]] | None:
 
 
 def save(training: Training) -> None:
-    """Write last.ckpt, with all that the training needs to go on, and the curves so far."""
+    """Write last.ckpt, with all that the training needs to go on, and the curves so far. All ranks must call it."""
+    average_statistics(training)
     check_finite(training)
-    state, out = training.progress, training.out
+    if ranks() > 1:
+        _compare_weights(training)
+    state = training.progress
     now = time.time()
     state.seconds, state.since, state.saved = state.seconds + now - state.since, now, state.step
+    if rank() == 0:
+        _write(training)
+    gathered(np.zeros(1, np.int32))  # no rank goes on, perhaps to end, before the file is there
+
+
+def _write(training: Training) -> None:
+    state, out = training.progress, training.out
     kept = {**training.step.state(), "progress": json.dumps(asdict(state))}
     save_checkpoint(
         out / LAST, training.network, training.recipe, state.epoch, state.step, training=kept, keep=out / PREVIOUS
@@ -111,6 +123,21 @@ def save(training: Training) -> None:
     if state.rows:
         with atomic_path(out / "curves.png") as temporary:
             training_curves(pd.DataFrame(state.rows)).savefig(temporary)
+
+
+def _compare_weights(training: Training) -> None:
+    """Say in each rank's log which weights it has, and warn where ranks differ."""
+    digest = hashlib.sha256(b"".join(p.asnumpy().tobytes() for p in training.network.get_parameters()))
+    mine = np.frombuffer(digest.digest(), np.int32)[None]
+    print(f"step {training.progress.step}: weights {digest.hexdigest()[:16]}", flush=True)
+    if (gathered(mine) != mine).any():
+        print(f"posekit: warning: rank {rank()} has other weights than another rank", file=sys.stderr)
+
+
+def average_statistics(training: Training) -> None:
+    """Set BatchNorm's moving statistics, which each rank has of its own batches, to their mean over the ranks."""
+    cells = training.network, training.tested
+    average({p.name: p for cell in cells for p in cell.get_parameters() if not p.requires_grad}.values())
 
 
 def check_finite(training: Training) -> None:
@@ -129,6 +156,8 @@ def diverged(training: Training, what: str) -> InputError:
 
 def write_log(training: Training) -> None:
     """Write log.csv whole, so that a reader never sees half a row."""
+    if rank() > 0:
+        return
     with atomic_path(training.out / "log.csv") as temporary:
         pd.DataFrame(training.progress.rows).to_csv(temporary, index=False, float_format="%.6g")
 

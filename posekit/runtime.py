@@ -1,15 +1,18 @@
-"""Device, threads, oneDNN and seeds: the only place that branches on hardware. Each choice comes with its reason."""
+"""Device, threads, oneDNN, seed, ranks: the only place that branches on hardware. Each choice comes with its reason."""
 
 import ctypes
 import logging
 import os
 import platform
 import signal
+import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 _TARGETS = {"cpu": "CPU", "gpu": "GPU", "ascend": "Ascend"}
 _ISA_AVX2 = 0x7  # oneDNN's dnnl_cpu_isa_avx2
 _actions: dict[int, ctypes.Array] = {}  # the C handlers that ctrl_c has installed
-_waiting: list[int] | None = None  # signals that wait for `uninterrupted` to end
+_waiting: list[int] | None = None  # signals that wait for `uninterrupted` to end, or that `ctrl_c` has noted
 _oneDNN: str | None = None  # what limit_onednn decided: it can act only once a process
 _device: "Device | None" = None  # what set_up chose last
 
@@ -36,16 +39,22 @@ class Device:
     reason: str
     onednn: str
     threads: int
+    rank: int = 0  # of this process among those that train together
+    ranks: int = 1
 
     def __str__(self) -> str:
-        return f"{self.target}:{self.id} ({self.reason}; {self.threads} threads; oneDNN: {self.onednn})"
+        together = f", rank {self.rank} of {self.ranks}" if self.ranks > 1 else ""
+        return f"{self.target}:{self.id}{together} ({self.reason}; {self.threads} threads; oneDNN: {self.onednn})"
 
 
 def set_up(device: str = "auto", seed: int = 0, mode: str = "graph") -> Device:
     """Set MindSpore up; device is auto, cpu, gpu or ascend, the last two with ":ID" if wanted, mode graph or pynative.
 
+    Under msrun it also waits for the other ranks; without a launcher this process is rank 0 of 1.
     Raises InputError for a device that is unknown or not there. May be called again with the same device.
     """
+    if "MS_ROLE" in os.environ and ":" in device:
+        raise InputError(f"device {device}: each rank has a device of its own; leave out :{device.partition(':')[2]}")
     onednn = limit_onednn()
     os.environ.setdefault("GLOG_v", "3")  # errors only: warnings would hide a lesson's own output
     # Where a compilation that fails leaves its graph; MindSpore's default is the working directory.
@@ -61,10 +70,37 @@ def set_up(device: str = "auto", seed: int = 0, mode: str = "graph") -> Device:
     except (RuntimeError, ValueError) as error:
         raise InputError(f"device {device}: {str(error).splitlines()[0]}; run posekit doctor") from error
     ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
+    rank, ranks = _join()
     ms.set_seed(seed)
     global _device
-    _device = Device(target, device_id, reason, onednn, os.cpu_count() or 1)
+    _device = Device(target, device_id, reason, onednn, os.cpu_count() or 1, rank, ranks)
     return _device
+
+
+@cache
+def _join() -> tuple[int, int]:
+    """Meet the other processes that msrun has started, once; returns this one's rank and their number.
+
+    HCCL, NCCL or, on the CPU, MindSpore's own library then connects the ranks. msrun starts one process more than
+    ranks, the scheduler: it stays in `init` until the others have ended.
+    """
+    if "MS_ROLE" not in os.environ:
+        return 0, 1
+    import mindspore as ms
+    from mindspore import communication
+
+    ms.set_auto_parallel_context(parallel_mode=ms.ParallelMode.DATA_PARALLEL, gradients_mean=True)
+    communication.init()
+    if os.environ["MS_ROLE"] == "MS_SCHED":
+        sys.exit()
+    return communication.get_rank(), communication.get_group_size()
+
+
+def announce() -> None:
+    """Under msrun: say which worker this process is. scripts/distributed.sh reads that line."""
+    if os.environ.get("MS_ROLE") == "MS_WORKER":
+        ranks = f"rank {os.environ.get('RANK_ID', '?')} of {os.environ.get('RANK_SIZE', '?')}"
+        print(f"{ranks} on {socket.gethostname()}, process {os.getpid()}", flush=True)
 
 
 def chosen_device() -> Device:
@@ -159,8 +195,8 @@ def _limit_onednn() -> str:
 
 
 @contextmanager
-def ctrl_c() -> Iterator[None]:
-    """Inside, Ctrl-C and SIGTERM raise KeyboardInterrupt, as far as this is the main thread.
+def ctrl_c(noted: bool = False) -> Iterator[None]:
+    """Inside, Ctrl-C and SIGTERM raise KeyboardInterrupt, or are noted for `interrupted`, if this is the main thread.
 
     MindSpore takes both signals over: a graph that has run answers Ctrl-C by sending its own process SIGTERM, a data
     pipeline that starts sets its own handler of that, and the process ends on the spot. `restore_handlers` undoes it.
@@ -170,6 +206,8 @@ def ctrl_c() -> Iterator[None]:
         return
     before = {number: signal.getsignal(number) or signal.SIG_DFL for number in (signal.SIGINT, signal.SIGTERM)}
     outer = dict(_actions)
+    global _waiting
+    _waiting = [] if noted else _waiting
     for number in before:
         ignored = number == signal.SIGINT and before[number] == signal.SIG_IGN  # as a shell's background jobs have it
         signal.signal(number, signal.SIG_IGN if ignored else _interrupt)
@@ -180,6 +218,7 @@ def ctrl_c() -> Iterator[None]:
     try:
         yield
     finally:
+        _waiting = None if noted else _waiting
         _actions.clear()
         _actions.update(outer)
         for number, handler in before.items():
@@ -197,6 +236,9 @@ def _interrupt(number: int, frame: object) -> None:
 def uninterrupted() -> Iterator[None]:
     """Inside, what `ctrl_c` would raise waits until the block has ended without another error."""
     global _waiting
+    if _waiting is not None:  # `ctrl_c` notes it anyway
+        yield
+        return
     _waiting = []
     try:
         yield
@@ -204,6 +246,11 @@ def uninterrupted() -> Iterator[None]:
         waiting, _waiting = _waiting, None
     if waiting:
         raise KeyboardInterrupt
+
+
+def interrupted() -> bool:
+    """Whether Ctrl-C or SIGTERM has come inside a `ctrl_c` that notes them."""
+    return bool(_waiting)
 
 
 def restore_handlers() -> None:

@@ -29,6 +29,7 @@ from posekit.progress import (
     PREVIOUS,
     Progress,
     Training,
+    average_statistics,
     check_finite,
     diverged,
     resumed,
@@ -36,8 +37,9 @@ from posekit.progress import (
     write_log,
     write_manifest,
 )  # fmt: skip
+from posekit.ranks import gathered, rank, ranks, share
 from posekit.recipes import Recipe, to_json
-from posekit.runtime import ctrl_c, memory_mb, precision, set_up, uninterrupted
+from posekit.runtime import ctrl_c, interrupted, memory_mb, precision, set_up, uninterrupted
 from posekit.splits import open_split
 from posekit.update import AVERAGE, averaged_network, describe_update, learning_rates, make_step
 
@@ -71,7 +73,9 @@ def train(
     finished = state.epoch == recipe.epochs and (out / "manifest.json").exists()
     if state.rows:
         write_log(training)  # the one on the disk may be ahead of the checkpoint
-    with ctrl_c(), tqdm(total=total, initial=state.step, unit="step", desc=recipe.name, disable=not progress) as bar:
+    shown = progress and rank() == 0
+    bar = tqdm(total=total, initial=state.step, unit="step", desc=recipe.name, disable=not shown)
+    with ctrl_c(noted=ranks() > 1), bar:
         try:
             for epoch in range(state.epoch + 1, recipe.epochs + 1):
                 _train_epoch(training, epoch, bar, 60 * save_minutes)
@@ -82,7 +86,7 @@ def train(
             raise Stopped(
                 f"interrupted at step {state.step} of {total}; {out / LAST} has it all: go on with --resume"
             ) from None
-    if not finished:
+    if not finished and rank() == 0:
         write_manifest(training)
         (out / PREVIOUS).unlink(missing_ok=True)
     return pd.DataFrame(state.rows)
@@ -100,16 +104,17 @@ def run(
 ) -> float:
     """What `posekit train` does: set the device up, open the data, train; returns the best PCK in percent."""
     print(set_up(device, recipe.seed))
-    print(f"{describe_update(recipe)}; {precision(recipe.amp)}")
+    print(f"{describe_update(recipe, ranks())}; {precision(recipe.amp)}")
     training, validation = (open_split(recipe, data, split, images) for split in ("train", "test"))
     log = train(recipe, training, validation, out, resume=resume, save_minutes=save_minutes, pretrained=pretrained)
     return float(log["valid_pck"].max())
 
 
 def validate(network: nn.Cell, recipe: Recipe, validation: PoseDataset) -> float:
-    """Percent of the validation split's visible keypoints found within the recipe's threshold."""
-    predictions = predict_dataset(network_predictor(network, recipe), validation, progress=False)
-    distance = distances(validation.keypoints, predictions.keypoints, validation.unit)
+    """Percent of the validation split's visible keypoints within the recipe's threshold; each rank predicts a part."""
+    predictions = predict_dataset(network_predictor(network, recipe), share(validation), progress=False)
+    keypoints = gathered(predictions.keypoints)[: len(validation)]
+    distance = distances(validation.keypoints, keypoints, validation.unit)
     return 100 * float((distance <= recipe.validation_threshold)[validation.visible].mean())
 
 
@@ -121,24 +126,30 @@ def _prepare(
     network = build(recipe)
     if pretrained:
         report = load_pretrained(network, pretrained)
-        write_report(out / "pretrained.csv", report)
+        if rank() == 0:
+            write_report(out / "pretrained.csv", report)
         print(f"{pretrained}: {summary(report)}\nevery tensor: {out / 'pretrained.csv'}")
     tested = averaged_network(network, recipe) if recipe.ema else network
-    step = make_step(network, recipe, steps_per_epoch(len(data), recipe.update_images), tested)
+    step = make_step(network, recipe, steps_per_epoch(len(data), recipe.update_images * ranks()), tested)
     progress = Progress(data.digest())
     if resume:
-        remove_left_overs(out)
+        if rank() == 0:
+            remove_left_overs(out)
         progress = resumed(out, recipe, network, step, progress)
-    write_text(out / "recipe.json", to_json(recipe) + "\n")
+    mine = np.array([[progress.step, int(progress.data[:8], 16)]])
+    if (gathered(mine) != mine).any():
+        raise InputError(f"{out}: not all hosts have the same data and checkpoint; use folders that they share")
+    if rank() == 0:
+        write_text(out / "recipe.json", to_json(recipe) + "\n")
     return Training(recipe, data, validation, out, network, tested, step, progress)
 
 
 def _train_epoch(training: Training, epoch: int, bar: tqdm, save_seconds: float) -> None:
-    """Make the updates of an epoch that are not made yet."""
+    """Make the updates of an epoch that are not made yet. Ranks save and stop at the same update."""
     recipe, state, steps = training.recipe, training.progress, training.steps
     training.step.set_train(True)
     done = state.step - (epoch - 1) * steps
-    batches = training_iterator(training.data, recipe, epoch, done) if done < steps else None
+    batches = training_iterator(training.data, recipe, epoch, done, rank(), ranks()) if done < steps else None
     every, recent, saved = max(1, steps // ROWS_AN_EPOCH), [], time.monotonic()
     for number in range(done + 1, steps + 1):
         asked = time.perf_counter()
@@ -148,11 +159,13 @@ def _train_epoch(training: Training, epoch: int, bar: tqdm, save_seconds: float)
             training.step.prepare(update[0])
         began = time.perf_counter()
         with uninterrupted():
-            loss = training.step.learn(update)
+            mine = training.step.learn(update), interrupted(), time.monotonic() - saved >= save_seconds
+            losses, stop, due = gathered(np.array([mine], float)).T  # (ranks,) each
+            loss = float(losses.mean())
             if not np.isfinite(loss):
                 raise diverged(training, f"the loss became {loss} in epoch {epoch}, step {number}")
             state.step += 1
-            state.losses.append(loss)
+            state.losses.append(losses.tolist())
             state.waited += waited
             state.spent += waited + time.perf_counter() - began
             ends_row = number % every == 0 or number == steps
@@ -163,9 +176,11 @@ def _train_epoch(training: Training, epoch: int, bar: tqdm, save_seconds: float)
         bar.set_postfix(loss=f"{np.mean(recent):.4g}", refresh=False)
         if ends_row:
             write_log(training)
-        if time.monotonic() - saved >= save_seconds:
+        if due[0]:
             save(training)
             saved = time.monotonic()
+        if stop.any():
+            raise KeyboardInterrupt
 
 
 def _add_row(training: Training, epoch: int) -> None:
@@ -182,12 +197,14 @@ def _add_row(training: Training, epoch: int) -> None:
         "step": state.step,
         "learning_rate": float(learning_rates(recipe, training.steps)[state.step - 1 - skipped]),
         "loss": float(np.mean(state.losses)),
-        "images_per_second": len(state.losses) * recipe.update_images / state.spent,
+        "images_per_second": len(state.losses) * recipe.update_images * ranks() / state.spent,
         "wait_share": state.waited / state.spent,
         "memory_mb": memory_mb(),
         **scaling,
         "valid_pck": np.nan,
     }
+    if ranks() > 1:
+        row |= {f"loss_{number}": loss for number, loss in enumerate(np.mean(state.losses, axis=0).tolist())}
     state.rows.append(row)
     state.losses, state.waited, state.spent = [], 0.0, 0.0
 
@@ -196,12 +213,14 @@ def _end_epoch(training: Training, epoch: int, bar: tqdm) -> None:
     """Validate where the recipe says so, keep the best weights, save."""
     recipe, state, out = training.recipe, training.progress, training.out
     if epoch % recipe.validate_every == 0 or epoch == recipe.epochs:
+        average_statistics(training)
         check_finite(training)
         pck = validate(training.tested, recipe, training.validation)
         state.rows[-1]["valid_pck"] = pck
         if pck > state.best:
             weights = [{"name": p.name.removeprefix(AVERAGE), "data": p} for p in training.tested.get_parameters()]
-            save_checkpoint(out / BEST, weights, recipe, epoch, state.step)
+            if rank() == 0:
+                save_checkpoint(out / BEST, weights, recipe, epoch, state.step)
             state.best = pck
         bar.write(f"epoch {epoch}: PCK@{recipe.validation_threshold:g} {pck:.2f} % on the validation split")
     state.epoch = epoch

@@ -8,6 +8,7 @@ from mindspore import Parameter, ParameterTuple, Tensor, amp, nn, ops
 
 from posekit.models import build
 from posekit.models.loss import heatmap_loss
+from posekit.ranks import AveragedUpdate, ranks
 from posekit.recipes import Recipe
 from posekit.runtime import mixed_precision
 
@@ -194,6 +195,8 @@ def make_step(network: nn.Cell, recipe: Recipe, steps: int, averaged: nn.Cell | 
     if recipe.clip_norm or recipe.ema or scaler:
         pair = [list(cell.get_parameters()) if recipe.ema else [] for cell in (network, averaged)]
         update = Update(optimizer, recipe.clip_norm, scaler, recipe.ema, *pair)
+    if ranks() > 1:
+        update = AveragedUpdate(update)
     return TrainStep(mixed_precision(network, recipe.amp), update, recipe.loss_factor, recipe.accumulate, scaler)
 
 

@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# posekit train on several devices, a worker process for each, by MindSpore's msrun. What stands behind -- is for
+# `posekit train`. On one host:
+#
+#   bash scripts/distributed.sh --workers 8 -- poseestnet --data data/veri --out runs/veri
+#
+# On several, this on each host R = 0, 1, …, with the address of host 0:
+#
+#   bash scripts/distributed.sh --workers 16 --local-workers 8 --master-addr 10.0.0.1 --node-rank R -- poseestnet …
+#
+#   --rank-table FILE    Ascend only: which device has which rank and network address
+#   --master-port PORT   of host 0, where the workers meet; 8118 when not given
+#   --print              print the line that starts it all, and start nothing
+#
+# The run's folder gets logs/: worker_<rank>.log, scheduler.log, and the compiled graphs of each rank. When a worker
+# dies, all end: its rank and the end of its log are printed, and this ends with the worker's code. On Ctrl-C and
+# SIGTERM the workers save first.
+set -euo pipefail
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+workers='' local_workers='' address=127.0.0.1 port=8118 node=0 table='' out='' print=''
+
+fail() {
+    printf 'distributed.sh: %s\n' "$*" >&2
+    exit 2
+}
+
+while (($#)) && [[ "$1" != -- ]]; do
+    if [[ "$1" == --print ]]; then
+        print=yes
+        shift
+        continue
+    fi
+    case "$1" in
+        --workers) name=workers ;;
+        --local-workers) name=local_workers ;;
+        --master-addr) name=address ;;
+        --master-port) name=port ;;
+        --node-rank) name=node ;;
+        --rank-table) name=table ;;
+        *) fail "unknown option $1; the options stand at the head of this script" ;;
+    esac
+    (($# > 1)) && [[ "$2" != --* ]] || fail "$1 needs a value"
+    printf -v "$name" '%s' "$2"
+    shift 2
+done
+training=("${@:2}")
+for ((i = 0; i < ${#training[@]}; i++)); do
+    [[ "${training[i]}" != --out ]] || out="${training[i + 1]:-}"
+    [[ "${training[i]}" != --out=* ]] || out="${training[i]#--out=}"
+done
+local_workers="${local_workers:-$workers}"
+
+[[ "$workers" =~ ^[1-9][0-9]*$ ]] || fail 'give --workers, the number of devices to train on'
+[[ "$local_workers" =~ ^[1-9][0-9]*$ ]] || fail "--local-workers $local_workers: give a number above 0"
+[[ "$port" =~ ^[1-9][0-9]*$ ]] || fail "--master-port $port: give a port's number"
+((workers % local_workers == 0)) || fail "$workers workers are not a multiple of $local_workers on each host"
+hosts=$((workers / local_workers))
+[[ "$node" =~ ^[0-9]+$ ]] && ((node < hosts)) || fail "--node-rank $node: the hosts are 0 to $((hosts - 1))"
+((hosts == 1)) || [[ "$address" != 127.* ]] || fail 'several hosts need --master-addr, the address of host 0'
+[[ -z "$table" || -f "$table" ]] || fail "$table: no such rank table"
+[[ -n "$out" ]] || fail 'give -- and what posekit train takes, its --out, too: -- poseestnet --out runs/veri'
+
+logs="$out/logs"
+line=(
+    msrun "--worker_num=$workers" "--local_worker_num=$local_workers" "--master_addr=$address" "--master_port=$port"
+    "--node_rank=$node" "--log_dir=$logs" --join=True --cluster_time_out=300 --tail_worker_log=0
+    ${table:+"--rank_table_file=$table"} python -m posekit.cli train "${training[@]}"
+)
+if [[ -n "$print" ]]; then
+    printf '%s\n' "${line[*]@Q}"
+    exit
+fi
+
+# The workers of this host that have said that they are there (posekit.runtime does): "RANK PROCESS" lines.
+here() {
+    local rank
+    for ((rank = node * local_workers; rank < (node + 1) * local_workers; rank++)); do
+        sed -nE "s/^rank ($rank) of .*, process ([0-9]+)$/\1 \2/p" "$logs/worker_$rank.log" 2>/dev/null || true
+    done
+}
+
+stop() {
+    local processes
+    processes="$(here | cut -d ' ' -f 2)"
+    if [[ -n "$processes" ]]; then
+        # shellcheck disable=SC2086
+        kill -TERM $processes 2>/dev/null || true
+    else
+        interrupted=yes
+        kill -INT "$msrun" 2>/dev/null || true
+    fi
+}
+
+# report PROCESS CODE: say which worker ended and what it said last.
+report() {
+    local rank
+    rank="$(here | awk -v process="$1" '$2 == process { print $1 }')"
+    if [[ -n "$rank" ]]; then
+        printf '\ndistributed.sh: the worker of rank %s ended with code %s; its log:\n' "$rank" "$2"
+        tail -n 25 "$logs/worker_$rank.log"
+    else
+        printf '\ndistributed.sh: worker process %s ended with code %s before it had a rank; the logs:\n' "$1" "$2"
+        tail -n 10 "$logs"/worker_*.log
+    fi
+}
+
+command -v msrun >/dev/null || PATH="$root/.venv/bin:$PATH"
+command -v msrun >/dev/null || fail 'msrun was not found; activate the environment that MindSpore is installed in'
+if ((node == 0)) && (: <"/dev/tcp/$address/$port") 2>/dev/null; then
+    fail "port $port of $address is taken, perhaps by another training; give --master-port"
+fi
+export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" GLOG_v="${GLOG_v:-3}"
+export MS_NODE_TIMEOUT="${MS_NODE_TIMEOUT:-30}" # seconds of silence after which a worker on another host counts as dead
+mkdir -p "$logs"
+says="$logs/msrun_$node.log"
+
+set -m # msrun in a process group of its own: Ctrl-C comes here only
+"${line[@]}" 2>"$says" &
+msrun=$!
+trap stop INT TERM
+ended='' interrupted=''
+while [[ -z "$ended" ]] && kill -0 "$msrun" 2>/dev/null; do
+    sleep 1 || true
+    ended="$(sed -nE 's/.*Worker process ([0-9]+) exit with exception. Error code: (-?[0-9]+).*/\1 \2/p' "$says")"
+done
+if [[ -z "$ended" ]]; then
+    wait "$msrun" && [[ -z "$interrupted" ]] && exit
+    tail -n 15 "$says" >&2
+    exit 1
+fi
+# msrun has killed the other workers of this host. It would now wait for the scheduler's time-outs.
+kill -INT "$msrun" 2>/dev/null || true
+wait "$msrun" || true
+read -r process code <<<"$ended"
+report "$process" "$code" >&2
+exit $((code < 0 ? 128 - code : code))
