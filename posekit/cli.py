@@ -14,6 +14,7 @@ from posekit.cli_reid import reid
 from posekit.cli_score import compare, gallery, print_scores, score_app
 from posekit.cli_weights import convert
 from posekit.errors import InputError, Stopped
+from posekit.runtime import announce
 
 app = typer.Typer(
     help="Keypoint estimation with MindSpore: vehicles (HRNet, VeRi) and people.",
@@ -45,6 +46,7 @@ CANNOT_WRITE = (
 def main() -> None:
     """Run the command. Bad input is one line on standard error and exit code 2."""
     os.environ.setdefault("GLOG_v", "4")  # MindSpore's C++ logs errors that it also raises; the line below is enough
+    announce()
     try:
         app(standalone_mode=True)
     except InputError as error:
