@@ -32,6 +32,7 @@ class Progress:
     """How far a training has come, as its checkpoint says beside weights and optimiser."""
 
     data: str  # digest of what it is trained with
+    workers: int = field(default_factory=ranks)  # that share an update's images
     epoch: int = 0  # epochs that are over, validation included
     step: int = 0  # updates made
     best: float = -1.0  # PCK of best.ckpt
@@ -79,6 +80,8 @@ def resumed(out: Path, recipe: Recipe, network: nn.Cell, step: TrainStep, fresh:
     progress = Progress(**json.loads(state["progress"]) | {"since": fresh.since})
     if progress.data != fresh.data:
         raise InputError(f"{out}: was trained with other data; resume it with the same --data, or give another --out")
+    if progress.workers != fresh.workers:
+        raise InputError(f"{out}: was trained by {progress.workers} workers, not {fresh.workers}; resume with as many")
     return progress
 
 
