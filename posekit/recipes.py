@@ -107,8 +107,8 @@ SMOKE = replace(
     width=16, stem_width=16, layer1_block="basic", layer1_blocks=2, stage_modules=(1, 1), branch_blocks=2,
     input_size=96, heatmap_size=24, sigma=1.5, target_centre="exact", offset="dark",
     scale_factor=0.15, rotation_factor=10.0, rotation_probability=0.3,
-    learning_rate=2e-3, weight_decay=0.0, loss_factor=1.0, schedule="cosine", warmup_epochs=1.0,
-    epochs=10, batch=8, validate_every=2, flip_shift=0.75,
+    learning_rate=5e-3, weight_decay=0.0, loss_factor=1.0, schedule="cosine", warmup_epochs=0.5,
+    epochs=6, batch=8, validate_every=3, flip_shift=0.75,
     synthetic_train=1500, synthetic_test=300,
 )  # fmt: skip
 
@@ -116,7 +116,7 @@ LAPTOP = replace(
     SMOKE,
     name="poseestnet-laptop",
     width=18, stem_width=32, layer1_blocks=2, stage_modules=(1, 1, 1),
-    input_size=128, heatmap_size=32, epochs=15, batch=16, synthetic_train=4000, synthetic_test=500,
+    input_size=128, heatmap_size=32, learning_rate=2e-3, warmup_epochs=1.0, epochs=15, batch=16, validate_every=2, synthetic_train=4000, synthetic_test=500,
 )  # fmt: skip
 
 TINY = replace(
