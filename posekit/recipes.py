@@ -116,14 +116,16 @@ LAPTOP = replace(
     SMOKE,
     name="poseestnet-laptop",
     width=18, stem_width=32, layer1_blocks=2, stage_modules=(1, 1, 1),
-    input_size=128, heatmap_size=32, learning_rate=2e-3, warmup_epochs=1.0, epochs=15, batch=16, validate_every=2, synthetic_train=4000, synthetic_test=500,
+    input_size=128, heatmap_size=32, learning_rate=2e-3, warmup_epochs=1.0,
+    epochs=15, batch=16, validate_every=2, synthetic_train=4000, synthetic_test=500,
 )  # fmt: skip
 
 TINY = replace(
     SMOKE,
     name="poseestnet-tiny",
     width=8, stem_width=8, layer1_blocks=1, stage_modules=(1,), branch_blocks=1,
-    input_size=64, heatmap_size=16, epochs=2, batch=4, validate_every=1, synthetic_train=24, synthetic_test=12,
+    input_size=64, heatmap_size=16, learning_rate=2e-3, warmup_epochs=1.0,
+    epochs=2, batch=4, validate_every=1, synthetic_train=24, synthetic_test=12,
 )  # fmt: skip
 
 HOURGLASS = Recipe(
@@ -158,8 +160,8 @@ HOURGLASS_LAPTOP = replace(
 HOURGLASS_TINY = replace(
     HOURGLASS_SMOKE,
     name="hourglass-tiny",
-    width=16, depth=2, input_size=64, heatmap_size=16, epochs=2, batch=4, validate_every=1,
-    synthetic_train=24, synthetic_test=12,
+    width=16, depth=2, input_size=64, heatmap_size=16, learning_rate=3e-3, warmup_epochs=1.0,
+    epochs=2, batch=4, validate_every=1, synthetic_train=24, synthetic_test=12,
 )  # fmt: skip
 
 RECIPES = {
