@@ -54,15 +54,15 @@ def test_maps_stand_in_rows() -> None:
 
 
 def test_channels_lie_over_the_image() -> None:
-    heatmaps, segments = np.zeros((36, 60, 80), np.uint8), np.zeros((13, 60, 80), np.uint8)
+    heatmaps, segments = np.zeros((4, 60, 80), np.uint8), np.zeros((13, 60, 80), np.uint8)
     heatmaps[3, 10, 20], segments[4, 30:40, 30:50] = 255, 255
-    figure = draw(
-        reid.channel_pictures(IMAGE, {"maps": heatmaps}, {"all": segments, "kept": 0 * segments}, POINTS, VEHICLE)
-    )
-    maps, every, kept = figure.axes
+    layers = {"all": segments, "kept": 0 * segments}
+    figure = draw(reid.channel_pictures(IMAGE, {"maps": heatmaps}, layers, POINTS[:4], VEHICLE))
+    plain, maps, every, kept = figure.axes
+    assert len(plain.images) == 1
     assert maps.images[1].get_array()[10, 20] == 1 and maps.images[1].get_array().sum() == 1
     (dots,) = [c for c in maps.collections if isinstance(c, PathCollection)]
-    np.testing.assert_allclose(dots.get_offsets(), POINTS)
+    np.testing.assert_allclose(dots.get_offsets(), POINTS[:4])
     painted = [np.asarray(layer.get_alpha()) for layer in every.images[1:]]
     assert [bool(alpha.any()) for alpha in painted] == [n == 4 for n in range(13)]
     assert not any(np.asarray(layer.get_alpha()).any() for layer in kept.images[1:])

@@ -84,23 +84,25 @@ def channel_pictures(
     points: np.ndarray,
     skeleton: Skeleton,
 ) -> Figure:
-    """What MultiTaskNet is given, laid over the image (H, W, 3): heatmaps (K, H, W) and segments (S, H, W), by name.
+    """What MultiTaskNet is given, laid over the image (H, W, 3): above heatmaps (M, H, W), below segments (S, H, W).
 
-    Maps are 0–255, of the image's size. Green dots on heatmaps are the keypoints (K, 2) in the image.
+    Maps are 0–255, of the image's size. Green dots on the heatmaps are points (M, 2) in the image, the decoded ones.
     """
-    count = len(heatmaps) + len(segments)
-    figure = _page([image] * count)
-    panels = iter(figure.subplots(1, count, squeeze=False)[0])
-    for name, maps in heatmaps.items():
-        axes, highest = next(panels), maps.max(0) / 255
+    columns = max(1 + len(heatmaps), len(segments))
+    figure = new_figure(10, 2 * (10 / columns * image.shape[0] / image.shape[1] + 0.35))
+    upper, lower = figure.subplots(2, columns)
+    _picture(upper[0], image, "colours")
+    for axes, (name, maps) in zip(upper[1:], heatmaps.items(), strict=False):
+        highest = maps.max(0) / 255
         _picture(axes, image, name)
         axes.imshow(highest, cmap="inferno", alpha=np.clip(1.3 * highest, 0, 0.9), vmin=0, vmax=1)
-        axes.scatter(*points.T, s=7, color="#35d04a", linewidths=0)
-    for name, maps in segments.items():
-        axes = next(panels)
+        axes.scatter(*points.T, s=24, color="#35d04a", edgecolors="black", linewidths=0.6)
+    for axes, (name, maps) in zip(lower, segments.items(), strict=False):
         _picture(axes, image, name)
         for color, picture in zip(segment_palette(skeleton), maps / 255, strict=True):
             axes.imshow(np.broadcast_to(color, (*picture.shape, 3)), alpha=0.6 * picture)
+    for axes in (*upper[1 + len(heatmaps) :], *lower[len(segments) :]):
+        axes.set_axis_off()
     return figure
 
 
