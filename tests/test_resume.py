@@ -129,7 +129,7 @@ def test_another_training_is_not_resumed(tiny_run: Path, splits, settings, messa
 def test_weights_alone_cannot_go_on(tiny_run: Path, splits, tmp_path: Path):
     recipe, _ = read_checkpoint(tiny_run / LAST)
     shutil.copy(tiny_run / "best.ckpt", tmp_path / LAST)
-    with pytest.raises(InputError, match=r"last.ckpt: beta1_power is missing: this training cannot go on; start one"):
+    with pytest.raises(InputError, match=r"last.ckpt: global_step is missing: this training cannot go on; start one"):
         go(recipe, splits, tmp_path, resume=True)
 
 
@@ -179,11 +179,10 @@ def test_weights_that_are_no_numbers_are_not_kept(splits, tmp_path: Path):
 
 
 def test_a_diverging_training_names_its_last_good_checkpoint(splits, tmp_path: Path):
-    """A rate of 1e30 makes weights that are numbers, and a loss that is none."""
+    """A rate of 1e30 makes weights that are numbers first, and then a loss or weights that are none."""
     recipe = override(TINY, ["epochs=1", "batch=8", "learning_rate=1e30", "warmup_epochs=0"])
-    with pytest.raises(
-        InputError, match=r"the loss became (inf|nan) in epoch 1, step 2; lower .*last.ckpt is good, at step 1"
-    ):
+    message = r"became \w+.* step 2; lower learning_rate, or set clip_norm; \S+last.ckpt is good, at step 1$"
+    with pytest.raises(InputError, match=message):
         go(recipe, splits, tmp_path, save_minutes=0)
     assert int(read_checkpoint(tmp_path / LAST)[1]["step"].asnumpy()) == 1
     assert all(np.isfinite(p.asnumpy()).all() for p in load_network(tmp_path / LAST)[1].get_parameters())

@@ -13,7 +13,7 @@ import pytest
 
 from posekit import runtime
 from posekit.errors import InputError
-from posekit.runtime import cpu_flags, ctrl_c, limit_onednn, restore_handlers, set_up
+from posekit.runtime import cpu_flags, ctrl_c, limit_onednn, memory_mb, restore_handlers, set_up, uninterrupted
 
 linux_x86 = pytest.mark.skipif(
     sys.platform != "linux" or os.uname().machine != "x86_64", reason="oneDNN is limited on x86 Linux only"
@@ -102,6 +102,34 @@ def test_ctrl_c_interrupts_and_then_all_is_as_before(number):
         os.kill(os.getpid(), number)
         signal.sigtimedwait([], 1)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_must_be_whole_is_not_interrupted(number):
+    """The signals wait until the block is over, and come once."""
+    reached = []
+    with pytest.raises(KeyboardInterrupt), ctrl_c():
+        with uninterrupted():
+            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), number)
+            signal.sigtimedwait([], 0.1)
+            reached.append("the end of the block")
+        reached.append("what follows")
+    assert reached == ["the end of the block"]
+    with ctrl_c(), uninterrupted():
+        pass  # nothing is left of them
+    with pytest.raises(ValueError), ctrl_c(), uninterrupted():
+        os.kill(os.getpid(), number)
+        raise ValueError("an error of the block's own comes first")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_process_knows_its_memory():
+    """In 10^6 bytes, as the kernel's status file has it."""
+    set_up("cpu")
+    found, lines = memory_mb(), Path("/proc/self/status").read_text().splitlines()
+    resident = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))  # KiB
+    assert found == pytest.approx(resident * 1024 / 1e6, rel=0.01)
 
 
 def test_ctrl_c_interrupts_after_a_graph_has_run():
