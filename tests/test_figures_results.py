@@ -58,6 +58,17 @@ def test_training_curves_show_each_validation(tmp_path: Path) -> None:
     figure = results.training_curves(log)
     assert [text.get_text() for text in figure.axes[1].texts] == ["5.0", "81.2"]
     drawn(figure, tmp_path)
+    figure = results.training_curves(log.assign(images_per_second=40.0, wait_share=[0, 0.25, 0.5], memory_mb=600))
+    curves = {axes.get_ylabel(): axes.lines[0].get_ydata().tolist() for axes in figure.axes}
+    assert curves["waiting, % (dashed)"] == [0, 25, 50] and curves["memory (MB)"] == [600] * 3
+    drawn(figure, tmp_path)
+
+
+def test_a_resumed_training_begins_after_its_checkpoint(tmp_path: Path) -> None:
+    log = pd.DataFrame({"step": range(1, 9), "loss": np.arange(8.0)})
+    figure = results.resumed_losses(log, log[:5], log, saved=4)
+    assert [line.get_xdata()[0] for line in figure.axes[0].lines] == [1, 1, 5, 4]
+    drawn(figure, tmp_path)
 
 
 def test_learning_rates_are_drawn_by_epoch(tmp_path: Path) -> None:

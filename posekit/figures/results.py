@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -14,12 +15,16 @@ DPI = 110
 
 
 def training_curves(log: pd.DataFrame) -> Figure:
-    """Loss and learning rate by step, and the validation's PCK where it was measured; log as in a run's log.csv."""
-    figure = Figure(figsize=(10, 3.6), layout="constrained", dpi=DPI)
-    left, right = figure.subplots(1, 2)
+    """Loss and learning rate by step, and the validation's PCK where it was measured; log as in a run's log.csv.
+
+    Below them, where the log has these, images a second, the share of time spent waiting for them, and memory.
+    """
+    rows = 2 if {"images_per_second", "wait_share", "memory_mb"} <= set(log) else 1
+    figure = Figure(figsize=(10, 1.8 + 1.8 * rows), layout="constrained", dpi=DPI)
+    axes = figure.subplots(rows, 2, squeeze=False, height_ratios=(2, 1)[:rows])
+    (left, right), *below = axes
     left.semilogy(log["step"], log["loss"], color="tab:blue")
-    left.set(xlabel="step", ylabel="training loss", title="Loss and learning rate")
-    left.grid(alpha=0.3)
+    left.set(ylabel="training loss", title="Loss and learning rate")
     rate = left.twinx()
     rate.plot(log["step"], log["learning_rate"], color="tab:grey", linewidth=1, linestyle="--")
     rate.set_ylabel("learning rate (dashed)", color="tab:grey")
@@ -31,7 +36,38 @@ def training_curves(log: pd.DataFrame) -> Figure:
     right.set(xlabel="epoch", ylabel="PCK (%)", title="Validation", ylim=(0, 100))
     right.margins(x=0.08)
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
-    right.grid(alpha=0.3)
+    for panels in below:
+        _machine_curves(*panels, log)
+    axes[-1, 0].set_xlabel("step")
+    for panel in axes.flat:
+        panel.grid(alpha=0.3)
+    return figure
+
+
+def _machine_curves(speed: Axes, memory: Axes, log: pd.DataFrame) -> None:
+    """What the machine did by step."""
+    speed.plot(log["step"], log["images_per_second"], color="tab:green")
+    speed.set(ylabel="images a second", ylim=(0, 1.15 * log["images_per_second"].max()))
+    waiting = speed.twinx()
+    waiting.plot(log["step"], 100 * log["wait_share"], color="tab:red", linewidth=1, linestyle="--")
+    waiting.set_ylim(0, 100)
+    waiting.set_ylabel("waiting, % (dashed)", color="tab:red")
+    memory.plot(log["step"], log["memory_mb"], color="tab:purple")
+    memory.set(xlabel="step", ylabel="memory (MB)", ylim=(0, 1.15 * log["memory_mb"].max()))
+
+
+def resumed_losses(whole: pd.DataFrame, killed: pd.DataFrame, resumed: pd.DataFrame, saved: int) -> Figure:
+    """The logs of a training in one go, and of one that was killed and went on from the step `saved`."""
+    figure = Figure(figsize=(10, 3), layout="constrained", dpi=DPI)
+    axes = figure.subplots()
+    axes.plot(whole["step"], whole["loss"], color="0.8", linewidth=7, label="in one go")
+    axes.plot(killed["step"], killed["loss"], "o-", color="tab:red", markersize=4, label="until it was killed")
+    after = resumed[resumed["step"] > saved]
+    axes.plot(after["step"], after["loss"], "s--", color="tab:blue", markersize=4, label="gone on with --resume")
+    axes.axvline(saved, color="0.4", linewidth=1, linestyle=":", label="last checkpoint before")
+    axes.set(xlabel="step", ylabel="training loss")
+    axes.grid(alpha=0.3)
+    axes.legend()
     return figure
 
 
