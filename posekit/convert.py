@@ -56,15 +56,15 @@ def from_published(source: Path, out: Path, layout: str) -> tuple[Recipe, pd.Dat
     state = read_state_dict(source)
     recipe = _read_recipe(state, layout)
     wanted = {parameter.name: tuple(parameter.shape) for parameter in build(recipe).get_parameters()}
-    if layout == "hrnet-imagenet":
-        wanted = {name: shape for name, shape in wanted.items() if not name.startswith(HEADS)}
+    heads = [name for name in wanted if name.startswith(HEADS) and layout == "hrnet-imagenet"]
+    absent = [(published_name(name), name, wanted.pop(name), "missing") for name in heads]
     report = _match(wanted, state, published_name)
     _refuse_other_shapes(report, state, "posekit's network")
     missing = report.file[report.status == "missing"].tolist()
     if missing:
         raise InputError(f"{source}: {_some(missing)} missing in this {layout} file; is --from right, the file whole?")
     save_checkpoint(out, _parameters(report, state), recipe, epoch=0, step=0)
-    return recipe, report
+    return recipe, pd.concat([report, pd.DataFrame(absent, columns=COLUMNS)], ignore_index=True)
 
 
 def to_published(source: Path, out: Path, layout: str) -> tuple[Recipe, pd.DataFrame]:

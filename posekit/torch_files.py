@@ -84,7 +84,7 @@ def _read_torch(path: Path) -> object:
             f"{path}: holds Python objects beside tensors, which are not loaded for safety; in the program that wrote "
             "it, save model.state_dict()"
         ) from error
-    except (RuntimeError, ValueError, EOFError, KeyError) as error:
+    except (RuntimeError, ValueError, EOFError, KeyError, OSError) as error:  # all of these come of damage
         raise _damaged(path, error) from error
 
 
