@@ -197,12 +197,21 @@ def bench(
     data: Annotated[Path | None, typer.Option(help="Data set; the embedded one when not given.")] = None,
     device: Device = "auto",
     settings: Settings = None,
+    kills: Annotated[int, typer.Option(help="Instead: kill so many trainings, resume them, compare the bits.")] = 0,
 ) -> None:
     """Time each part of the line on this machine: pipeline, training step, forward, codec."""
-    from posekit.bench import bench as run
     from posekit.recipes import get_recipe, override
 
-    console.print(run(override(get_recipe(recipe), settings or []), data, device))
+    chosen = override(get_recipe(recipe), settings or [])
+    if kills:
+        from posekit.kills import kill_bench as run
+
+        table, equal = run(chosen, data, device, kills)
+        console.print(table)
+        sys.exit(0 if equal else 1)
+    from posekit.bench import bench as run
+
+    console.print(run(chosen, data, device))
 
 
 @app.command()
