@@ -43,6 +43,7 @@ class Progress:
     losses: list[list[float]] = field(default_factory=list)  # of each update since the last row, of each rank
     waited: float = 0.0  # seconds for data since the last row
     spent: float = 0.0  # seconds since the last row
+    pretrained: str | None = None  # the file of the first weights, and its digest
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,7 @@ def write_manifest(training: Training) -> None:
     manifest = {
         "recipe": asdict(recipe),
         "data": {split.split: {"samples": len(split), "labels_sha256": split.digest()} for split in splits},
+        "pretrained": state.pretrained,
         "device": str(chosen_device()),
         "results": {f"best PCK@{recipe.validation_threshold:g}": state.best},
         "seconds": round(state.seconds, 1),

@@ -5,6 +5,7 @@ the device computes the same twice: order and augmentation are functions of (see
 numbers are drawn after the weights are made, and a checkpoint holds the rest.
 """
 
+import hashlib
 import time
 from pathlib import Path
 
@@ -124,14 +125,10 @@ def _prepare(
     """The training before its first update, or where its last whole checkpoint has it."""
     ms.set_seed(recipe.seed)
     network = build(recipe)
-    if pretrained:
-        report = load_pretrained(network, pretrained)
-        if rank() == 0:
-            write_report(out / "pretrained.csv", report)
-        print(f"{pretrained}: {summary(report)}\nevery tensor: {out / 'pretrained.csv'}")
+    source = _start_from(pretrained, network, out) if pretrained else None
     tested = averaged_network(network, recipe) if recipe.ema else network
     step = make_step(network, recipe, steps_per_epoch(len(data), recipe.update_images * ranks()), tested)
-    progress = Progress(data.digest())
+    progress = Progress(data.digest(), pretrained=source)
     if resume:
         if rank() == 0:
             remove_left_overs(out)
@@ -142,6 +139,16 @@ def _prepare(
     if rank() == 0:
         write_text(out / "recipe.json", to_json(recipe) + "\n")
     return Training(recipe, data, validation, out, network, tested, step, progress)
+
+
+def _start_from(pretrained: Path, network: nn.Cell, out: Path) -> str:
+    """Copy the weights that fit and say which; returns the file's name and digest."""
+    report = load_pretrained(network, pretrained)
+    if rank() == 0:
+        write_report(out / "pretrained.csv", report)
+        print(f"{pretrained}: {summary(report)}\nevery tensor: {out / 'pretrained.csv'}")
+    with pretrained.open("rb") as file:
+        return f"{pretrained.name}, sha256 {hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def _train_epoch(training: Training, epoch: int, bar: tqdm, save_seconds: float) -> None:

@@ -1,5 +1,7 @@
 """Published weights in posekit and back: the same networks in PyTorch, with random values, agree layer by layer."""
 
+import hashlib
+import json
 import re
 import sys
 from pathlib import Path
@@ -327,6 +329,9 @@ def test_training_starts_from_pretrained_weights(tiny_vehicles: Path, tmp_path: 
         main()
     assert not stopped.value.code
     assert "left out (1): final_layer.weight" in capfd.readouterr().out
+    digest = hashlib.sha256((tmp_path / "a.ckpt").read_bytes()).hexdigest()
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["pretrained"] == f"a.ckpt, sha256 {digest}"
     report = pd.read_csv(tmp_path / "run" / "pretrained.csv")
     assert list(report.posekit[report.status == "left out"]) == ["final_layer.weight"]
     trained = load_network(tmp_path / "run" / "last.ckpt")[1]
