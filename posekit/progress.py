@@ -76,13 +76,13 @@ def resumed(out: Path, recipe: Recipe, network: nn.Cell, step: TrainStep, fresh:
     if other:
         was, wanted = (", ".join(f"{name}={fields[name]}" for name in other) for fields in (before, now))
         raise InputError(f"{out}: was trained with {was}, not {wanted}; resume with the same, or give another --out")
-    load_weights(network, values, path)
-    load_training(step.state(), state, path)
     progress = Progress(**json.loads(state["progress"]) | {"since": fresh.since})
     if progress.data != fresh.data:
         raise InputError(f"{out}: was trained with other data; resume it with the same --data, or give another --out")
     if progress.workers != fresh.workers:
         raise InputError(f"{out}: was trained by {progress.workers} workers, not {fresh.workers}; resume with as many")
+    load_weights(network, values, path)
+    load_training(step.state(), state, path)
     return progress
 
 

@@ -13,7 +13,7 @@ from posekit.figures.diagrams import INK
 
 DPI = 110
 RANK_COLORS = ("#1b9e77", "#7b5ea7", "#c4557a", "#8a8a1f", "#3c7dbf", "#a6611a", "#5f6b76", "#b03fb0")
-MEAN, PALE, QUIET = "#2b2f36", "#eef1f4", "#5b6675"
+PALE, QUIET, ALARM = "#eef1f4", "#5b6675", "#c0392b"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def _column(axes: Axes, x: float, label: str, images: np.ndarray, owners: Sequen
     axes.text(x, -4.55, "the same weights again", ha="center", fontsize=9, color=QUIET)
 
 
-def _bar(axes: Axes, left: float, right: float, text: str, row: float = -3, color: str = MEAN) -> None:
+def _bar(axes: Axes, left: float, right: float, text: str, row: float = -3, color: str = INK) -> None:
     style = "round,pad=0,rounding_size=0.05"
     axes.add_patch(
         FancyBboxPatch((left, row - 0.28), right - left, 0.56, boxstyle=style, fc=color, ec="none", zorder=3)
@@ -83,21 +83,39 @@ def _bar(axes: Axes, left: float, right: float, text: str, row: float = -3, colo
 # A job
 
 
-def rank_losses(losses: Mapping[int, pd.DataFrame], mean: pd.DataFrame | None = None, note: str = "") -> Figure:
-    """The loss of each rank's own batches by step, and their mean; tables have the columns step and loss."""
+def rank_losses(log: pd.DataFrame, note: str = "") -> Figure:
+    """The loss of each rank's own images by update, and their mean; log as in log.csv of a run by several workers."""
     figure = Figure(figsize=(10, 3.4), layout="constrained", dpi=DPI)
     axes = figure.subplots()
-    for rank, table in losses.items():
+    own = [column for column in log.columns if column.startswith("loss_") and column[5:].isdigit()]
+    for rank, column in enumerate(own):
         color = RANK_COLORS[rank % len(RANK_COLORS)]
-        axes.plot(table["step"], table["loss"], "o-", color=color, ms=4, lw=1.2, label=f"rank {rank}")
-    if mean is not None:
-        axes.plot(mean["step"], mean["loss"], color=MEAN, lw=2.6, alpha=0.75, label="mean, in log.csv")
-    axes.set(xlabel="step", ylabel="loss")
-    if note:
-        axes.set_title(note, loc="left", fontsize=10, color=QUIET)
-    axes.grid(alpha=0.3)
-    if axes.lines:
+        axes.plot(log["step"], log[column], "o-", color=color, ms=4, lw=1.2, label=f"rank {rank}")
+    if own:
+        axes.plot(log["step"], log["loss"], color=INK, lw=2.8, alpha=0.7, label="mean")
         axes.legend(loc="upper right")
+    axes.set(xlabel="update", ylabel="loss")
+    axes.set_title(note, loc="left", fontsize=10, color=QUIET)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def same_weights(ours: np.ndarray, theirs: np.ndarray, start: np.ndarray, labels: tuple[str, str]) -> Figure:
+    """Each weight (M,) of two trainings as a dot, which lies on the line where they agree, and how far it has come.
+
+    start: (M,), the weights before training; labels: of `ours` and `theirs`.
+    """
+    figure = Figure(figsize=(10, 4), layout="constrained", dpi=DPI)
+    left, right = figure.subplots(1, 2)
+    for axes, x, y, title in (
+        (left, theirs, start, "before training"),
+        (right, theirs, ours, f"{labels[0]}: at most {np.abs(ours - theirs).max():.1g} apart"),
+    ):
+        axes.axline((0, 0), slope=1, color="0.75", lw=1)
+        axes.scatter(x, y, s=5, alpha=0.4, color=RANK_COLORS[0], linewidths=0, rasterized=True)
+        axes.set(xlabel=f"weights, {labels[1]}", ylabel=title.split(":")[0])
+        axes.set_title(title, fontsize=11)
+        axes.grid(alpha=0.3)
     return figure
 
 
@@ -114,16 +132,15 @@ def job(spans: Mapping[str, Sequence[Span]], events: Mapping[str, float]) -> Fig
             if span.end > span.start:
                 axes.text((span.start + span.end) / 2, row, span.what, ha="center", va="center", fontsize=9)
     for k, (name, second) in enumerate(events.items()):
-        axes.axvline(second, color="#c0392b", lw=1.5)
+        axes.axvline(second, color=ALARM, lw=1.5)
         axes.annotate(
             f"{name} ({second:.0f} s)", (second, 1), (-4, 4 + 13 * k), xycoords=("data", "axes fraction"),
-            textcoords="offset points", ha="right", fontsize=9, color="#c0392b",
+            textcoords="offset points", ha="right", fontsize=9, color=ALARM,
         )  # fmt: skip
     axes.set_yticks(range(len(spans)), list(spans))
     axes.invert_yaxis()
-    axes.set(
-        xlabel="seconds", xlim=(0, 1.01 * max(*events.values(), *(part.end for row in spans.values() for part in row)))
-    )
+    last = max(*events.values(), *(span.end for parts in spans.values() for span in parts))
+    axes.set(xlabel="seconds", xlim=(0, 1.01 * last))
     return figure
 
 
