@@ -10,8 +10,11 @@ import typer
 from rich.console import Console
 
 from posekit.cli_data import data_app
+from posekit.cli_infer310 import infer310_app
+from posekit.cli_models import evaluate, export, parity, predict
+from posekit.cli_options import Device
 from posekit.cli_reid import reid
-from posekit.cli_score import compare, gallery, print_scores, score_app
+from posekit.cli_score import compare, gallery, score_app
 from posekit.cli_weights import convert
 from posekit.errors import InputError, Stopped
 from posekit.runtime import announce
@@ -26,14 +29,16 @@ course_app = typer.Typer(help="List the lessons, or run them headless.", no_args
 app.add_typer(data_app, name="data")
 app.add_typer(score_app, name="score")
 app.add_typer(course_app, name="course")
+app.add_typer(infer310_app, name="infer310")
 app.command()(convert)
+for command in (predict, evaluate, export, parity):
+    app.command()(command)
 app.command()(reid)
 app.command()(compare)
 app.command()(gallery)
 
 console = Console()
 
-Device = Annotated[str, typer.Option(help="auto, cpu, gpu or ascend, with :ID for one of several.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Change a recipe field: field=value. Repeatable.")]
 
 STOPPED = 75  # sysexits.h's EX_TEMPFAIL: try again, here with --resume
@@ -88,66 +93,6 @@ def train(
 
     best = run(chosen, data, out, device, images, resume, save_minutes, pretrained)
     print(f"{out}: best PCK@{chosen.validation_threshold:g} {best:.2f} % ({out / 'best.ckpt'})")
-
-
-@app.command()
-def predict(
-    model: Annotated[Path, typer.Argument(help="A .ckpt, .mindir or .onnx file.")],
-    out: Annotated[Path, typer.Option(help="The csv to write for --data, else the folder for pictures and csv.")],
-    pictures: Annotated[list[Path] | None, typer.Argument(help="Images, when no --data is given.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Data set to predict a split of.")] = None,
-    split: Annotated[str, typer.Option(help="The split.")] = "test",
-    images: Annotated[Path | None, typer.Option(help="Images of the data set, when they lie apart.")] = None,
-    device: Device = "auto",
-    flip_test: Annotated[
-        bool | None, typer.Option(help="Average with the mirrored image; the recipe's default.")
-    ] = None,
-) -> None:
-    """Find keypoints: a data set's split into a predictions table, or images into annotated pictures and a table."""
-    if (data is None) == (not pictures):
-        raise InputError("give either images or --data")
-    from posekit.inference import predict_pictures, predict_split
-
-    if data:
-        predict_split(model, data, split, out, device, flip_test, images)
-    else:
-        predict_pictures(model, pictures, out, device, flip_test)
-
-
-@app.command()
-def evaluate(
-    model: Annotated[Path, typer.Argument(help="A .ckpt, .mindir or .onnx file.")],
-    out: Annotated[Path, typer.Option(help="Folder for predictions.csv and scores.json.")],
-    data: Annotated[Path | None, typer.Option(help="Data set; the embedded one when not given.")] = None,
-    split: Annotated[str, typer.Option(help="The split.")] = "test",
-    images: Annotated[Path | None, typer.Option(help="Images, when they lie apart.")] = None,
-    device: Device = "auto",
-    flip_test: Annotated[
-        bool | None, typer.Option(help="Average with the mirrored image; the recipe's default.")
-    ] = None,
-) -> None:
-    """Predict a split and score it under every protocol."""
-    from posekit.evaluation import evaluate as run
-
-    for protocol, table in run(model, data, split, out, device, flip_test, images).items():
-        print_scores(protocol, table.rows, table.about)
-    print(f"{out}: predictions.csv and scores.json")
-
-
-@app.command()
-def export(
-    model: Annotated[Path, typer.Argument(help="A checkpoint.")],
-    out: Annotated[Path, typer.Option(help="File to write.")],
-    format: Annotated[str, typer.Option(help="mindir or onnx.")] = "onnx",
-    batch: Annotated[int, typer.Option(min=1, help="Images the file takes at once.")] = 1,
-) -> None:
-    """Write a checkpoint as a file for other run times."""
-    from posekit.export import export_model
-    from posekit.runtime import set_up
-
-    set_up("cpu")
-    export_model(model, format, out, batch)
-    print(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
 
 
 @course_app.command("list")

@@ -23,18 +23,30 @@ def draw_pose(
     are not supervised the network answers something for them, too, but with flatter maps.
     Small images are enlarged first, so that the drawing does not hide them.
     """
-    if threshold is None:
-        threshold = 0.75 * float(np.quantile(scores, 0.8))
+    return draw_poses(image, keypoints[None], scores[None], skeleton, threshold)
+
+
+def draw_poses(
+    image: np.ndarray, keypoints: np.ndarray, scores: np.ndarray, skeleton: Skeleton, threshold: float | None = None
+) -> np.ndarray:
+    """As `draw_pose`, of several objects: keypoints (M, K, 2) and scores (M, K)."""
     factor = max(1, round(480 / max(image.shape[:2])))
     canvas = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+    for points, values in zip(keypoints, scores, strict=True):
+        limit = 0.75 * float(np.quantile(values, 0.8)) if threshold is None else threshold
+        _draw(canvas, (points + 0.5) * factor - 0.5, values > limit, skeleton)
+    return canvas
+
+
+def _draw(canvas: np.ndarray, keypoints: np.ndarray, shown: np.ndarray, skeleton: Skeleton) -> None:
+    """Draw the keypoints (K, 2) that are `shown` (K,), and the limbs between them, into the canvas."""
     width = max(1, round(max(canvas.shape[:2]) / 400))
     colors = side_colors(skeleton)
-    points = [tuple(int(v) for v in np.round(((p + 0.5) * factor - 0.5) * 16)) for p in keypoints]
+    points = [tuple(int(v) for v in np.round(p * 16)) for p in keypoints]
     for a, b in skeleton.limbs:
-        if min(scores[a], scores[b]) > threshold:
+        if shown[a] and shown[b]:
             cv2.line(canvas, points[a], points[b], colors[a], width, cv2.LINE_AA, shift=4)
     for k, point in enumerate(points):
-        if scores[k] > threshold:
+        if shown[k]:
             cv2.circle(canvas, point, (2 * width + 1) * 16, (255, 255, 255), -1, cv2.LINE_AA, shift=4)
             cv2.circle(canvas, point, 2 * width * 16, colors[k], -1, cv2.LINE_AA, shift=4)
-    return canvas

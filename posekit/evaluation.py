@@ -4,17 +4,20 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from posekit.datasets import mpii, veri
-from posekit.datasets.dataset import PoseDataset
 from posekit.errors import InputError
 from posekit.files import write_json
 from posekit.metrics import Counts, Labels, Scores, mpii_pckh, mpii_pckh_counts, veri_pck
 from posekit.predictions import Predictions, read_predictions, write_predictions
 from posekit.published import mpii_seed_counts, mpii_seed_table, veri_seed_table
 from posekit.skeletons import PERSON, VEHICLE, Skeleton
+
+if TYPE_CHECKING:
+    from posekit.predictors import Predictor
 
 
 @dataclass(frozen=True)
@@ -171,20 +174,23 @@ def _strict(value: object) -> object:
 
 
 def evaluate(
-    model: Path, data: Path | None, split: str, out: Path, device: str, flip_test: bool | None, images: Path | None
+    predictor: "Predictor", data: Path | None, split: str, out: Path, images: Path | None = None
 ) -> dict[str, Table]:
-    """Predict a split with a model file and score it; returns each protocol's table.
-
-    Writes out/predictions.csv and out/scores.json. The csv is what is scored, so `posekit score` gives the same digits.
-    """
-    from posekit.predictors import load_predictor, predict_dataset
+    """Predict a split and score it; returns each protocol's table. Writes what `score_into` writes."""
+    from posekit.predictors import predict_dataset
     from posekit.splits import open_split
 
-    predictor = load_predictor(model, device, flip_test=flip_test)
-    dataset: PoseDataset = open_split(predictor.recipe, data, split, images)
+    dataset = open_split(predictor.recipe, data, split, images)
+    return score_into(out, predictor.recipe.dataset, dataset, predict_dataset(predictor, dataset))
+
+
+def score_into(out: Path, kind: str, labels: Labels, predictions: Predictions) -> dict[str, Table]:
+    """Every protocol's table; writes out/predictions.csv and out/scores.json.
+
+    The csv is what is scored, so `posekit score` gives the same digits.
+    """
     table = out / "predictions.csv"
-    write_predictions(table, predict_dataset(predictor, dataset))
-    found = read_predictions(table, dataset.skeleton.num_keypoints)
-    scores = score(predictor.recipe.dataset, dataset, found)
+    write_predictions(table, predictions)
+    scores = score(kind, labels, read_predictions(table, predictions.keypoints.shape[1]))
     write_scores(out / "scores.json", {name: table.rows for name, table in scores.items()})
     return scores

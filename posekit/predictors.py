@@ -3,7 +3,7 @@
 Training's validation and every command that predicts go through here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -108,15 +108,22 @@ def load_predictor(
     return replace(predictor, recipe=replace(predictor.recipe, flip_test=flip_test))
 
 
-def predict_dataset(predictor: Predictor, dataset: PoseDataset, progress: bool = True) -> Predictions:
-    """Predict every sample of the split, in its order, in pixels of each image."""
-    codec = predictor.recipe.codec
-    keypoints, scores = [], []
+def predicted_batches(
+    predictor: Predictor, dataset: PoseDataset, progress: bool = True
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Tested heatmaps (n, K, h, w) and the maps (n, 2, 3) from image to input pixels, batch by batch in order."""
     batches = evaluation_iterator(dataset, predictor.recipe, predictor.batch)
     total = -(-len(dataset) // predictor.batch)
     with ctrl_c(), tqdm(batches, total=total, desc="predict", unit="batch", disable=not progress) as bar:
         for images, matrices, count in bar:
-            found, score = codec.decode(predictor.tested_heatmaps(images))
-            keypoints.append(transform_points(invert(matrices), found)[:count])
-            scores.append(score[:count])
+            yield predictor.tested_heatmaps(images)[:count], matrices[:count]
+
+
+def predict_dataset(predictor: Predictor, dataset: PoseDataset, progress: bool = True) -> Predictions:
+    """Predict every sample of the split, in its order, in pixels of each image."""
+    keypoints, scores = [], []
+    for heatmaps, matrices in predicted_batches(predictor, dataset, progress):
+        found, score = predictor.recipe.codec.decode(heatmaps)
+        keypoints.append(transform_points(invert(matrices), found))
+        scores.append(score)
     return Predictions(list(dataset.names), np.concatenate(keypoints), np.concatenate(scores))

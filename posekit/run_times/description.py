@@ -4,6 +4,8 @@ import dataclasses
 import json
 from pathlib import Path
 
+import onnx
+
 from posekit.errors import InputError
 from posekit.files import write_json
 from posekit.recipes import Recipe, from_json
@@ -20,7 +22,12 @@ def write_description(model: Path, recipe: Recipe, batch: int | None, precision:
 
 
 def read_description(model: Path) -> tuple[Recipe, int | None, str]:
-    """The recipe, the number of images at a time (None for any) and the precision that lie beside `model`."""
+    """The recipe of an exported file, the number of images at a time (None for any) and its precision.
+
+    InputError when the file says nothing of itself.
+    """
+    if model.suffix == ".onnx":
+        return *_read_onnx(model), "fp32"
     path = beside(model)
     if not path.is_file():
         raise InputError(f"{model}: its {path.name} is missing; copy it along, or export the model again")
@@ -30,6 +37,28 @@ def read_description(model: Path) -> tuple[Recipe, int | None, str]:
         return from_json(json.dumps(values["recipe"]), str(path)), batch, str(values.get("precision", "fp32"))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not a readable description ({error}); export the model again") from error
+
+
+def _read_onnx(path: Path) -> tuple[Recipe, int | None]:
+    try:
+        model = onnx.load(str(path))
+    except Exception as error:  # protobuf's and onnx's own, which share no base class
+        raise unreadable(path, "ONNX file", error) from error
+    recipe = embedded_recipe(path, {entry.key: entry.value for entry in model.metadata_props}.get("recipe"))
+    return recipe, model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or None
+
+
+def embedded_recipe(model: Path, text: str | None) -> Recipe:
+    """The recipe in an ONNX file's metadata; InputError when there is none."""
+    if not text:
+        raise InputError(f"{model}: carries no recipe; export it with posekit export")
+    return from_json(text, str(model))
+
+
+def unreadable(model: Path, kind: str, error: Exception) -> InputError:
+    """The refusal of a damaged file, with the first line of what its reader said."""
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return InputError(f"{model}: not a readable {kind} ({reason}); export the model again")
 
 
 def check_shapes(model: Path, recipe: Recipe, images: list[int], heatmaps: list[int]) -> None:

@@ -6,7 +6,7 @@ from mindspore.train.mind_ir_pb2 import ModelProto
 
 from posekit.models.checkpoint import load_network
 from posekit.predictors import Predictor, network_predictor
-from posekit.run_times.description import check_shapes, read_description
+from posekit.run_times.description import check_shapes, read_description, unreadable
 from posekit.run_times.request import Request
 from posekit.runtime import set_up
 
@@ -30,6 +30,6 @@ def open_mindir(request: Request) -> Predictor:
         (source,), (sink,) = described.graph.input, described.graph.output
         graph = ms.nn.GraphCell(ms.load(str(request.model)))
     except (DecodeError, ValueError, RuntimeError) as error:
-        raise request.unreadable("MINDIR", error) from error
+        raise unreadable(request.model, "MINDIR", error) from error
     check_shapes(request.model, recipe, source.tensor[0].dims, sink.tensor[0].dims)
     return Predictor(recipe, lambda images: graph(ms.Tensor(images)).asnumpy(), batch or request.batch)

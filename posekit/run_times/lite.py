@@ -10,12 +10,10 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import onnx
 
 from posekit.errors import InputError
 from posekit.files import ROOT, atomic_path
 from posekit.predictors import Predictor
-from posekit.recipes import Recipe, from_json
 from posekit.run_times.description import check_shapes, read_description, write_description
 from posekit.run_times.request import MissingRunTime, Request
 from posekit.runtime import split_device
@@ -76,25 +74,13 @@ def convert_lite(request: Request, out: Path) -> None:
     """Write an ONNX file as Lite's own MINDIR, its description beside it, for the device's kind of processor."""
     target, _ = _target(request.device)
     python = find_python(request.lite_python)
-    recipe, batch = _read_onnx(request)
+    recipe, batch, _ = read_description(request.model)
+    batch = batch or request.batch
     settings = {"shape": [batch, 3, recipe.input_size, recipe.input_size], "target": target}
     with atomic_path(out) as temporary:
         arguments = [str(python), str(_WORKER), "convert", str(request.model), str(temporary), json.dumps(settings)]
         _answer(subprocess.run(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout, request.model)
         write_description(out, recipe, batch, "fp32" if target == "cpu" else "fp16")
-
-
-def _read_onnx(request: Request) -> tuple[Recipe, int]:
-    """The recipe and the batch, that of the request where the file leaves it open."""
-    try:
-        model = onnx.load(str(request.model))
-    except Exception as error:  # protobuf's and onnx's own, which share no base class
-        raise request.unreadable("ONNX file", error) from error
-    described = {entry.key: entry.value for entry in model.metadata_props}
-    if "recipe" not in described:
-        raise InputError(f"{request.model}: carries no recipe; export it with posekit export")
-    batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
-    return from_json(described["recipe"], str(request.model)), batch or request.batch
 
 
 def _target(device: str) -> tuple[str, int]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from posekit.predictors import Predictor
-from posekit.run_times.description import check_shapes, read_description
+from posekit.run_times.description import check_shapes, read_description, unreadable
 from posekit.run_times.request import MissingRunTime, Request
 from posekit.runtime import split_device
 
@@ -22,7 +22,7 @@ def open_om(request: Request) -> Predictor:
     try:
         session = InferSession(split_device(request.device)[1], str(request.model))
     except RuntimeError as error:
-        raise request.unreadable("OM file", error) from error
+        raise unreadable(request.model, "OM file", error) from error
     images, heatmaps = session.get_inputs()[0], session.get_outputs()[0]
     check_shapes(request.model, recipe, images.shape, heatmaps.shape)
     run = lambda values: np.asarray(session.infer([values])[0], np.float32)  # noqa: E731

@@ -1,14 +1,18 @@
 """ONNX files on ONNX Runtime (CPU, CUDA, CANN) and on OpenVINO (CPU)."""
 
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from posekit.errors import InputError
 from posekit.predictors import Predictor
-from posekit.recipes import Recipe, from_json
-from posekit.run_times.description import check_shapes
+from posekit.run_times.description import check_shapes, embedded_recipe, unreadable
 from posekit.run_times.request import MissingRunTime, Request
-from posekit.run_times.rounding import rounded
 from posekit.runtime import split_device
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 _PROVIDERS = {"ascend": "CANNExecutionProvider", "gpu": "CUDAExecutionProvider"}
 _PACKAGES = {"ascend": "onnxruntime-cann", "gpu": "onnxruntime-gpu"}
@@ -17,10 +21,10 @@ _PACKAGES = {"ascend": "onnxruntime-cann", "gpu": "onnxruntime-gpu"}
 def accelerator(device: str) -> str | None:
     """ascend or gpu, where this ONNX Runtime has a provider for it and `device` allows it; else None."""
     name, _ = split_device(device)
-    try:
-        import onnxruntime
-    except ImportError:
+    if find_spec("onnxruntime") is None:
         return None
+    import onnxruntime
+
     present = onnxruntime.get_available_providers()
     return next((kind for kind, it in _PROVIDERS.items() if name in ("auto", kind) and it in present), None)
 
@@ -30,34 +34,41 @@ def open_onnxruntime(request: Request) -> Predictor:
 
     On the CPU, fp16 and bf16 are simulated: see `rounded`.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingRunTime(f"onnxruntime is not installed ({error}); pip install onnxruntime") from error
-    name, device_id = split_device(request.device)
+    if find_spec("onnxruntime") is None:
+        raise MissingRunTime("onnxruntime is not installed; pip install onnxruntime")
+    name, _ = split_device(request.device)
     kind = accelerator(request.device)
     if name in _PROVIDERS and kind is None:
         raise MissingRunTime(f"this onnxruntime has no {_PROVIDERS[name]}; pip install {_PACKAGES[name]} in its place")
     precision = request.only(*{"gpu": ("fp32",), "ascend": ("fp32", "fp16")}.get(kind, ("fp32", "fp16", "bf16")))
+    session = _session(request, kind, precision)
+    if name in _PROVIDERS and session.get_providers()[0] != _PROVIDERS[name]:
+        raise MissingRunTime(f"{_PROVIDERS[name]} does not start here; check its driver and libraries")
+    recipe = embedded_recipe(request.model, session.get_modelmeta().custom_metadata_map.get("recipe"))
+    (images,), (heatmaps,) = session.get_inputs(), session.get_outputs()
+    check_shapes(request.model, recipe, images.shape, heatmaps.shape)
+    batch = images.shape[0] if isinstance(images.shape[0], int) else request.batch
+    simulated = " simulated" if kind is None and precision != "fp32" else ""
+    about = f"{precision}{simulated}, {session.get_providers()[0].removesuffix('ExecutionProvider')}"
+    return Predictor(recipe, lambda values: session.run(None, {images.name: values})[0], batch, about)
+
+
+def _session(request: Request, kind: str | None, precision: str) -> "onnxruntime.InferenceSession":
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
     source: str | bytes = str(request.model)
     try:
-        if precision != "fp32" and kind is None:
+        if kind is None and precision != "fp32":
+            from posekit.run_times.rounding import rounded
+
             source = rounded(request.model, precision)
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        session = onnxruntime.InferenceSession(source, options, providers=_providers(kind, device_id, precision))
+        providers = _providers(kind, split_device(request.device)[1], precision)
+        return onnxruntime.InferenceSession(source, options, providers=providers)
     except Exception as error:  # onnxruntime's own exceptions share no base class
-        raise request.unreadable("ONNX file", error) from error
-    if name in _PROVIDERS and session.get_providers()[0] != _PROVIDERS[name]:
-        raise MissingRunTime(f"{_PROVIDERS[name]} does not start here; check its driver and libraries")
-    recipe = _recipe(request, session.get_modelmeta().custom_metadata_map.get("recipe"))
-    (images,), (heatmaps,) = session.get_inputs(), session.get_outputs()
-    check_shapes(request.model, recipe, images.shape, heatmaps.shape)
-    batch = images.shape[0] if isinstance(images.shape[0], int) else request.batch
-    simulated = " simulated" if source != str(request.model) else ""
-    about = f"{precision}{simulated}, {session.get_providers()[0].removesuffix('ExecutionProvider')}"
-    return Predictor(recipe, lambda values: session.run(None, {images.name: values})[0], batch, about)
+        raise unreadable(request.model, "ONNX file", error) from error
 
 
 def _providers(kind: str | None, device_id: int, precision: str) -> list:
@@ -72,10 +83,10 @@ def _providers(kind: str | None, device_id: int, precision: str) -> list:
 
 def open_openvino(request: Request) -> Predictor:
     """An ONNX file on OpenVINO, on the CPU: in bf16 where the processor computes in it, else in fp32, unless said."""
-    try:
-        import openvino
-    except ImportError as error:
-        raise MissingRunTime(f"openvino is not installed ({error}); pip install openvino") from error
+    if find_spec("openvino") is None:
+        raise MissingRunTime("openvino is not installed; pip install openvino")
+    import openvino
+
     if split_device(request.device)[0] not in ("auto", "cpu"):
         raise InputError(f"device {request.device}: openvino runs on the CPU here; use --backend onnxruntime")
     core = openvino.Core()
@@ -87,20 +98,14 @@ def open_openvino(request: Request) -> Predictor:
         model = core.read_model(str(request.model))
         images, heatmaps = model.inputs[0].partial_shape, model.outputs[0].partial_shape
     except RuntimeError as error:
-        raise request.unreadable("ONNX file", error) from error
+        raise unreadable(request.model, "ONNX file", error) from error
     known = model.has_rt_info(["framework", "recipe"])
-    recipe = _recipe(request, model.get_rt_info(["framework", "recipe"]).astype(str) if known else None)
-    check_shapes(
-        request.model, recipe, *([-1 if d.is_dynamic else d.get_length() for d in s] for s in (images, heatmaps))
-    )
-    batch = request.batch if images[0].is_dynamic else images[0].get_length()
-    model.reshape([batch, *(dimension.get_length() for dimension in list(images)[1:])])
+    text = model.get_rt_info(["framework", "recipe"]).astype(str) if known else None
+    recipe = embedded_recipe(request.model, text)
+    images, heatmaps = ([-1 if d.is_dynamic else d.get_length() for d in shape] for shape in (images, heatmaps))
+    check_shapes(request.model, recipe, images, heatmaps)
+    batch = request.batch if images[0] == -1 else images[0]
+    model.reshape([batch, *images[1:]])
     hint = {"fp32": "f32", "bf16": "bf16"}[precision]
     compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": hint})
     return Predictor(recipe, lambda values: np.array(compiled(values)[0]), batch, f"{precision}, CPU")
-
-
-def _recipe(request: Request, text: str | None) -> Recipe:
-    if not text:
-        raise InputError(f"{request.model}: carries no recipe; export it with posekit export")
-    return from_json(text, str(request.model))

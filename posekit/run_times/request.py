@@ -27,8 +27,3 @@ class Request:
                 f"{self.model}: computes in {' or '.join(precisions)} here, not in {self.precision}; change --precision"
             )
         return self.precision or precisions[0]
-
-    def unreadable(self, kind: str, error: Exception) -> InputError:
-        """The refusal of a damaged file, with the first line of what the run time said."""
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        return InputError(f"{self.model}: not a readable {kind} ({reason}); export the model again")

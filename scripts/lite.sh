@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# MindSpore Lite, the run time of an Ascend 310, into .lite, where posekit finds it. Its package on the index is for
+# Python 3.7 only, so it gets one of its own: the first python3.7 of the path or of pyenv.
+set -euo pipefail
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+works() { "$root/.lite/bin/python" -c 'import mindspore_lite' 2>/dev/null; }
+
+if works; then
+    echo 'MindSpore Lite is in .lite'
+    exit
+fi
+for python in python3.7 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.7.*/bin/python; do
+    if "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 7))' 2>/dev/null; then
+        "$python" -m venv --clear "$root/.lite"
+        # The versions stand in pyproject.toml, and only there.
+        packages="$(grep '^lite = ' "$root/pyproject.toml" | grep -oE '[a-z-]+==[0-9.]+')"
+        "$root/.lite/bin/python" -m pip install --quiet --disable-pip-version-check $packages
+        works
+        echo "MindSpore Lite is in .lite, with $("$python" --version)"
+        exit
+    fi
+done
+echo 'Python 3.7 with its venv module was not found; install it (pyenv install 3.7.17, or conda create -p DIR' >&2
+echo 'python=3.7 and put DIR/bin on the path) and run this again.' >&2
+exit 1
