@@ -96,6 +96,7 @@ def test_an_array_of_four_tasks_one_failing_and_one_put_back_into_the_queue(clus
     job = cluster.submit("--array=1-4", logs, str(SCRIPTS / "array.sbatch"), "sweep/tasks.txt", cwd=tmp_path)
     cluster.wait(job, lambda states: (sweep / "seed-4/checkpoint").exists())
     cluster.command("scontrol", "requeue", f"{job}_4")
+    cluster.wait(job, lambda states: states["4"] == "PENDING")
     cluster.command("scontrol", "update", f"jobid={job}_4", "starttime=now")  # Slurm would wait for two minutes
 
     states = cluster.wait(job, ended)
