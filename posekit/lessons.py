@@ -2,6 +2,7 @@
 
 import ast
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ SCALES = {
     "full": ("poseestnet", "hourglass"),
 }
 EACH_RECIPE = ("04", "06", "07")  # lessons that run once for every recipe of the scale
+LINUX = ("05",)  # lessons that start msrun, which other systems lack: a course there leaves them out unless named
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,9 @@ def _select(lessons: list[Lesson], only: Sequence[str]) -> list[Lesson]:
     if unknown:
         known = ", ".join(lesson.path.stem for lesson in lessons)
         raise InputError(f"unknown lesson {', '.join(sorted(unknown))}; choose by number from {known}")
-    return [lesson for lesson in lessons if not wanted or wanted & {lesson.number, lesson.path.stem}]
+    if not wanted:
+        return [lesson for lesson in lessons if sys.platform == "linux" or lesson.number not in LINUX]
+    return [lesson for lesson in lessons if wanted & {lesson.number, lesson.path.stem}]
 
 
 def _check_parameters(lessons: list[Lesson], parameters: dict[str, str]) -> None:

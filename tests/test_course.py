@@ -147,6 +147,15 @@ def test_plan_runs_line_lessons_once_a_recipe(root: Path) -> None:
     assert [step.name for step in one] == ["00_start", "04_train-poseestnet-tiny"]
 
 
+def test_launchers_are_left_out_where_they_do_not_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_lesson(root, "05_launch", "workers = 2")
+    for platform, numbers in (("linux", ["00", "04", "05"]), ("darwin", ["00", "04"])):
+        monkeypatch.setattr(lessons.sys, "platform", platform)
+        request = {"recipe": "poseestnet-tiny"}
+        assert [step.lesson.number for step in lessons.plan("smoke", [], request, root, root)] == numbers
+        assert [step.name for step in lessons.plan("smoke", ["05"], {}, root, root)] == ["05_launch"]
+
+
 def test_lessons_are_listed_in_order(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     course.print_lessons(root)
     printed = capsys.readouterr().out
