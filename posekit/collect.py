@@ -127,7 +127,8 @@ def _training(folder: Path, path: Path) -> Iterator[Run]:
     name = _folder_name(folder, path)
     if (folder / path).with_name("manifest.json").is_file():
         manifest = _json((folder / path).with_name("manifest.json"))
-        yield Run(name, "completed", manifest["seconds"], settings | _origin(manifest), manifest["results"])
+        settings |= {"pretrained": manifest["pretrained"], **_origin(manifest)}
+        yield Run(name, "completed", manifest["seconds"], settings, manifest["results"])
     else:
         log = (folder / path).with_name("log.csv")
         best = float(pd.read_csv(log)["valid_pck"].max()) if log.is_file() else math.nan
@@ -183,7 +184,7 @@ def _json(path: Path) -> dict:
 def _origin(manifest: dict) -> dict[str, object]:
     """Where a run was made: the device, and the commit with a + where files differed from it."""
     commit = (manifest["git_commit"] or "")[:10] + ("+" if manifest["git_dirty"] else "")
-    return {"device": manifest["device"].split(" ")[0], "commit": commit}
+    return {"device": manifest["device"].split(" (")[0], "commit": commit}
 
 
 def _named(results: list[dict]) -> dict[str, object]:

@@ -17,9 +17,10 @@ def write_training(folder: Path, recipe: str = "net", finished: bool = True, **f
     """A training's folder: recipe, log, and the manifest where it is finished."""
     write_json(folder / "recipe.json", {"name": recipe, "validation_threshold": 0.1, **fields})
     (folder / "log.csv").write_text("epoch,step,valid_pck\n1,10,\n1,20,40.5\n2,40,39\n")
-    origin = {"device": "CPU:0 (asked for; 2 threads)", "git_commit": "0123456789abcdef", "git_dirty": True}
+    device = "CPU:0, rank 0 of 2 (asked for; 2 threads)"
+    about = {"device": device, "git_commit": "0123456789abcdef", "git_dirty": True, "pretrained": None}
     if finished:
-        write_json(folder / "manifest.json", {"seconds": 12.5, "results": {"best PCK@0.1": 40.5}, **origin})
+        write_json(folder / "manifest.json", {"seconds": 12.5, "results": {"best PCK@0.1": 40.5}, **about})
 
 
 def cell(source: str, *outputs: dict, replied: bool = True) -> dict:
@@ -79,8 +80,10 @@ def test_a_notebook_and_its_training_are_one_run(runs: Path) -> None:
     by_name = {run.name: run for run in gather(runs / "sweep")}
     assert by_name["seed-2"].results == {"PCK (%)": 41.5}, "what the lesson recorded"
     assert by_name["seed-2"].seconds == 3.25
-    expected = {"recipe": "net", "validation_threshold": 0.1, "seed": 2, "device": "CPU:0", "commit": "0123456789+"}
-    assert by_name["seed-2"].settings == expected
+    assert by_name["seed-2"].settings == {
+        "recipe": "net", "validation_threshold": 0.1, "seed": 2, "pretrained": None, "device": "CPU:0, rank 0 of 2",
+        "commit": "0123456789+",
+    }  # fmt: skip
     assert by_name["seed-10"].results == {"best PCK@0.1": 40.5}, "a failed lesson's training, as far as it came"
 
 
