@@ -66,6 +66,7 @@ def test_robustness_and_ceilings_have_a_point_a_strength(tmp_path: Path) -> None
     figure = scoring.robustness_curves({"blur": curve, "JPEG": curve}, {"blur": "σ", "JPEG": "q"})
     assert figure.axes[1].lines[0].get_xydata().tolist() == [[0, 90], [0.1, 60], [0.5, 20]]
     drawn(figure, tmp_path)
-    figure = scoring.ceilings({"msra": {64: 10.0, 128: 40.0}, "udp": {64: 99.0, 128: 100.0}}, "PCK@0.01", 64)
+    curves = {"msra": {64: estimate(10), 128: estimate(40)}, "udp": {64: estimate(99), 128: estimate(100)}}
+    figure = scoring.ceilings(curves, "PCK@0.01", 64)
     assert figure.axes[0].lines[1].get_xydata().tolist() == [[64, 99], [128, 100]]
     drawn(figure, tmp_path)

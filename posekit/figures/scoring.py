@@ -49,7 +49,7 @@ def intervals(estimates: Mapping[str, Mapping[str, Estimate]], label: str, zero:
     estimates: name -> part -> estimate.
     """
     parts = list(next(iter(estimates.values())))
-    figure = Figure(figsize=(10, 0.9 + (0.16 + 0.14 * len(estimates)) * len(parts)), layout="constrained", dpi=DPI)
+    figure = Figure(figsize=(10, 0.9 + (0.14 + 0.12 * len(estimates)) * len(parts)), layout="constrained", dpi=DPI)
     axes = figure.subplots()
     for i, (name, some) in enumerate(estimates.items()):
         rows = np.arange(len(parts)) + 0.5 * ((i + 0.5) / len(estimates) - 0.5)
@@ -132,12 +132,14 @@ def robustness_curves(curves: Mapping[str, Mapping[float, Estimate]], units: Map
     return figure
 
 
-def ceilings(curves: Mapping[str, Mapping[int, float]], threshold: str, mark: int) -> Figure:
-    """What a perfect network scores with each codec, by the side of its input; a line at the network's own side."""
+def ceilings(curves: Mapping[str, Mapping[int, Estimate]], threshold: str, mark: int) -> Figure:
+    """What a perfect network scores with each codec, by the side of its input, with intervals; a line at `mark`."""
     figure = Figure(figsize=(10, 3.2), layout="constrained", dpi=DPI)
     axes = figure.subplots()
     for (name, curve), style in zip(curves.items(), ("o-", "s-", "^--", "v:"), strict=False):
-        axes.plot(list(curve), list(curve.values()), style, label=name)
+        low, high = np.array([estimate.interval for estimate in curve.values()]).T
+        (line,) = axes.plot(list(curve), [estimate.value for estimate in curve.values()], style, label=name)
+        axes.fill_between(list(curve), low, high, color=line.get_color(), alpha=0.2, linewidth=0)
     sides = sorted({side for curve in curves.values() for side in curve})
     axes.axvline(mark, color="0.5", linestyle="--", linewidth=1)
     axes.set(xlabel="side of the input (pixels)", ylabel=f"{threshold} (%)", xticks=sides, ylim=(0, 102))
