@@ -59,6 +59,8 @@ def set_up(device: str = "auto", seed: int = 0, mode: str = "graph") -> Device:
     os.environ.setdefault("GLOG_v", "3")  # errors only: warnings would hide a lesson's own output
     # Where a compilation that fails leaves its graph; MindSpore's default is the working directory.
     os.environ.setdefault("MS_OM_PATH", str(Path(tempfile.gettempdir(), f"mindspore-{os.getpid()}")))
+    # MindSpore's cache of compiled graphs tells them apart by their order alone: another recipe would get a wrong one.
+    os.environ.pop("MS_COMPILER_CACHE_ENABLE", None)
     import mindspore as ms
 
     # MindSpore reads GLOG_v when it is imported, which may have been before.

@@ -12,9 +12,9 @@
 #   --master-port PORT   of host 0, where the workers meet; 8118 when not given
 #   --print              print the line that starts it all, and start nothing
 #
-# The run's folder gets logs/: worker_<rank>.log, scheduler.log, and the compiled graphs of each rank. When a worker
-# dies, all end: its rank and the end of its log are printed, and this ends with the worker's code. On Ctrl-C and
-# SIGTERM the workers save first.
+# The run's folder gets logs/: worker_<rank>.log, scheduler.log, msrun_<host>.log, and what Ascend compiles for each
+# rank. When a worker dies, all end: its rank and the end of its log are printed, and this ends with the worker's code.
+# On Ctrl-C and SIGTERM the workers save first, and this ends with code 75.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 workers='' local_workers='' address=127.0.0.1 port=8118 node=0 table='' out='' print=''
@@ -111,6 +111,7 @@ if ((node == 0)) && (: <"/dev/tcp/$address/$port") 2>/dev/null; then
 fi
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" GLOG_v="${GLOG_v:-3}"
 export MS_NODE_TIMEOUT="${MS_NODE_TIMEOUT:-30}" # seconds of silence after which a worker on another host counts as dead
+export MS_COMPILER_CACHE_PATH="${MS_COMPILER_CACHE_PATH:-$logs/compiled}" # of operators; each rank makes a folder there
 mkdir -p "$logs"
 says="$logs/msrun_$node.log"
 

@@ -55,6 +55,12 @@ def test_the_seed_makes_weights_repeatable():
     assert np.array_equal(weight(3), weight(3)) and not np.array_equal(weight(3), weight(4))
 
 
+def test_the_cache_of_graphs_stays_off(monkeypatch):
+    monkeypatch.setenv("MS_COMPILER_CACHE_ENABLE", "1")
+    set_up("cpu")
+    assert "MS_COMPILER_CACHE_ENABLE" not in os.environ
+
+
 def in_new_process(code: str, **environment: str) -> str:
     kept = {k: v for k, v in os.environ.items() if k not in ("ONEDNN_MAX_CPU_ISA", "POSEKIT_ONEDNN")}
     root = str(Path(__file__).parents[1])
