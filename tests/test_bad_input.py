@@ -218,7 +218,8 @@ def test_a_run_below_a_file(tiny_vehicles: Path, tmp_path: Path, refused: Refuse
 
 def test_a_folder_that_holds_a_run(tiny_vehicles: Path, tiny_run: Path, refused: Refused):
     before = files(tiny_run)
-    assert f"{tiny_run}: already holds a run; give another --out" in refused(*train(tiny_vehicles, tiny_run))
+    message = refused(*train(tiny_vehicles, tiny_run))
+    assert f"{tiny_run}: already holds a run; give another --out, or --resume to go on with it" in message
     assert files(tiny_run) == before
 
 
@@ -258,16 +259,13 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
 
 
 def test_no_space_left_in_training(tiny_vehicles: Path, small_disk, refused: Refused):
-    """Room for the first epoch's files but not for a second checkpoint beside them: the first stays as it was."""
-    disk = small_disk(200)
+    """Room for the first epochs' checkpoints but not for one more beside them: what is there stays as it was."""
+    disk = small_disk(500)
     message = refused(*train(tiny_vehicles, disk / "run", "--set", "epochs=3", "--set", "validate_every=1"))
     assert re.search(r"small/run/\S+: cannot write \(No space left on device\); make room or choose another", message)
     left = set(files(disk / "run"))
-    assert (
-        {"recipe.json", "log.csv", "last.ckpt"}
-        <= left
-        <= {"recipe.json", "log.csv", "last.ckpt", "best.ckpt", "curves.png"}
-    )
+    assert {"recipe.json", "log.csv", "best.ckpt", "last.ckpt"} <= left
+    assert left <= {"recipe.json", "log.csv", "best.ckpt", "last.ckpt", "previous.ckpt", "curves.png"}
     values = read_checkpoint(disk / "run" / "last.ckpt")[1]
     load_network(disk / "run" / "last.ckpt")
     assert int(values["epoch"].asnumpy()) in (1, 2)
@@ -298,7 +296,7 @@ def test_a_file_size_limit(tiny_vehicles: Path, tmp_path: Path):
     process = posekit(*train(tiny_vehicles, run, "--set", "epochs=1"), before=limit)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 2, stderr
-    assert "run/last.ckpt: cannot write (File too large); make room or choose another place" in one_line(stderr)
+    assert "run/best.ckpt: cannot write (File too large); make room or choose another place" in one_line(stderr)
     assert files(run) == ["log.csv", "recipe.json"]
 
 
@@ -314,19 +312,21 @@ def wait_for(path: Path, process: subprocess.Popen, seconds: float = 120) -> Non
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_ctrl_c_in_training(tiny_vehicles: Path, tmp_path: Path):
-    """After some updates: exit code 2, one line, and a last checkpoint that loads and is of that very step."""
+    """After some updates: exit code 75, one line, and a last checkpoint that loads and is of that very step."""
     run = tmp_path / "run"
     process = posekit(*train(tiny_vehicles, run, "--set", "epochs=5000", "--set", "validate_every=5000"), cwd=tmp_path)
     wait_for(run / "curves.png", process)  # the first epoch is over
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 2, stderr
+    assert process.returncode == 75, stderr
     message = one_line(stderr)
-    step = int(re.search(rf"interrupted at step (\d+); {run}/last.ckpt holds the weights", message)[1])
+    assert message.endswith(f"; {run}/last.ckpt has it all: go on with --resume")
+    step = int(re.search(r"interrupted at step (\d+) of 30000; ", message)[1])
     recipe, _ = load_network(run / "last.ckpt")
     values = read_checkpoint(run / "last.ckpt")[1]
     assert recipe.epochs == 5000 and int(values["step"].asnumpy()) == step >= 6
-    assert set(files(run)) == {"recipe.json", "log.csv", "curves.png", "last.ckpt"} and files(tmp_path / "rank_0") == []
+    names = {"recipe.json", "log.csv", "curves.png", "last.ckpt", "previous.ckpt"}
+    assert set(files(run)) == names and files(tmp_path / "rank_0") == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -338,7 +338,7 @@ def test_ctrl_c_before_the_first_update(tiny_vehicles: Path, tmp_path: Path):
     time.sleep(1.5)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 2, stderr
+    assert process.returncode == 75, stderr
     assert "interrupted at step 0" in one_line(stderr)
     load_network(run / "last.ckpt")
     assert not (tmp_path / "rank_0").exists()
