@@ -4,7 +4,6 @@ import re
 import shlex
 from pathlib import Path
 
-import click
 import pytest
 import typer
 
@@ -18,13 +17,19 @@ COMMANDS = [line.strip() for line in BLOCKS.splitlines()]
 
 
 def parse(words: list[str]) -> None:
-    """Parse the words of a posekit command, to the end, without running it; click's error where it cannot be."""
-    command: click.Command = typer.main.get_command(app)
-    while isinstance(command, click.Group):
+    """Parse the words of a posekit command, to the end, without running it; typer's error where it cannot be."""
+    command = typer.main.get_command(app)
+    while hasattr(command, "commands"):
         name, words = words[0], words[1:]
         assert name in command.commands, f"there is no command {name}"
         command = command.commands[name]
     command.make_context("posekit", words)
+
+
+def test_what_is_no_command_is_noticed() -> None:
+    for words in (["train", "x", "--outt", "a"], ["trainn"], ["train", "x"], ["data", "check", "veri"]):
+        with pytest.raises(Exception, match="outt|trainn|Missing"):
+            parse(words)
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("posekit ")])
