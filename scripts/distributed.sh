@@ -109,7 +109,8 @@ command -v msrun >/dev/null || fail 'msrun was not found; activate the environme
 if ((node == 0)) && (: <"/dev/tcp/$address/$port") 2>/dev/null; then
     fail "port $port of $address is taken, perhaps by another training; give --master-port"
 fi
-export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" GLOG_v="${GLOG_v:-3}"
+export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+[[ "${GLOG_v:-4}" -le 3 ]] || export GLOG_v=3 # errors: msrun says as an error which worker has ended
 export MS_NODE_TIMEOUT="${MS_NODE_TIMEOUT:-30}" # seconds of silence after which a worker on another host counts as dead
 export MS_COMPILER_CACHE_PATH="${MS_COMPILER_CACHE_PATH:-$logs/compiled}" # of operators; each rank makes a folder there
 mkdir -p "$logs"

@@ -184,7 +184,7 @@ class Job:
         train = ["poseestnet-tiny", "--data", data, "--out", out, "--device", "cpu", *settings]
         train += ["--resume"] * resume
         self.out = out
-        self.process = launch("--workers", "2", *options, "--", *train, prefix=prefix)
+        self.process = launch("--workers", "2", *options, "--", *train, prefix=prefix, GLOG_v="4")
 
     def reach(self, step: int) -> None:
         """Wait for that update."""
