@@ -116,22 +116,30 @@ def parity(
 
 
 def print_parity(rows: "list[Row]") -> None:
-    """One table; its accuracy is the first row of the published protocol. Then what is not here, and why."""
-    from posekit.parity import LIMITS
+    """One table; its accuracy is the widest PCK of the plain protocol. Then what is not here, and why."""
+    from posekit.parity import ENTRY_LIMIT, HEATMAP_LIMITS
 
-    (protocol, scores), *_ = rows[0].tables.items()
-    part = next(iter(scores))
+    *_, (protocol, scores) = rows[0].tables.items()
+    *_, part = (name for name in scores if name.startswith("PCK"))
     columns = ("run time", "heatmaps", "px median", "px 99 %", "tied", "entry", *scores[part], "ms", "MB")
-    table = Table(*columns, title=f"{len(rows)} run times against the checkpoint", title_justify="left")
+    table = Table(*columns, title="run times against the checkpoint", title_justify="left")
     for row in rows:
         if not row.missing:
-            apart = (f"{row.heatmaps:.1e}", f"{row.median:.3f}", f"{row.far:.3f}", str(row.tied), f"{row.entry:.3f}")
+            mark = "" if row.heatmaps <= HEATMAP_LIMITS[row.precision] else " !"
+            apart = (
+                f"{row.heatmaps:.1e}{mark}",
+                f"{row.median:.3f}",
+                f"{row.far:.3f}",
+                str(row.tied),
+                f"{row.entry:.3f}",
+            )
             accuracy = (f"{value:.2f}" for value in row.tables[protocol][part].values())
             table.add_row(row.run_time, *apart, *accuracy, f"{row.milliseconds:.1f}", f"{row.megabytes:.2f}")
-    limits = ", ".join(f"{name} {heatmaps:g} and {points:g}" for name, (heatmaps, points) in LIMITS.items())
+    limits = ", ".join(f"{name} {limit:g}" for name, limit in HEATMAP_LIMITS.items())
     table.caption = (
-        f"heatmaps: largest difference / range; entry: of all tables, the largest difference in points without tied "
-        f"keypoints (limits: {limits}); accuracy: protocol {protocol} {part}; ms: an image, with decoding"
+        f"heatmaps: largest difference / range, ! beyond {limits}; entry: of all tables, the largest difference in "
+        f"points without tied keypoints, in fp32 up to {ENTRY_LIMIT:g}; accuracy: protocol {protocol}, {part}; "
+        "ms: an image, with decoding"
     )
     table.caption_justify = "left"
     Console(width=max(Console().width, 200)).print(table)

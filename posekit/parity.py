@@ -1,6 +1,7 @@
 """`posekit parity`: is every run time that is here still the network of the checkpoint, and how fast is it?"""
 
 import math
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,10 +23,11 @@ from posekit.run_times.request import MissingRunTime, Request
 from posekit.runtime import split_device, whole_fp32
 from posekit.splits import open_split
 
-# How far a run time may be from the checkpoint, by what it computes in: heatmaps in shares of their range, entries of
-# the PCK tables in points. In fp32 only sums are formed in another order, and beyond the limits it is another network.
-# For half precision they say what is usual (an Ascend 310 computes in fp16); there accuracy is what has to be judged.
-LIMITS = {"fp32": (1e-4, 0.05), "fp16": (1e-2, 1.0), "bf16": (5e-2, 2.0)}
+# How far heatmaps may be from the checkpoint's, in shares of their range, by what a run time computes in. In fp32 only
+# sums are formed in another order, and beyond the limit it is another network. In half precision (an Ascend 310
+# computes in fp16) more is not usual, but the PCK tables are what has to be judged.
+HEATMAP_LIMITS = {"fp32": 1e-4, "fp16": 1e-2, "bf16": 5e-2}
+ENTRY_LIMIT = 0.05  # points, of any entry of the PCK tables in fp32
 _RUN_TIMES = (
     ("mindir", "fp32"),
     ("onnxruntime", "fp32"),
@@ -84,7 +86,7 @@ def run(
 
     With `out` the exported files stay there, and parity.json beside them.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as files:
         predictor = load_predictor(model, device, batch=1, backend="mindspore")
         whole_fp32()
         dataset = open_split(predictor.recipe, data, split, images)
@@ -92,16 +94,16 @@ def run(
             dataset = dataset.take(range(min(first, len(dataset))))
         reference = _refer(predictor, model, dataset, Path(folder, "heatmaps.npy"))
         rows = [reference.row]
-        files = Path(folder) if out is None else out
         extra = _ON_ASCEND if split_device(device)[0] == "ascend" else ()
         for backend, precision in _RUN_TIMES + extra:
             simulated = backend == "onnxruntime" and precision != "fp32"
             if simulated and any(row.precision == precision and not row.missing for row in rows):
                 continue
             where = "cpu" if simulated or backend == "openvino" else device
-            rows.append(_try(model, files, backend, precision, where, lite_python, reference))
-    if out is not None:
-        write_scores(out / "parity.json", [asdict(row) for row in rows])
+            rows.append(_try(model, Path(files), backend, precision, where, lite_python, reference))
+        if out is not None:
+            shutil.copytree(files, out, dirs_exist_ok=True)
+            write_scores(out / "parity.json", [asdict(row) for row in rows])
     return rows
 
 
@@ -111,14 +113,14 @@ def check(rows: list[Row]) -> list[str]:
     for row in rows:
         if row.precision != "fp32" or row.missing:
             continue
-        heatmaps, entry = LIMITS["fp32"]
-        if not row.heatmaps <= heatmaps:
+        limit = HEATMAP_LIMITS["fp32"]
+        if not row.heatmaps <= limit:
             problems.append(
-                f"{row.run_time}: heatmaps differ by {row.heatmaps:.1e} of their range, {heatmaps:g} is the limit"
+                f"{row.run_time}: heatmaps differ by {row.heatmaps:.1e} of their range, {limit:g} is the limit"
             )
-        if not row.entry <= entry:
+        if not row.entry <= ENTRY_LIMIT:
             problems.append(
-                f"{row.run_time}: an entry of a table differs by {row.entry:.3f} points, {entry:g} is the limit"
+                f"{row.run_time}: an entry of a table differs by {row.entry:.3f} points, {ENTRY_LIMIT:g} is the limit"
             )
     return problems
 
@@ -164,7 +166,7 @@ def _row(predictor: Predictor, path: Path, precision: str, reference: _Reference
         nonlocal worst
         stored = reference.heatmaps[rows]
         worst = np.maximum(worst, np.abs(heatmaps - stored).max() / span)  # NaN stays NaN
-        tied[rows] = ties(stored, heatmaps, LIMITS["fp32"][0] * span)
+        tied[rows] = ties(stored, heatmaps, HEATMAP_LIMITS["fp32"] * span)
 
     found = _predict(predictor, reference.dataset, compare)
     apart = np.linalg.norm(found.keypoints - wanted.keypoints, axis=-1)

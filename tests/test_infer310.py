@@ -1,0 +1,144 @@
+"""The way to an Ascend 310: stages that hand over by files, and the table of `posekit evaluate` at the end."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mpii_files import write_mpii
+
+from posekit import infer310
+from posekit.errors import InputError
+from posekit.evaluation import evaluate
+from posekit.export import export_model
+from posekit.parity import largest_difference
+from posekit.pipeline import EvaluationBatches
+from posekit.predictors import load_predictor
+from posekit.run_times import lite
+from posekit.run_times.request import MissingRunTime
+from posekit.splits import open_split
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def data(tiny_vehicles: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A data set for each network."""
+    return {"hrnet": tiny_vehicles, "hourglass": write_mpii(tmp_path_factory.mktemp("people"), test=7)}
+
+
+def tables(scores: dict) -> dict:
+    return {protocol: table.rows for protocol, table in scores.items()}
+
+
+@pytest.mark.parametrize("network", ["hrnet", "hourglass"])
+def test_the_stages_give_the_table_of_evaluate(tiny_models, data, tmp_path: Path, network):
+    """For an ONNX file of batch 5, which divides neither data set; between the stages the folder moves."""
+    model = export_model(tiny_models[network], "onnx", tmp_path / "model.onnx", 5)
+    predictor = load_predictor(model, "cpu", backend="onnxruntime")
+    wanted = tables(evaluate(predictor, data[network], "test", tmp_path / "evaluated"))
+    count = infer310.preprocess(model, data[network], "test", None, tmp_path / "a")
+    infer310.convert(model, tmp_path / "a", "onnxruntime")
+    (tmp_path / "a").rename(tmp_path / "b")
+    model.unlink()
+    times = infer310.infer(tmp_path / "b")
+    assert times["run_time"] == "onnxruntime fp32, CPU" and times["milliseconds"] > 0
+    assert times["images"] == 2 * count, "mirrored ones, too"
+    (tmp_path / "b" / "model.onnx").unlink()
+    assert largest_difference(tables(infer310.postprocess(tmp_path / "b")), wanted) == 0
+    for name in ("predictions.csv", "scores.json"):
+        assert (tmp_path / "b" / name).read_bytes() == (tmp_path / "evaluated" / name).read_bytes()
+
+
+def test_the_binary_files_are_the_networks_input(tiny_models, tiny_vehicles: Path, tmp_path: Path):
+    recipe = load_predictor(tiny_models["hrnet"], "cpu").recipe
+    infer310.preprocess(tiny_models["hrnet"], tiny_vehicles, "test", None, tmp_path)
+    images, matrices, _ = EvaluationBatches(open_split(recipe, tiny_vehicles, "test"), recipe, 12)[0]
+    for number in (0, 11):
+        plain = np.fromfile(tmp_path / "images" / f"{number:06}.bin", np.float32).reshape(3, 64, 64)
+        mirrored = np.fromfile(tmp_path / "flipped" / f"{number:06}.bin", np.float32).reshape(3, 64, 64)
+        np.testing.assert_array_equal(plain, images[number])
+        np.testing.assert_array_equal(mirrored, images[number][:, :, ::-1])
+    np.testing.assert_array_equal(np.load(tmp_path / "labels.npz")["matrices"], matrices)
+
+
+def test_what_a_stage_misses(tiny_models, tiny_vehicles: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="recipe.json: cannot read .*; run the stage preprocess first"):
+        infer310.postprocess(out)
+    with pytest.raises(InputError, match="model.json: cannot read .*; run the stage convert first"):
+        infer310.infer(out)
+    infer310.convert(tiny_models["hrnet"], out, "onnxruntime")
+    with pytest.raises(InputError, match="images: holds no .bin files; run the stage preprocess first"):
+        infer310.infer(out)
+    infer310.preprocess(tiny_models["hrnet"], tiny_vehicles, "test", None, out)
+    infer310.infer(out)
+    maps = out / "heatmaps" / "000003.bin"
+    maps.write_bytes(maps.read_bytes()[:-4])
+    with pytest.raises(InputError, match=r"000003.bin: 36860 bytes are not the 36864 of \(36, 16, 16\) float32"):
+        infer310.postprocess(out)
+    maps.unlink()
+    with pytest.raises(InputError, match="000003.bin: cannot read .*; run the stage before again"):
+        infer310.postprocess(out)
+    (out / "labels.npz").write_bytes(b"PK")
+    with pytest.raises(InputError, match="labels.npz: cannot read .*; run the stage preprocess again"):
+        infer310.postprocess(out)
+    any_batch = export_model(tiny_models["hrnet"], "onnx", tmp_path / "any.onnx", None)
+    with pytest.raises(InputError, match="any.onnx: is for any number of images, an .om file for one number"):
+        infer310.convert(any_batch, out, "om")
+
+
+def test_without_atc_the_command_is_in_the_folder(tiny_models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    with pytest.raises(InputError, match="atc is not on the path; .* model.onnx and the command, model.atc.sh"):
+        infer310.convert(tiny_models["hrnet"], tmp_path, "om", soc="Ascend310P3")
+    assert "atc --model=model.onnx --framework=5 --output=model --soc_version=Ascend310P3" in (
+        tmp_path / "model.atc.sh"
+    ).read_text().splitlines()  # fmt: skip
+    assert (tmp_path / "model.om.json").is_file()
+
+
+@pytest.fixture
+def script(tmp_path: Path):
+    """Runs scripts/infer_310.sh with this Python's posekit on the path."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    command = tools / "posekit"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m posekit.cli "$@"\n')
+    command.chmod(0o755)
+    path = f"{tools}{os.pathsep}{os.environ['PATH']}"
+
+    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
+        words = ["bash", str(ROOT / "scripts" / "infer_310.sh"), *map(str, arguments)]
+        settings = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), **environment}
+        return subprocess.run(words, env=settings, capture_output=True, text=True)
+
+    return run
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="a shell script")
+def test_the_script_goes_the_whole_way_through_lite(script, tiny_models, tiny_vehicles: Path, tmp_path: Path):
+    """On MindSpore Lite where its Python is, else, stated explicitly, on ONNX Runtime."""
+    try:
+        lite.find_python()
+        chosen, run_time = {}, "lite fp32, cpu"
+    except MissingRunTime:
+        chosen, run_time = {"RUN_TIME": "onnxruntime"}, "onnxruntime fp32, CPU"
+    model, out = tiny_models["hrnet"], tmp_path / "out"
+    done = script(model, tiny_vehicles, "y", "CPU", OUT=str(out), **chosen)
+    assert done.returncode == 0, done.stderr
+    assert f"{run_time}: " in done.stdout and "ms an image, mean of 24" in done.stdout and "Mean@0.1" in done.stdout
+    wanted = tables(evaluate(load_predictor(model, "cpu"), tiny_vehicles, "test", tmp_path / "evaluated"))
+    found = json.loads((out / "scores.json").read_text())
+    assert largest_difference(found, wanted) <= 0.05
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="a shell script")
+@pytest.mark.parametrize("arguments", [[], ["m.ckpt", "data", "maybe", "CPU"], ["m.ckpt", "data", "y", "GPU"]])
+def test_the_script_says_how_it_is_used(script, arguments):
+    done = script(*arguments)
+    assert done.returncode == 2 and "MODEL DATA NEED_PREPROCESS DEVICE_TARGET [DEVICE_ID]" in done.stderr
