@@ -49,7 +49,7 @@ def collect(folder: Path, console: Console) -> pd.DataFrame:
     numbers = {name: pd.to_numeric(frame[name], errors="coerce") for name in [*_common_results(runs)[:2], "seconds"]}
     with atomic_path(folder / "collected.png") as temporary:
         run_bars(list(frame["run"]), list(frame["status"]), numbers).savefig(temporary)
-    console.print(_printable(runs))
+    console.print(_printable(runs), width=None if console.is_terminal else max(console.width, 140))
     counts = Counter(run.status for run in runs)
     console.print(", ".join(f"{count} {status}" for status, count in counts.most_common()), highlight=False)
     console.print(f"{folder}: collected.csv and collected.png", markup=False, soft_wrap=True, highlight=False)
@@ -57,17 +57,22 @@ def collect(folder: Path, console: Console) -> pd.DataFrame:
 
 
 def gather(folder: Path) -> list[Run]:
-    """Every run below `folder`, ordered by name, numbers in it by value. InputError when there is none."""
+    """Every run below `folder`, folder by folder: tasks as their file has them, others by name. InputError for none."""
     runs: dict[str, Run] = {}
     sources = ("tasks.txt", _tasks), ("recipe.json", _training), ("*.ipynb", _notebook), ("manifest.json", _course)
     for pattern, read in sources:
-        paths = [path.relative_to(folder) for path in sorted(folder.rglob(pattern))]
+        paths = sorted((path.relative_to(folder) for path in folder.rglob(pattern)), key=_by_value)
         for path in (path for path in paths if not any(part.startswith(".") for part in path.parts)):
             for run in _readable(read, folder, path):
                 runs[run.name] = _joined(runs[run.name], run) if run.name in runs else run
     if not runs:
         raise InputError(f"{folder}: no runs there; give a folder of trainings, executed notebooks or courses")
-    return sorted(runs.values(), key=lambda run: [part.zfill(12) for part in re.split(r"(\d+)", run.name)])
+    return sorted(runs.values(), key=lambda run: _by_value(Path(run.name).parent))
+
+
+def _by_value(path: Path) -> list[str]:
+    """A key to sort by, with which seed-2 comes before seed-10."""
+    return [part.zfill(12) if part.isdigit() else part for part in re.split(r"(\d+)", path.as_posix())]
 
 
 def tabulate(runs: Sequence[Run]) -> pd.DataFrame:
@@ -203,6 +208,7 @@ def _common_results(runs: Sequence[Run]) -> list[str]:
 def _printable(runs: Sequence[Run]) -> Table:
     settings, results = differing(runs), _common_results(runs)[:_SHOWN]
     table = Table("run", "status", "seconds", *settings, *results, "error")
+    table.columns[0].no_wrap = table.columns[1].no_wrap = True
     for run in runs:
         style = {"completed": "green", "failed": "red", "unreadable": "red"}.get(run.status, "yellow")
         cells = [_shown(value) for value in (run.seconds, *map(run.settings.get, settings))]

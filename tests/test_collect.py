@@ -68,10 +68,10 @@ def test_every_run_with_what_became_of_it(runs: Path) -> None:
         ("course/06_evaluate", ("not started", "")),
         ("sweep/seed-2", ("completed", "")),
         ("sweep/seed-10", ("failed", "ValueError: no [bold]\nmore")),
+        ("sweep/seed-14", ("not started", "")),
         ("sweep/seed-11", ("failed", "the kernel died in cell In [2]")),
         ("sweep/seed-12", ("unfinished", "")),
         ("sweep/seed-13", ("unreadable", found["sweep/seed-13"][1])),
-        ("sweep/seed-14", ("not started", "")),
     ]
     assert "seed-13.ipynb" in found["sweep/seed-13"][1]
 
