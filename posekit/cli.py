@@ -125,7 +125,7 @@ def course_collect(
     """Gather many runs, failed ones too, into one table and one picture."""
     from posekit.collect import collect
 
-    collect(runs, console)
+    collect(runs, Console(width=max(console.width, 140)))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

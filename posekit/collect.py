@@ -49,7 +49,7 @@ def collect(folder: Path, console: Console) -> pd.DataFrame:
     numbers = {name: pd.to_numeric(frame[name], errors="coerce") for name in [*_common_results(runs)[:2], "seconds"]}
     with atomic_path(folder / "collected.png") as temporary:
         run_bars(list(frame["run"]), list(frame["status"]), numbers).savefig(temporary)
-    console.print(_printable(runs), width=None if console.is_terminal else max(console.width, 140))
+    console.print(_printable(runs))
     counts = Counter(run.status for run in runs)
     console.print(", ".join(f"{count} {status}" for status, count in counts.most_common()), highlight=False)
     console.print(f"{folder}: collected.csv and collected.png", markup=False, soft_wrap=True, highlight=False)
