@@ -27,13 +27,13 @@ import numpy as np
 from tqdm import tqdm
 
 from posekit.datasets.multitasknet import ReidSplit, read_split
-from posekit.errors import InputError
+from posekit.errors import InputError, Stopped
 from posekit.files import write_json
 from posekit.geometry import invert, transform_points
 from posekit.inference import crop_whole
 from posekit.pipeline import normalise
 from posekit.predictors import Predictor
-from posekit.runtime import ctrl_c
+from posekit.runtime import ctrl_c, restore_handlers
 from posekit.segments import SIZE, segment_maps, visible_segments
 
 
@@ -66,7 +66,7 @@ def write_reid(
     limit of 0.5 there, and the segments that this closes are black. `lossless` writes PNG in place of JPEG. `model`
     identifies the network: an `out` made with another, or with other settings or another run time, is refused, as are
     folders of the same name that posekit did not make. Raises InputError, before anything is computed, for what
-    `read_split` refuses.
+    `read_split` refuses, and Stopped after Ctrl-C and SIGTERM.
     """
     skeleton = predictor.recipe.keypoint_skeleton
     if not skeleton.segments:
@@ -78,8 +78,11 @@ def write_reid(
     settings = {"flip_test": predictor.recipe.flip_test, "threshold": threshold, "lossless": lossless}
     _claim(out, splits, described | settings)
     suffix = ".png" if lossless else ".jpg"
-    with ctrl_c():
-        return {split.name: _Writer(predictor, split, out, threshold, suffix).write() for split in opened}
+    try:
+        with ctrl_c():
+            return {split.name: _Writer(predictor, split, out, threshold, suffix).write() for split in opened}
+    except KeyboardInterrupt:
+        raise Stopped(f"{out}: stopped; the same command goes on with the rest") from None
 
 
 def _claim(out: Path, splits: Sequence[str], made_with: dict[str, object]) -> None:
@@ -155,6 +158,7 @@ class _Writer:
         crops = [crop_whole(image, recipe) for image in images]
         inputs = normalise(np.stack([cut.image for cut in [crops[0]] * place + crops]), recipe)
         heatmaps = self.predictor.tested_heatmaps(inputs)[place:]
+        restore_handlers()  # of Ctrl-C, which MindSpore's graph took
         keypoints, scores = recipe.codec.decode(heatmaps)
         return heatmaps, transform_points(invert(np.stack([cut.matrix for cut in crops])), keypoints), scores
 

@@ -41,7 +41,10 @@ def check_reid(out: str | Path, data: str | Path) -> Report:
     findings = [problem("error", "leftovers of an interrupted run", [path.name for path in out.glob(".partial-*")])]
     for table in tables:
         split = table.name.removesuffix(".part")[len("pose_") : -len(".csv")]
-        findings += of_split(split, _check_split(out, table, read_split(data, split)))
+        if table.suffix == ".part":
+            findings.append(problem("error", f"{split}: not finished, run posekit reid again", [table.name]))
+        else:
+            findings += of_split(split, _check_split(out, table, read_split(data, split)))
     return Report(out, findings)
 
 
@@ -56,8 +59,7 @@ def _check_split(out: Path, table: Path, split: ReidSplit) -> Iterator[Finding]:
     if len(names) != len(split.images):
         wrong.append(f"{len(names)} of {len(split.images)} rows")
     yield problem("error", "rows other than the label file's", wrong)
-    yield problem("error", "tables not finished: run posekit reid again", [table.name] * (table.suffix == ".part"))
-    if wrong and table.suffix != ".part":
+    if wrong:
         return
     faults: dict[str, list[str]] = {UNREADABLE: [], INCOMPLETE: [], OTHER_SEGMENTS: [], OTHER_HEATMAPS: []}
     threshold, suffix = _made_with(out)

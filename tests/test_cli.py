@@ -38,7 +38,7 @@ def test_help_is_quick_and_names_every_command():
     code += "print(CliRunner().invoke(app, ['--help']).output); assert 'mindspore' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
     assert done.returncode == 0, done.stderr
-    for command in ("train", "predict", "evaluate", "export", "score", "data", "course", "doctor"):
+    for command in ("train", "predict", "evaluate", "export", "reid", "score", "data", "course", "doctor"):
         assert command in done.stdout
 
 

@@ -67,7 +67,7 @@ def damage(out: Path, how: str) -> None:
         ("too many", [("error", f"test: {reid_check.INCOMPLETE}", 2)]),
         ("other order", [("error", "test: rows other than the label file's", 4)]),
         ("too few", [("error", "test: rows other than the label file's", 1)]),
-        ("unfinished", [("error", "test: tables not finished: run posekit reid again", 1)]),
+        ("unfinished", [("error", "test: not finished, run posekit reid again", 1)]),
         (
             "leftovers",
             [("error", "leftovers of an interrupted run", 1), ("warning", "test: segment folders without a row", 1)],
