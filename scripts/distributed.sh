@@ -67,7 +67,8 @@ line=(
     ${table:+"--rank_table_file=$table"} python -m posekit.cli train "${training[@]}"
 )
 if [[ -n "$print" ]]; then
-    printf '%s\n' "${line[*]@Q}"
+    printf '%q ' "${line[@]}"
+    echo
     exit
 fi
 

@@ -40,7 +40,7 @@ def printed(*arguments: str) -> str:
     job = launch(*arguments)
     out, _ = job.communicate(timeout=20)
     assert job.returncode == 0, out
-    return out.strip().replace("'", "")
+    return out.strip()
 
 
 # The lines that HARDWARE needs: one host's 8 devices, with HCCL or NCCL as --device says; a rank table; 2 hosts.

@@ -49,7 +49,8 @@ def test_a_job_is_drawn_by_the_second() -> None:
 def test_same_weights_names_the_largest_difference() -> None:
     ours = np.array([0.0, 1.0, 2.0])
     figure = parallel.same_weights(ours, ours + [0, 0, 0.25], ours * 0, ("2 workers", "1 worker"))
-    assert "2 workers: at most 0.2 apart" in texts(figure)
+    assert "at most 0.2 apart" in texts(figure)
+    assert "equal to the last bit" in texts(parallel.same_weights(ours, ours, ours * 0, ("a", "b")))
     dots = figure.axes[1].collections[0].get_offsets()
     np.testing.assert_array_equal(dots, np.stack([ours + [0, 0, 0.25], ours], axis=1))
 

@@ -107,14 +107,15 @@ def same_weights(ours: np.ndarray, theirs: np.ndarray, start: np.ndarray, labels
     """
     figure = Figure(figsize=(10, 4), layout="constrained", dpi=DPI)
     left, right = figure.subplots(1, 2)
-    for axes, x, y, title in (
-        (left, theirs, start, "before training"),
-        (right, theirs, ours, f"{labels[0]}: at most {np.abs(ours - theirs).max():.1g} apart"),
+    apart = np.abs(ours - theirs).max()
+    verdict = f"at most {apart:.1g} apart" if apart else "equal to the last bit"
+    for axes, y, name, title in (
+        (left, start, "before training", "how far they have come"),
+        (right, ours, labels[0], verdict),
     ):
-        axes.axline((0, 0), slope=1, color="0.75", lw=1)
-        axes.scatter(x, y, s=5, alpha=0.4, color=RANK_COLORS[0], linewidths=0, rasterized=True)
-        axes.set(xlabel=f"weights, {labels[1]}", ylabel=title.split(":")[0])
-        axes.set_title(title, fontsize=11)
+        axes.axline((0, 0), slope=1, color="0.7", lw=1, zorder=1)
+        axes.scatter(theirs, y, s=6, alpha=0.5, color=RANK_COLORS[0], linewidths=0, rasterized=True, zorder=2)
+        axes.set(xlabel=f"each weight, {labels[1]}", ylabel=name, title=title)
         axes.grid(alpha=0.3)
     return figure
 
