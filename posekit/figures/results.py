@@ -61,7 +61,15 @@ def resumed_losses(whole: pd.DataFrame, killed: pd.DataFrame, resumed: pd.DataFr
     figure = Figure(figsize=(10, 3), layout="constrained", dpi=DPI)
     axes = figure.subplots()
     axes.plot(whole["step"], whole["loss"], color="0.8", linewidth=7, label="in one go")
-    axes.plot(killed["step"], killed["loss"], "o-", color="tab:red", markersize=4, label="until it was killed")
+    axes.plot(
+        killed["step"],
+        killed["loss"],
+        "o-",
+        color="tab:red",
+        fillstyle="none",
+        markersize=9,
+        label="until it was killed",
+    )
     after = resumed[resumed["step"] > saved]
     axes.plot(after["step"], after["loss"], "s--", color="tab:blue", markersize=4, label="gone on with --resume")
     axes.axvline(saved, color="0.4", linewidth=1, linestyle=":", label="last checkpoint before")
