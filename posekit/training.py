@@ -82,11 +82,11 @@ def train(
                 _train_epoch(training, epoch, bar, 60 * save_minutes)
                 _end_epoch(training, epoch, bar)
         except KeyboardInterrupt:
-            with uninterrupted():
+            with uninterrupted():  # by a second Ctrl-C
                 save(training)
-            raise Stopped(
-                f"interrupted at step {state.step} of {total}; {out / LAST} has it all: go on with --resume"
-            ) from None
+                raise Stopped(
+                    f"interrupted at step {state.step} of {total}; {out / LAST} has it all: go on with --resume"
+                ) from None
     if not finished and rank() == 0:
         write_manifest(training)
         (out / PREVIOUS).unlink(missing_ok=True)
