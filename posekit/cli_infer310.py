@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from posekit.cli_options import Backend, Data, Images, LitePython, Model, Precision, Split
+from posekit.cli_options import Backend, Data, First, Images, LitePython, Model, Precision, Split
 from posekit.cli_score import print_scores
 
 infer310_app = typer.Typer(help="Stages of inference on an Ascend 310.", no_args_is_help=True)
@@ -15,11 +15,13 @@ Target = Annotated[str, typer.Option(help="cpu or ascend, with :ID for one of se
 
 
 @infer310_app.command()
-def preprocess(model: Model, out: Folder, data: Data = None, split: Split = "test", images: Images = None) -> None:
+def preprocess(
+    model: Model, out: Folder, data: Data = None, split: Split = "test", images: Images = None, first: First = None
+) -> None:
     """Write images, mirrored images and labels as binary files."""
     from posekit.infer310 import preprocess as run
 
-    print(f"{out}: {run(model, data, split, images, out)} samples")
+    print(f"{out}: {run(model, data, split, images, out, first)} samples")
 
 
 @infer310_app.command()

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from posekit.cli_options import Backend, Data, Device, FlipTest, Images, LitePython, Model, Precision, Split
+from posekit.cli_options import Backend, Data, Device, First, FlipTest, Images, LitePython, Model, Precision, Split
 from posekit.cli_score import print_scores
 from posekit.errors import InputError
 
@@ -99,7 +99,7 @@ def parity(
     data: Data = None,
     split: Split = "test",
     images: Images = None,
-    first: Annotated[int | None, typer.Option(min=1, help="Only the split's first samples.")] = None,
+    first: First = None,
     out: Annotated[Path | None, typer.Option(help="Keep the exported files and parity.json here.")] = None,
     device: Device = "auto",
     lite_python: LitePython = None,

@@ -19,3 +19,4 @@ FlipTest = Annotated[bool | None, typer.Option(help="Average with the mirrored i
 Data = Annotated[Path | None, typer.Option(help="Data set; the embedded one when not given.")]
 Split = Annotated[str, typer.Option(help="The split.")]
 Images = Annotated[Path | None, typer.Option(help="Images of the data set, when they lie apart.")]
+First = Annotated[int | None, typer.Option(min=1, help="Only the split's first samples.")]

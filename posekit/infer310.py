@@ -37,17 +37,25 @@ _LABELS = ("keypoints", "visible", "hidden", "unit", "head_size")
 _PAIRS = (("images", "heatmaps"), ("flipped", "heatmaps_flipped"))
 
 
-def preprocess(model: Path, data: Path | None, split: str, images: Path | None, out: Path) -> int:
+def preprocess(
+    model: Path,
+    data: Path | None,
+    split: str,
+    images: Path | None,
+    out: Path,
+    first: int | None = None,
+    progress: bool = True,
+) -> int:
     """Write each sample's network input, mirrored too where the recipe has a flip test, and what scoring needs.
 
-    Returns the number of samples. Inputs and heatmaps that were there are removed.
+    Of the split, or of its `first` samples; returns their number. Inputs and heatmaps that were there are removed.
     """
     recipe = _recipe_of(model)
-    dataset = open_split(recipe, data, split, images)
+    dataset = open_split(recipe, data, split, images).first(first)
     for folder in (name for pair in _PAIRS for name in pair):
         shutil.rmtree(out / folder, ignore_errors=True)
     batches, matrices = EvaluationBatches(dataset, recipe, 1), []
-    for number in tqdm(range(len(dataset)), desc="preprocess", unit="image"):
+    for number in tqdm(range(len(dataset)), desc="preprocess", unit="image", disable=not progress):
         image, matrix, _ = batches[number]
         matrices.append(matrix[0])
         _write(out / "images" / f"{number:06}.bin", image[0])
@@ -104,7 +112,13 @@ def _source(model: Path, out: Path, backend: str) -> Path:
     return out / f"model{model.suffix}"
 
 
-def infer(out: Path, device: str = "cpu", precision: str | None = None, lite_python: Path | None = None) -> dict:
+def infer(
+    out: Path,
+    device: str = "cpu",
+    precision: str | None = None,
+    lite_python: Path | None = None,
+    progress: bool = True,
+) -> dict:
     """Run every input through the converted file; returns what times.json says: run time, images, milliseconds each."""
     chosen = _read_json(out / "model.json", "run the stage convert first")
     predictor = load_predictor(out / chosen["file"], device, 1, None, chosen["run_time"], precision, lite_python)
@@ -112,7 +126,8 @@ def infer(out: Path, device: str = "cpu", precision: str | None = None, lite_pyt
     predictor.heatmaps(np.zeros((1, 3, size, size), np.float32))  # the first call is slower
     for inputs, answers in _PAIRS:
         files = sorted((out / inputs).glob("*.bin"))
-        with ctrl_c(), tqdm(range(0, len(files), predictor.batch), desc=inputs, unit="batch") as bar:
+        starts = range(0, len(files), predictor.batch)
+        with ctrl_c(), tqdm(starts, desc=inputs, unit="batch", disable=not progress) as bar:
             for start in bar:
                 part = files[start : start + predictor.batch]
                 images = np.stack([_read(path, (3, size, size)) for path in part])

@@ -89,9 +89,7 @@ def run(
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as files:
         predictor = load_predictor(model, device, batch=1, backend="mindspore")
         whole_fp32()
-        dataset = open_split(predictor.recipe, data, split, images)
-        if first is not None:
-            dataset = dataset.take(range(min(first, len(dataset))))
+        dataset = open_split(predictor.recipe, data, split, images).first(first)
         reference = _refer(predictor, model, dataset, Path(folder, "heatmaps.npy"))
         rows = [reference.row]
         extra = _ON_ASCEND if split_device(device)[0] == "ascend" else ()

@@ -69,6 +69,10 @@ class PoseDataset:
             where=lambda i: self.where(int(rows[i])),
         )
 
+    def first(self, count: int | None) -> "PoseDataset":
+        """The data set of its first `count` rows, or of all where there are no more or `count` is None."""
+        return self if count is None else self.take(range(min(count, len(self))))
+
     def window(self, index: int, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
         """Left, top, right and bottom (excluded) of a sample's box inside its image of that shape (H, W, …)."""
         half = self.box_size[index] / 2
