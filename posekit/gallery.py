@@ -107,9 +107,9 @@ def draw_case(dataset: PoseDataset, predictions: Predictions, case: Case, side: 
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #1c2330; background: #f4f6f9; margin: 0; }
-main { max-width: 1020px; margin: 0 auto; padding: 24px; } h1 { margin: 0 0 4px; } h2 { margin: 28px 0 2px; }
+main { max-width: 1012px; margin: 0 auto; padding: 24px; } h1 { margin: 0 0 4px; } h2 { margin: 28px 0 2px; }
 p { margin: 2px 0 10px; color: #5b6675; } section > div { display: flex; flex-wrap: wrap; gap: 14px; }
-figure { margin: 0; width: 240px; background: #fff; border: 1px solid #dde3ea; border-radius: 8px; padding: 5px; }
+figure { margin: 0; width: 230px; background: #fff; border: 1px solid #dde3ea; border-radius: 8px; padding: 5px; }
 img { width: 230px; height: 230px; display: block; } figcaption { font-size: 12px; overflow-wrap: anywhere; }
 """
 

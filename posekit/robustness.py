@@ -18,29 +18,41 @@ from posekit.predictors import Predictor, predict_dataset
 
 Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]  # of the box's pixels (h, w, 3) uint8
 
+_WIDE = 4.0  # pixels of σ from which a blur is made on a smaller picture
+_LOOKED_AT = 256  # pixels
+
 
 def blur(pixels: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
     """Gaussian blur with σ = `strength` times the longer side."""
-    return cv2.GaussianBlur(pixels, (0, 0), strength * max(pixels.shape[:2])) if strength else pixels
+    if not strength:
+        return pixels
+    (height, width), sigma = pixels.shape[:2], strength * max(pixels.shape[:2])
+    shrink = min(1.0, _WIDE / sigma)  # what a wide blur leaves, fewer pixels hold, and much sooner
+    blurred = cv2.GaussianBlur(_resized(pixels, shrink), (0, 0), sigma * shrink)
+    return cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _resized(pixels: np.ndarray, factor: float) -> np.ndarray:
+    size = [max(1, round(side * factor)) for side in pixels.shape[1::-1]]
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
 def jpeg(pixels: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Stored as a JPEG of quality 100 - `strength`, at the size at which networks look: 256 pixels at most."""
+    """Stored as a JPEG of quality 100 - `strength`, at the size at which networks look."""
     if not strength:
         return pixels
     height, width = pixels.shape[:2]
-    shrink = min(1.0, 256 / max(height, width))
-    size = max(1, round(width * shrink)), max(1, round(height * shrink))
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    stored = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, round(100 - strength)])[1]
-    return cv2.resize(cv2.imdecode(stored, cv2.IMREAD_COLOR), (width, height), interpolation=cv2.INTER_LINEAR)
+    small = _resized(pixels, min(1.0, _LOOKED_AT / max(height, width)))
+    bgr, quality = cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, round(100 - strength)]
+    stored = decode_image(cv2.imencode(".jpg", bgr, quality)[1].tobytes(), "a picture stored as JPEG")
+    return cv2.resize(stored, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def darkness(pixels: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
     """Light falls to 1 - `strength`, and noise with σ = 4 of 255 stays, as in a camera at night."""
     if not strength:
         return pixels
-    noise = rng.normal(0, 4, pixels.shape)
+    noise = 4 * rng.standard_normal(pixels.shape, np.float32)
     return np.clip((1 - strength) * pixels + noise + 0.5, 0, 255).astype(np.uint8)
 
 
