@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from rich.table import Table
+from tqdm import tqdm
 
 from posekit.errors import InputError
 from posekit.files import ROOT
@@ -33,13 +34,13 @@ def kill_bench(recipe: Recipe, data: Path | None, device: str, kills: int) -> tu
         began = time.monotonic()
         finish(process)
         seconds = time.monotonic() - began
-        for number in range(kills):
+        for number in tqdm(range(kills), unit="kill"):
             out = Path(name, str(number))
             after = None
             while after is None:  # a training that ended too soon is made again
                 process = start(recipe, data, device, out)
                 after = kill(process, out, rng.uniform(0, seconds), saving=number % 2 == 1)
-            saved, saving = saved_step(out), any(out.glob(f".{Path(LAST).stem}-*"))
+            saved, saving = saved_step(out), any(_unfinished(out))
             finish(start(recipe, data, device, out))
             equal.append(same_results(whole, out))
             end = "with the same bits" if equal[-1] else "OTHERWISE"
@@ -74,15 +75,20 @@ def kill(process: subprocess.Popen, out: Path, after: float, saving: bool) -> fl
     None when it had ended before.
     """
     wait_for(out / "recipe.json", process)
-    began = time.monotonic()
+    began, before = time.monotonic(), set(_unfinished(out))
     while process.poll() is None and time.monotonic() - began < after:
         time.sleep(0.001)
-    while process.poll() is None and saving and not any(out.glob(f".{Path(LAST).stem}-*")):
+    while process.poll() is None and saving and not set(_unfinished(out)) - before:
         time.sleep(0.001)
     process.kill()
     after = time.monotonic() - began
     process.communicate()
     return after if process.returncode < 0 else None
+
+
+def _unfinished(out: Path) -> list[Path]:
+    """Where last.ckpt is being written, or was when its process was killed."""
+    return list(out.glob(f".{Path(LAST).stem}-*"))
 
 
 def finish(process: subprocess.Popen) -> None:
