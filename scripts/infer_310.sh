@@ -17,8 +17,13 @@
 # the folder there, run `posekit infer310 infer`, copy it back, run `posekit infer310 postprocess`.
 set -euo pipefail
 usage() { sed -n '2,19s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
-(($# == 4 || $# == 5)) && [[ "$3" == [yn] && "${5:-0}" =~ ^[0-9]+$ ]] || usage
+(($# == 4 || $# == 5)) && [[ "${5:-0}" =~ ^[0-9]+$ ]] || usage
 model="$1" data="$2"
+case "${3,,}" in
+    y | yes | true) preprocess=y ;;
+    n | no | false) preprocess= ;;
+    *) usage ;;
+esac
 case "${4,,}" in
     cpu) device=cpu ;;
     ascend) device="ascend:${5:-${DEVICE_ID:-0}}" ;;
@@ -26,9 +31,9 @@ case "${4,,}" in
 esac
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 out="${OUT:-$root/runs/infer_310/$(basename "$(dirname "$(realpath -m "$model")")")}"
-export PATH="$root/.venv/bin:$PATH" # .venv where there is one, else the posekit of the path
+command -v posekit >/dev/null || export PATH="$root/.venv/bin:$PATH"
 
-if [[ "$3" == y ]]; then
+if [[ -n "$preprocess" ]]; then
     posekit infer310 preprocess "$model" --data "$data" --split "${SPLIT:-test}" --out "$out"
 fi
 posekit infer310 convert "$model" --out "$out" --device "$device" --soc "${SOC:-Ascend310}" \
