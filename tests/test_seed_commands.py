@@ -1,5 +1,6 @@
 """README's tables from the seeds' scripts to posekit's commands: every command there runs, on small networks."""
 
+import os
 import re
 import shlex
 import shutil
@@ -63,7 +64,9 @@ def test_every_command_runs(place: Path, monkeypatch: pytest.MonkeyPatch, capfd:
         if words[1] == "train":
             words += ["--set", "epochs=1"]
         if words[0] == "bash":
-            done = subprocess.run([words[0], str(ROOT / words[1]), *words[2:]], capture_output=True, text=True)
+            # MindSpore Lite may not be here; the 310's stages on it have tests of their own
+            words, settings = [words[0], str(ROOT / words[1]), *words[2:]], {"RUN_TIME": "onnxruntime", "OUT": "STAGES"}
+            done = subprocess.run(words, env={**os.environ, **settings}, capture_output=True, text=True)
             code = done.returncode
         else:
             monkeypatch.setattr(sys, "argv", words)
