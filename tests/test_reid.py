@@ -1,5 +1,6 @@
 """Re-identification data: what is in the files, and that nothing can lose, mix or repeat it."""
 
+import hashlib
 import json
 import os
 import re
@@ -15,11 +16,9 @@ import numpy as np
 import pytest
 from polygons import depth
 from reid_files import LEVELS, NAMES, cells, image_size, keypoints, oracle, peaks, write_data
-from typer.testing import CliRunner
 
-from posekit.cli import app
 from posekit.errors import InputError, Stopped
-from posekit.predictors import Predictor
+from posekit.predictors import Predictor, load_predictor
 from posekit.recipes import get_recipe
 from posekit.reid import heatmap_pictures, write_reid
 from posekit.segments import is_convex, segment_maps
@@ -227,8 +226,9 @@ def test_a_killed_command_goes_on_where_it_was(tiny_run: Path, tiny_vehicles: Pa
         os.link(pictures[number % len(pictures)], data / "image_query" / name)
     (data / "label_query.csv").write_text("".join(f"{name},1,2,3\n" for name in names))
     out = tmp_path / "out"
-    arguments = ["reid", tiny_run / "best.ckpt", "--data", data, "--splits", "query", "--device", "cpu", "--out"]
-    command = [sys.executable, "-c", "from posekit.cli import main; main()", *arguments, out]
+    model, call = tiny_run / "best.ckpt", "from posekit.cli import main; main()"
+    command = [sys.executable, "-c", call, "reid", model, "--data", data, "--splits", "query", "--out", out]
+    command += ["--device", "cpu"]
     part = out / "pose_query.csv.part"
     process = subprocess.Popen([*map(str, command)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     end = time.monotonic() + 240
@@ -242,12 +242,10 @@ def test_a_killed_command_goes_on_where_it_was(tiny_run: Path, tiny_vehicles: Pa
     finished = [path for name in names[:done] for path in (out / "heatmap_query" / name[:-4]).iterdir()]
     assert len(finished) == 36 * done
     before = {path: path.stat().st_mtime_ns for path in finished}
-    runner = CliRunner()
-    assert (
-        f"pose_query.csv: {count - done} images computed" in runner.invoke(app, [*map(str, arguments), str(out)]).output
-    )
+    predictor, digest = load_predictor(model, "cpu"), hashlib.sha256(model.read_bytes()).hexdigest()
+    assert write_reid(predictor, data, ["query"], out, model=digest) == {"query": count - done}
     assert {path: path.stat().st_mtime_ns for path in finished} == before
-    assert runner.invoke(app, [*map(str, arguments), str(tmp_path / "whole")]).exit_code == 0
+    write_reid(predictor, data, ["query"], tmp_path / "whole", model=digest)
     assert contents(out) == contents(tmp_path / "whole")
     assert {path.name for path in out.iterdir()} == {"pose_query.csv", "heatmap_query", "segment_query", "reid.json"}
 
