@@ -12,6 +12,7 @@ from posekit.errors import InputError
 from posekit.files import atomic_path, write_text
 from posekit.recipes import Recipe
 from posekit.run_times.description import write_description
+from posekit.run_times.request import MissingRunTime
 
 SOC = "Ascend310"  # "Ascend" and the name that `npu-smi info` shows; the original 310 needs CANN 8.2 or older
 _SCRIPT = """#!/usr/bin/env bash
@@ -50,11 +51,14 @@ def write_commands(onnx: Path, batch: int, size: int, soc: str) -> Path:
 
 
 def convert_om(onnx: Path, out: Path, recipe: Recipe, batch: int, soc: str) -> None:
-    """ONNX to OM by `atc`; InputError where it is not there or fails. The OM file's description is written anyway."""
+    """ONNX to OM by `atc`; MissingRunTime where it is not there, InputError when it fails.
+
+    The OM file's description is written anyway.
+    """
     write_description(out, recipe, batch, "fp16")
     script = onnx.with_suffix(".atc.sh").name
     if shutil.which("atc") is None:
-        raise InputError(
+        raise MissingRunTime(
             f"{out}: atc is not on the path; install CANN and source its set_env.sh. {onnx.name} and the command, "
             f"{script}, are written: run that where CANN is, and keep {out.name}.json beside the .om file"
         )

@@ -79,6 +79,7 @@ def convert(
     Without `backend`: MindSpore Lite; on an Ascend OM where `atc` is. A checkpoint is exported for one image at a time.
     """
     out.mkdir(parents=True, exist_ok=True)
+    (out / "model.json").unlink(missing_ok=True)  # of another run
     backend = backend or ("om" if split_device(device)[0] == "ascend" and shutil.which("atc") else "lite")
     made = _source(model, out, backend)
     if made.suffix == ".onnx" and backend == "lite":

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from posekit.datasets.dataset import PoseDataset
+from posekit.errors import InputError
 from posekit.evaluation import score, write_scores
 from posekit.export import export_model
 from posekit.geometry import invert, transform_points
@@ -129,7 +130,9 @@ def _try(
     try:
         path = _file(model, files, Request(model, device, 1, precision, lite_python), backend)
         predictor = load_predictor(path, device, 1, backend=backend, precision=precision, lite_python=lite_python)
-    except MissingRunTime as error:
+    except InputError as error:
+        if precision == "fp32" and not isinstance(error, MissingRunTime):
+            raise  # it is here, and refuses the network
         return Row(f"{backend} {precision}", precision, str(error))
     return _row(predictor, path, precision, reference)
 

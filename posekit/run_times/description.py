@@ -56,8 +56,9 @@ def embedded_recipe(model: Path, text: str | None) -> Recipe:
 
 
 def unreadable(model: Path, kind: str, error: Exception) -> InputError:
-    """The refusal of a damaged file, with the first line of what its reader said."""
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    """The refusal of a damaged file, with the first line of what its reader said that is not only a place in it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = next((line for line in lines if not line.startswith("Exception from")), type(error).__name__)
     return InputError(f"{model}: not a readable {kind} ({reason}); export the model again")
 
 
