@@ -92,6 +92,20 @@ stop() {
     fi
 }
 
+# Waits for the workers of this host, whom a SIGTERM lets save; one that waits for a rank that is gone never ends, and
+# queues kill half a minute after their SIGTERM.
+await_workers() {
+    local processes seconds
+    processes="$(here | cut -d ' ' -f 2)"
+    # shellcheck disable=SC2086
+    for ((seconds = 0; seconds < 25; seconds++)); do
+        kill -0 $processes 2>/dev/null || return 0
+        sleep 1 || true
+    done
+    # shellcheck disable=SC2086
+    kill -KILL $processes 2>/dev/null || true
+}
+
 # report PROCESS CODE: say which worker ended and what it said last.
 report() {
     local rank
@@ -129,6 +143,7 @@ while [[ -z "$ended" ]] && kill -0 "$msrun" 2>/dev/null; do
 done
 if [[ -z "$ended" ]]; then
     wait "$msrun" && [[ -z "$interrupted" ]] && exit
+    await_workers # a queue's SIGTERM ends msrun, too, and that leaves its workers alone
     tail -n 15 "$says" >&2
     exit 1
 fi

@@ -1,9 +1,11 @@
 """scripts/slurm: what the launchers ask of papermill and of distributed.sh, and both on a real Slurm."""
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
@@ -60,6 +62,42 @@ def test_a_bad_task_file_is_refused(tmp_path: Path, line: int, tasks: str, messa
 def test_a_training_without_its_number_of_workers_is_refused(words: tuple[str, ...]) -> None:
     done = subprocess.run(["bash", str(SCRIPTS / "train.sbatch"), *words], capture_output=True, text=True)
     assert done.returncode == 2 and "number of workers on a node" in done.stderr
+
+
+MSRUN = """#!/bin/bash
+for word in "$@"; do [[ "$word" != --log_dir=* ]] || logs="${word#*=}"; done
+(
+    trap 'sleep 2; echo saved >>"$logs/saved"; exit 75' TERM
+    echo "rank 0 of 1 on here, process $BASHPID" >"$logs/worker_0.log"
+    while true; do sleep 0.1; done
+) &
+wait
+"""
+
+
+def test_a_sigterm_that_ends_msrun_too_lets_the_workers_save(tmp_path: Path) -> None:
+    """Slurm sends it to every process of a job; that is how msrun behaves then."""
+    (tmp_path / "msrun").write_text(MSRUN)
+    (tmp_path / "msrun").chmod(0o755)
+    script = str(SCRIPTS.parent / "distributed.sh")
+    command = ["bash", script, "--workers", "1", "--master-port", "29", "--", "poseestnet", "--out", "run"]
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+    log = tmp_path / "run/logs/worker_0.log"
+    wait_for(lambda: log.exists() and log.read_text().endswith("\n"))
+    (msrun,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[:1]
+    worker = log.read_text().split()[-1]
+    for number in (worker, msrun, process.pid):
+        os.kill(int(number), signal.SIGTERM)
+    assert process.wait(60) == 1
+    assert (tmp_path / "run/logs/saved").read_text() == "saved\n", "the launcher ended before its worker"
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 CELLS = """
