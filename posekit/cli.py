@@ -30,10 +30,10 @@ app.add_typer(data_app, name="data")
 app.add_typer(score_app, name="score")
 app.add_typer(course_app, name="course")
 app.add_typer(infer310_app, name="infer310")
-app.command()(convert)
 for command in (predict, evaluate, export, parity):
     app.command()(command)
 app.command()(reid)
+app.command()(convert)
 app.command()(compare)
 app.command()(gallery)
 

@@ -55,3 +55,12 @@ def tiny_models(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     path = tmp_path_factory.mktemp("models") / "hourglass.ckpt"
     save_checkpoint(path, build(recipe), recipe, 1, 1)
     return {"hrnet": tiny_run / "best.ckpt", "hourglass": path}
+
+
+@pytest.fixture(scope="session")
+def tiny_onnx(tiny_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Both of `tiny_models` as ONNX, for any number of images."""
+    from posekit.export import export_model
+
+    folder = tmp_path_factory.mktemp("onnx")
+    return {name: export_model(path, "onnx", folder / f"{name}.onnx", None) for name, path in tiny_models.items()}

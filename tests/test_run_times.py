@@ -23,27 +23,20 @@ from posekit.run_times.rounding import rounded
 IMAGES = np.random.default_rng(0).standard_normal((3, 3, 64, 64)).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def files(tiny_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Both networks as ONNX, for any number of images."""
-    folder = tmp_path_factory.mktemp("onnx")
-    return {name: export_model(path, "onnx", folder / f"{name}.onnx", None) for name, path in tiny_models.items()}
-
-
 def reference(path: Path) -> np.ndarray:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return session.run(None, {"images": IMAGES})[0]
 
 
-def test_the_file_chooses_the_run_time(files, tiny_models):
+def test_the_file_chooses_the_run_time(tiny_onnx, tiny_models):
     assert load_predictor(tiny_models["hrnet"], "cpu").run_time == "mindspore fp32"
-    assert load_predictor(files["hrnet"], "cpu", precision="fp32").run_time == "openvino fp32, CPU"
-    named = load_predictor(files["hrnet"], "cpu", backend="onnxruntime")
+    assert load_predictor(tiny_onnx["hrnet"], "cpu", precision="fp32").run_time == "openvino fp32, CPU"
+    named = load_predictor(tiny_onnx["hrnet"], "cpu", backend="onnxruntime")
     assert (named.run_time, named.batch) == ("onnxruntime fp32, CPU", 16)
 
 
-def test_what_does_not_fit_is_refused(files, tiny_models, tmp_path: Path):
-    model = files["hrnet"]
+def test_what_does_not_fit_is_refused(tiny_onnx, tiny_models, tmp_path: Path):
+    model = tiny_onnx["hrnet"]
     for options, message in (
         ({"backend": "tensorrt"}, "unknown backend 'tensorrt'; choose one of mindspore, mindir, onnxruntime"),
         ({"precision": "int8"}, "unknown precision 'int8'; choose one of fp32, fp16, bf16"),
@@ -77,7 +70,7 @@ def test_an_accelerator_is_taken_where_onnxruntime_has_one(monkeypatch: pytest.M
     assert onnx_files.accelerator("auto") == "ascend"
 
 
-def test_an_accelerator_is_told_to_keep_fp32(files, monkeypatch: pytest.MonkeyPatch):
+def test_an_accelerator_is_told_to_keep_fp32(tiny_onnx, monkeypatch: pytest.MonkeyPatch):
     """What ONNX Runtime is asked for; by its documentation, without a stated wish CUDA uses TF32 and CANN fp16."""
     asked = []
 
@@ -90,7 +83,7 @@ def test_an_accelerator_is_told_to_keep_fp32(files, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(onnxruntime, "InferenceSession", session)
     for device, precision in (("gpu:1", None), ("ascend", None), ("ascend", "fp16")):
         with pytest.raises(MissingRunTime, match="does not start here; check its driver and libraries"):
-            load_predictor(files["hrnet"], device, precision=precision)
+            load_predictor(tiny_onnx["hrnet"], device, precision=precision)
     assert [providers[0] for providers in asked] == [
         ("CUDAExecutionProvider", {"device_id": "1", "use_tf32": "0"}),
         ("CANNExecutionProvider", {"device_id": "0", "precision_mode": "must_keep_origin_dtype"}),
@@ -98,17 +91,17 @@ def test_an_accelerator_is_told_to_keep_fp32(files, monkeypatch: pytest.MonkeyPa
     ]
 
 
-def test_missing_run_times_say_what_to_install(files, tiny_models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_missing_run_times_say_what_to_install(tiny_onnx, tiny_models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("POSEKIT_LITE_PYTHON", raising=False)
     monkeypatch.setattr(lite, "_has_lite", lambda python: False)
     monkeypatch.setattr(onnx_files, "find_spec", lambda name: None if name == "openvino" else name)
-    plain = Path(shutil.copy(files["hrnet"], tmp_path / "model.om"))
+    plain = Path(shutil.copy(tiny_onnx["hrnet"], tmp_path / "model.om"))
     write_description(plain, load_predictor(tiny_models["hrnet"], "cpu").recipe, 3, "fp16")
     for model, options, message in (
-        (files["hrnet"], {"backend": "openvino"}, "openvino is not installed; pip install openvino"),
-        (files["hrnet"], {"device": "gpu"}, "no CUDAExecutionProvider; pip install onnxruntime-gpu"),
-        (files["hrnet"], {"device": "ascend"}, "no CANNExecutionProvider; pip install onnxruntime-cann"),
-        (files["hrnet"], {"backend": "lite"}, "MindSpore Lite is not here; bash scripts/lite.sh installs it"),
+        (tiny_onnx["hrnet"], {"backend": "openvino"}, "openvino is not installed; pip install openvino"),
+        (tiny_onnx["hrnet"], {"device": "gpu"}, "no CUDAExecutionProvider; pip install onnxruntime-gpu"),
+        (tiny_onnx["hrnet"], {"device": "ascend"}, "no CANNExecutionProvider; pip install onnxruntime-cann"),
+        (tiny_onnx["hrnet"], {"backend": "lite"}, "MindSpore Lite is not here; bash scripts/lite.sh installs it"),
         (plain, {}, "om needs ais_bench, which is not installed .*; where CANN is, install the wheels"),
     ):
         wanted = {"device": "cpu", "backend": "onnxruntime" if model.suffix == ".onnx" else None, **options}
@@ -116,18 +109,20 @@ def test_missing_run_times_say_what_to_install(files, tiny_models, tmp_path: Pat
             load_predictor(model, **wanted)
 
 
-def test_bf16_is_refused_where_openvino_would_silently_compute_in_fp32(files):
+def test_bf16_is_refused_where_openvino_would_silently_compute_in_fp32(tiny_onnx):
     import openvino
 
     if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        found = load_predictor(files["hrnet"], "cpu")
+        found = load_predictor(tiny_onnx["hrnet"], "cpu")
         assert found.run_time == "openvino bf16, CPU"
-        apart = np.abs(found.heatmaps(IMAGES) - reference(files["hrnet"])).max() / np.ptp(reference(files["hrnet"]))
+        apart = np.abs(found.heatmaps(IMAGES) - reference(tiny_onnx["hrnet"])).max() / np.ptp(
+            reference(tiny_onnx["hrnet"])
+        )
         assert 1e-4 < apart < 0.05
     else:
-        assert load_predictor(files["hrnet"], "cpu").run_time == "openvino fp32, CPU"
+        assert load_predictor(tiny_onnx["hrnet"], "cpu").run_time == "openvino fp32, CPU"
         with pytest.raises(MissingRunTime, match="does not compute in bf16 .AMX or AVX512-BF16.; use --precision fp32"):
-            load_predictor(files["hrnet"], "cpu", precision="bf16")
+            load_predictor(tiny_onnx["hrnet"], "cpu", precision="bf16")
 
 
 def narrow(values: np.ndarray, precision: str) -> np.ndarray:
@@ -163,12 +158,12 @@ def test_simulated_half_precision_rounds_weights_and_every_result(tmp_path: Path
 
 
 @pytest.mark.parametrize("network", ["hrnet", "hourglass"])
-def test_half_precision_costs_what_its_digits_say(files, network):
+def test_half_precision_costs_what_its_digits_say(tiny_onnx, network):
     """fp16 has 11 bits, bf16 8: the cost goes with them."""
-    wanted = reference(files[network])
+    wanted = reference(tiny_onnx[network])
     apart = {}
     for precision in ("fp16", "bf16"):
-        found = load_predictor(files[network], "cpu", backend="onnxruntime", precision=precision)
+        found = load_predictor(tiny_onnx[network], "cpu", backend="onnxruntime", precision=precision)
         assert found.run_time == f"onnxruntime {precision} simulated, CPU"
         apart[precision] = np.abs(found.heatmaps(IMAGES) - wanted).max() / np.ptp(wanted)
     assert 1e-4 < apart["fp16"] < 1e-2 and 3 < apart["bf16"] / apart["fp16"] < 30
@@ -186,29 +181,29 @@ def lite_python() -> Path:
 
 
 @pytest.mark.parametrize("network", ["hrnet", "hourglass"])
-def test_mindspore_lite_gives_the_same_heatmaps(files, lite_python, network):
-    found = load_predictor(files[network], "cpu", 2, backend="lite", lite_python=lite_python)
+def test_mindspore_lite_gives_the_same_heatmaps(tiny_onnx, lite_python, network):
+    found = load_predictor(tiny_onnx[network], "cpu", 2, backend="lite", lite_python=lite_python)
     assert (found.run_time, found.batch) == ("lite fp32, cpu", 2)
-    wanted = reference(files[network])
+    wanted = reference(tiny_onnx[network])
     assert np.abs(found.heatmaps(IMAGES) - wanted).max() <= 1e-4 * np.ptp(wanted)
 
 
-def test_a_file_that_lite_converted_runs_alone(files, lite_python, tmp_path: Path):
+def test_a_file_that_lite_converted_runs_alone(tiny_onnx, lite_python, tmp_path: Path):
     out = tmp_path / "converted.mindir"
-    lite.convert_lite(Request(files["hrnet"], "cpu", batch=3, lite_python=lite_python), out)
+    lite.convert_lite(Request(tiny_onnx["hrnet"], "cpu", batch=3, lite_python=lite_python), out)
     found = load_predictor(out, "cpu", backend="lite", lite_python=lite_python)
-    wanted = reference(files["hrnet"])
+    wanted = reference(tiny_onnx["hrnet"])
     assert found.batch == 3 and np.abs(found.heatmaps(IMAGES) - wanted).max() <= 1e-4 * np.ptp(wanted)
     found.run._process.kill()
     with pytest.raises(InputError, match="converted.mindir: MindSpore Lite stopped .exit code -9.; run it again"):
         found.heatmaps(IMAGES)
 
 
-def test_lite_refuses_what_it_cannot_read(tiny_models, files, lite_python, tmp_path: Path):
+def test_lite_refuses_what_it_cannot_read(tiny_models, tiny_onnx, lite_python, tmp_path: Path):
     own = export_model(tiny_models["hrnet"], "mindir", tmp_path / "own.mindir", 1)
     with pytest.raises(InputError, match="own.mindir: MindSpore Lite refuses it .*; export the model again as ONNX"):
         load_predictor(own, "cpu", backend="lite", lite_python=lite_python)
-    (tmp_path / "cut.onnx").write_bytes(files["hrnet"].read_bytes()[:3000])
+    (tmp_path / "cut.onnx").write_bytes(tiny_onnx["hrnet"].read_bytes()[:3000])
     with pytest.raises(InputError, match="cut.onnx: not a readable ONNX file"):
         load_predictor(tmp_path / "cut.onnx", "cpu", backend="lite", lite_python=lite_python)
 
@@ -218,9 +213,9 @@ def test_lite_is_looked_for_where_it_is_named(tmp_path: Path):
         lite.find_python(tmp_path / "none" / "python")
 
 
-def test_an_om_file_is_run_as_its_tool_is_documented(files, tiny_models, tmp_path: Path, monkeypatch):
+def test_an_om_file_is_run_as_its_tool_is_documented(tiny_onnx, tiny_models, tmp_path: Path, monkeypatch):
     """A stand-in with the calls of ais_bench's documentation: InferSession(device_id, path), infer([array])."""
-    model = Path(shutil.copy(files["hrnet"], tmp_path / "model.om"))
+    model = Path(shutil.copy(tiny_onnx["hrnet"], tmp_path / "model.om"))
     recipe = load_predictor(tiny_models["hrnet"], "cpu").recipe
     write_description(model, recipe, 3, "fp16")
     opened = []
@@ -246,7 +241,7 @@ def test_an_om_file_is_run_as_its_tool_is_documented(files, tiny_models, tmp_pat
     monkeypatch.setitem(sys.modules, "ais_bench.infer.interface", interface)
     found = load_predictor(model, "ascend:2")
     assert opened == [(2, str(model))] and found.run_time == "om fp16, Ascend" and found.batch == 3
-    np.testing.assert_array_equal(found.heatmaps(IMAGES), reference(files["hrnet"]))
+    np.testing.assert_array_equal(found.heatmaps(IMAGES), reference(tiny_onnx["hrnet"]))
     write_description(model, replace(recipe, input_size=96, heatmap_size=24), 3, "fp16")
     with pytest.raises(InputError, match="model.om: makes 3×64×64 -> 36×16×16, but its recipe"):
         load_predictor(model, "ascend:2")
