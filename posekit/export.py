@@ -81,10 +81,14 @@ def _export_graph(cell: nn.Cell, out: Path, recipe: Recipe, batch: int | None) -
     images = Tensor(shape=_shape(recipe, batch), dtype=ms.float32)
     if batch is not None:
         images = Tensor(np.zeros(_shape(recipe, batch), np.float32))
-    with atomic_path(out) as temporary:
-        # MindSpore takes a name without suffix.
-        ms.export(cell, images, file_name=str(temporary.with_suffix("")), file_format=out.suffix[1:].upper())
-        write_description(out, recipe, batch)
+    syntax = ms.get_context("jit_syntax_level")
+    try:
+        with atomic_path(out) as temporary:
+            # MindSpore takes a name without suffix.
+            ms.export(cell, images, file_name=str(temporary.with_suffix("")), file_format=out.suffix[1:].upper())
+            write_description(out, recipe, batch)
+    finally:  # an export that fails leaves the strict level, at which loss scaling does not compile
+        ms.set_context(jit_syntax_level=syntax)
 
 
 def _shape(recipe: Recipe, batch: int | None) -> tuple[int | None, ...]:

@@ -76,6 +76,8 @@ def resumed(out: Path, recipe: Recipe, network: nn.Cell, step: TrainStep, fresh:
     if other:
         was, wanted = (", ".join(f"{name}={fields[name]}" for name in other) for fields in (before, now))
         raise InputError(f"{out}: was trained with {was}, not {wanted}; resume with the same, or give another --out")
+    if "progress" not in state:
+        raise InputError(f"{path}: holds weights alone, so this training cannot go on; start one with another --out")
     progress = Progress(**json.loads(state["progress"]) | {"since": fresh.since})
     if progress.data != fresh.data:
         raise InputError(f"{out}: was trained with other data; resume it with the same --data, or give another --out")

@@ -66,6 +66,7 @@ def test_every_command_runs(place: Path, monkeypatch: pytest.MonkeyPatch, capfd:
         if words[0] == "bash":
             # MindSpore Lite may not be here; the 310's stages on it have tests of their own
             words, settings = [words[0], str(ROOT / words[1]), *words[2:]], {"RUN_TIME": "onnxruntime", "OUT": "STAGES"}
+            settings["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
             done = subprocess.run(words, env={**os.environ, **settings}, capture_output=True, text=True)
             code = done.returncode
         else:
