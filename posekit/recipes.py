@@ -142,11 +142,11 @@ HOURGLASS = Recipe(
 HOURGLASS_SMOKE = replace(
     HOURGLASS,
     name="hourglass-smoke",
-    width=48, stacks=2, depth=3, unused_skips=False,
+    width=48, stacks=2, depth=2, unused_skips=False,
     input_size=96, heatmap_size=24, sigma=1.5, target_centre="exact", supervise_missing=False, offset="dark",
     scale_factor=0.1, rotation_factor=5.0, color_jitter="none",
     learning_rate=1e-2, loss_factor=1.0, schedule="cosine", warmup_epochs=0.3, amp="O0", loss_scale=0.0,
-    epochs=8, batch=8, validate_every=4, flip_shift=0.75,
+    epochs=7, batch=8, validate_every=4, flip_shift=0.75,
     synthetic_train=1500, synthetic_test=300,
 )  # fmt: skip
 
@@ -160,7 +160,7 @@ HOURGLASS_LAPTOP = replace(
 HOURGLASS_TINY = replace(
     HOURGLASS_SMOKE,
     name="hourglass-tiny",
-    width=16, depth=2, input_size=64, heatmap_size=16, learning_rate=3e-3, warmup_epochs=1.0,
+    width=16, depth=1, input_size=64, heatmap_size=16, learning_rate=3e-3, warmup_epochs=1.0,
     epochs=2, batch=4, validate_every=1, synthetic_train=24, synthetic_test=12,
 )  # fmt: skip
 
