@@ -30,12 +30,8 @@ app.add_typer(data_app, name="data")
 app.add_typer(score_app, name="score")
 app.add_typer(course_app, name="course")
 app.add_typer(infer310_app, name="infer310")
-for command in (predict, evaluate, export, parity):
+for command in (predict, evaluate, export, parity, reid, convert, compare, gallery):
     app.command()(command)
-app.command()(reid)
-app.command()(convert)
-app.command()(compare)
-app.command()(gallery)
 
 console = Console()
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from mindspore import nn
+from mindspore import nn, ops
 
 from posekit.datasets.dataset import PoseDataset
 from posekit.errors import InputError
 from posekit.figures.results import training_curves
 from posekit.files import ROOT, atomic_path, write_json
 from posekit.manifest import describe
-from posekit.models.checkpoint import load_training, load_weights, read_training, save_checkpoint
+from posekit.models.checkpoint import load_weights, read_training, save_checkpoint
 from posekit.pipeline import steps_per_epoch
 from posekit.ranks import average, gathered, rank, ranks
 from posekit.recipes import Recipe
@@ -76,15 +76,20 @@ def resumed(out: Path, recipe: Recipe, network: nn.Cell, step: TrainStep, fresh:
     if other:
         was, wanted = (", ".join(f"{name}={fields[name]}" for name in other) for fields in (before, now))
         raise InputError(f"{out}: was trained with {was}, not {wanted}; resume with the same, or give another --out")
-    if "progress" not in state:
-        raise InputError(f"{path}: holds weights alone, so this training cannot go on; start one with another --out")
+    kept = step.state()
+    missing = [name for name in (*kept, "progress") if name not in state]
+    if missing:
+        raise InputError(
+            f"{path}: {missing[0]} is missing, so this training cannot go on; start one with another --out"
+        )
     progress = Progress(**json.loads(state["progress"]) | {"since": fresh.since})
     if progress.data != fresh.data:
         raise InputError(f"{out}: was trained with other data; resume it with the same --data, or give another --out")
     if progress.workers != fresh.workers:
         raise InputError(f"{out}: was trained by {progress.workers} workers, not {fresh.workers}; resume with as many")
     load_weights(network, values, path)
-    load_training(step.state(), state, path)
+    for name, parameter in kept.items():
+        ops.assign(parameter, state[name])
     return progress
 
 

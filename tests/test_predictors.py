@@ -134,7 +134,8 @@ def test_an_oracle_is_right_within_its_quantisation(tiny_vehicles: Path, batch, 
 
 def test_model_files_that_cannot_be(tmp_path: Path):
     (tmp_path / "model.pth").write_bytes(b"")
-    with pytest.raises(InputError, match="model.pth: unknown kind of model file; give a .ckpt, .mindir"):
+    told = "model.pth: unknown kind of model file; give a .ckpt, .mindir, .onnx, .om file"
+    with pytest.raises(InputError, match=told):
         load_predictor(tmp_path / "model.pth")
     for suffix in ("ckpt", "mindir", "onnx"):
         with pytest.raises(InputError, match=f"none.{suffix}: no such model file"):

@@ -129,7 +129,9 @@ def test_another_training_is_not_resumed(tiny_run: Path, splits, settings, messa
 def test_weights_alone_cannot_go_on(tiny_run: Path, splits, tmp_path: Path):
     recipe, _ = read_checkpoint(tiny_run / LAST)
     shutil.copy(tiny_run / "best.ckpt", tmp_path / LAST)
-    with pytest.raises(InputError, match=r"last.ckpt: holds weights alone, so this training cannot go on; start one"):
+    with pytest.raises(
+        InputError, match=r"last.ckpt: global_step is missing, so this training cannot go on; start one"
+    ):
         go(recipe, splits, tmp_path, resume=True)
 
 

@@ -289,7 +289,7 @@ def test_pixels_show_whom_the_labels_name():
     """Two people in one colour each: a joint that shows has its owner's, one behind the other person has theirs."""
     right = {"shows": [], "covered": []}
     noon = Light(np.array((0.0, 0.0, 1.0)), np.full(3, 0.2), np.full(3, 0.7), np.full(3, 0.5), 0.3)
-    for index in range(90):
+    for index in range(200):
         picture = draw_picture(np.random.default_rng([4, index]), 2)
         people = [replace(p, looks=_plain(p.looks, k), seat=None) for k, p in enumerate(picture.people)]
         canvas = np.full((*picture.camera.size[::-1], 3), 255, np.uint8)
@@ -304,7 +304,7 @@ def test_pixels_show_whom_the_labels_name():
                 owner = blue > red + 20 if covered != bool(number) else red > blue + 20
                 right["covered" if covered else "shows"].append(owner)
     assert len(right["covered"]) > 20 and len(right["shows"]) > 600
-    assert np.mean(right["shows"]) > 0.97 and np.mean(right["covered"]) > 0.8
+    assert np.mean(right["shows"]) > 0.97 and np.mean(right["covered"]) > 0.85
 
 
 def _plain(looks: Looks, number: int) -> Looks:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import mindspore as ms
-from mindspore import Parameter, nn, ops
+from mindspore import Parameter, nn
 
 from posekit.errors import InputError
 from posekit.files import atomic_path, quiet_logs
@@ -93,14 +93,3 @@ def load_weights(network: nn.Cell, values: dict, path: Path) -> None:
     if problems:
         raise InputError(f"{path}: belongs to another network: {'; '.join(problems)}; use a checkpoint of this recipe")
     ms.load_param_into_net(network, {name: values[name] for name in wanted})
-
-
-def load_training(state: Mapping[str, Parameter], values: dict, path: Path) -> None:
-    """Copy the values of `read_training` into the parameters of that name; InputError when one is missing."""
-    missing = [name for name in state if name not in values]
-    if missing:
-        raise InputError(
-            f"{path}: {missing[0]} is missing, so this training cannot go on; start one with another --out"
-        )
-    for name, parameter in state.items():
-        ops.assign(parameter, values[name])
