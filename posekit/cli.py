@@ -107,11 +107,12 @@ def course_run(
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", help="name=value for the lessons.")
     ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Lessons at once; on a CPU 2, else 1.")] = None,
 ) -> None:
     """Execute the lessons with papermill."""
     from posekit.course import run
 
-    sys.exit(run(scale, only or [], resume, parameter or []))
+    sys.exit(run(scale, only or [], resume, parameter or [], jobs))
 
 
 @course_app.command("collect")

@@ -1,16 +1,14 @@
 """The course: what lessons call (paths, results, the newest trained run), and running them all headless.
 
-papermill executes each lesson in a kernel of its own; one folder under runs/ holds the executed notebooks, the logs,
-a manifest and the report. Where a course stopped, `run(resume=...)` goes on.
+papermill executes each lesson in a kernel of its own (see execution); one folder under runs/ holds the executed
+notebooks, the logs, a manifest and the report. Where a course stopped, `run(resume=...)` goes on.
 """
 
 import json
-import logging
 import os
-import sys
+import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -20,10 +18,11 @@ from rich.table import Table
 from rich.text import Text
 
 from posekit.errors import InputError
+from posekit.execution import execute
 from posekit.files import write_json
 from posekit.lessons import ROOT, Step, chosen_recipes, list_lessons, plan
 from posekit.manifest import data_hash, describe
-from posekit.results import read_results, record, result_text
+from posekit.results import record, result_text
 
 __all__ = ["ROOT", "list_lessons", "newest_run", "print_lessons", "record", "resolve", "run"]
 
@@ -72,10 +71,12 @@ def run(
     only: Sequence[str] = (),
     resume: str | Path | None = None,
     parameters: Sequence[str] = (),
+    jobs: int | None = None,
     root: Path = ROOT,
 ) -> int:
     """Run the lessons (`only` those numbers) at a scale, smoke by default, with `name=value` parameters.
 
+    jobs: how many at once, each on its share of the cores; by default two on a CPU, one on another device.
     `resume` names the folder of a stopped run; its scale, lessons and parameters stay. Returns the exit code:
     0, 1 when a lesson failed, 130 after Ctrl-C. InputError, before anything runs, for anything unknown.
     """
@@ -84,7 +85,8 @@ def run(
     else:
         folder, manifest, steps = _stopped(root, Path(resume).expanduser(), scale, only, parameters)
     console = Console()
-    code = _run_steps(console, folder, manifest, steps, root)
+    jobs = jobs or _jobs(manifest["parameters"].get("device", "auto"))
+    code = _run_steps(console, folder, manifest, steps, root, jobs)
     _finish(console, folder, manifest)
     return code
 
@@ -109,6 +111,7 @@ def _new(root: Path, scale: str, only: Sequence[str], pairs: dict[str, str]) -> 
         "device": pairs.get("device", "auto"),
         **describe(root),
         "data": _data(scale, pairs, steps),
+        "seconds": 0.0,
         "lessons": [{"name": s.name, "parameters": s.parameters, "status": "waiting", "seconds": 0.0} for s in steps],
     }
     folder.mkdir(parents=True)
@@ -149,92 +152,39 @@ def _stopped(
 # Running
 
 
-def _run_steps(console: Console, folder: Path, manifest: dict, steps: list[Step], root: Path) -> int:
+def _run_steps(console: Console, folder: Path, manifest: dict, steps: list[Step], root: Path, jobs: int) -> int:
     """Run what is not done yet, noting each outcome in the manifest; returns the exit code."""
-    for index, (step, entry) in enumerate(zip(steps, manifest["lessons"], strict=True), 1):
-        if entry["status"] == "done":
-            console.print(f"[{index}/{len(steps)}] {step.name}: done before", markup=False)
-            continue
-        console.print(f"[{index}/{len(steps)}] {step.name} …", markup=False, highlight=False)
-        entry.update(status="running", error=None)
-        write_json(folder / "manifest.json", manifest)
-        start = time.monotonic()
-        notebook = folder / f"{step.name}.ipynb"
-        try:
-            _execute(step, folder, root)
-            entry["status"] = "done"
-        except (Exception, KeyboardInterrupt) as error:  # whatever ends a lesson is its outcome
-            entry["status"] = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            entry["error"] = _describe_error(error, notebook)
-        entry["seconds"] = round(time.monotonic() - start, 1)
-        entry["results"] = read_results(notebook)
+    entries = manifest["lessons"]
+
+    def noted(entry: dict) -> None:
         manifest["device"] = _device_used(folder) or manifest["device"]
         write_json(folder / "manifest.json", manifest)
-        if entry["status"] != "done":
+        said = {"running": " …", "done": f": done in {entry['seconds']:.0f} s"}.get(entry["status"])
+        if said is None:
             _print_failure(console, folder, entry)
-            return 130 if entry["status"] == "interrupted" else 1
-        console.print(f"      done in {entry['seconds']:.0f} s", highlight=False)
-    return 0
+        else:
+            place = f"[{entries.index(entry) + 1}/{len(entries)}]"
+            console.print(f"{place} {entry['name']}{said}", markup=False, highlight=False)
+
+    start = time.monotonic()
+    execute(steps, entries, folder, root, jobs, noted, console)
+    manifest["seconds"] = round(manifest.get("seconds", 0.0) + time.monotonic() - start, 1)
+    write_json(folder / "manifest.json", manifest)
+    outcomes = {entry["status"] for entry in entries}
+    return 130 if "interrupted" in outcomes else int(outcomes != {"done"})
+
+
+def _jobs(device: str) -> int:
+    """How many lessons run at once: two where a CPU is all they use and its cores can be shared out, else one."""
+    tools = shutil.which("nvidia-smi") or shutil.which("npu-smi")
+    on_cpu = device == "cpu" or (device == "auto" and not tools)
+    return 2 if on_cpu and hasattr(os, "sched_setaffinity") else 1
 
 
 def _device_used(folder: Path) -> str | None:
     """The device that the trainings in this course's folder say they ran on; what was asked for may be "auto"."""
     manifests = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*/manifest.json"))]
     return next((manifest["device"] for manifest in manifests if "device" in manifest), None)
-
-
-def _execute(step: Step, folder: Path, root: Path) -> None:
-    """Execute a lesson into `folder`, the executed notebook beside its log."""
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this environment, not one of the user's
-    import papermill
-
-    with _log_to(folder / f"{step.name}.log"):
-        papermill.execute_notebook(
-            step.lesson.path,
-            folder / f"{step.name}.ipynb",
-            parameters=step.parameters,
-            kernel_name="python3",
-            cwd=root,
-            log_output=True,
-            progress_bar=sys.stderr.isatty(),
-            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],  # no remarks of the kernel between our lines
-        )
-
-
-@contextmanager
-def _log_to(path: Path) -> Iterator[None]:
-    """papermill's log, each cell's output in it, into a file and nowhere else."""
-    logger = logging.getLogger("papermill")
-    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    propagate, level = logger.propagate, logger.level
-    logger.addHandler(handler)
-    logger.propagate = False
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagate
-        logger.setLevel(level)
-        handler.close()
-
-
-def _describe_error(error: BaseException, notebook: Path) -> dict[str, object]:
-    """What went wrong, and the cell that was running: its number as the notebook shows it, In [5], and its source."""
-    if isinstance(error, KeyboardInterrupt):
-        message = "stopped by Ctrl-C"
-    elif hasattr(error, "ename"):  # papermill's: the error of a cell
-        message = f"{error.ename}: {error.evalue}"
-    else:
-        message = f"{type(error).__name__}: {str(error).strip()}"
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"] if notebook.is_file() else []
-    started = [
-        cell
-        for cell in cells
-        if cell["cell_type"] == "code" and cell["metadata"].get("papermill", {}).get("start_time")
-    ]
-    return {"message": message, "cell": len(started), "source": "".join(started[-1]["source"]) if started else ""}
 
 
 def _print_failure(console: Console, folder: Path, entry: dict) -> None:

@@ -17,6 +17,8 @@ SCALES = {
     "full": ("poseestnet", "hourglass"),
 }
 EACH_RECIPE = ("04", "06", "07")  # lessons that run once for every recipe of the scale
+TRAINED = ("06", "07", "08")  # lessons that use what lesson 04 has trained by their recipe
+ALONE = ("05",)  # lessons that measure what a whole machine does: no other runs beside them
 LINUX = ("05",)  # lessons that start msrun, which other systems lack: a course there leaves them out unless named
 
 
@@ -36,11 +38,20 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Step:
-    """One execution of a lesson: its output's name (04_train-poseestnet-smoke) and the parameters passed to it."""
+    """One execution of a lesson: its output's name (04_train-poseestnet-smoke) and the parameters passed to it.
+
+    needs: the names of the steps that must be over before, where the course has them.
+    """
 
     name: str
     lesson: Lesson
     parameters: dict[str, object]
+    needs: tuple[str, ...] = ()
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other step may run beside it."""
+        return self.lesson.number in ALONE
 
 
 def list_lessons(root: Path = ROOT) -> list[Lesson]:
@@ -88,7 +99,9 @@ def plan(scale: str, only: Sequence[str], parameters: dict[str, str], root: Path
         for recipe in recipes if each else _recipe_of_line(lesson, recipes):
             values = {"runs": runs, **parameters, "recipe": recipe}
             chosen = {name: _typed(name, values[name], lesson) for name in lesson.parameters if name in values}
-            steps.append(Step(f"{lesson.path.stem}-{recipe}" if each else lesson.path.stem, lesson, chosen))
+            trained = [step for step in steps if step.lesson.number == "04" and step.parameters.get("recipe") == recipe]
+            needs = tuple(step.name for step in trained) if lesson.number in TRAINED else ()
+            steps.append(Step(f"{lesson.path.stem}-{recipe}" if each else lesson.path.stem, lesson, chosen, needs))
     if not steps:
         raise InputError(f"the {scale} scale has no recipe for {', '.join(only)}; name one with -p recipe=NAME")
     return steps

@@ -1,13 +1,13 @@
 """What a run was made with: versions, machine, commit and data, for the manifest that stands beside its results."""
 
 import hashlib
-import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from posekit import __version__
+from posekit.runtime import cores
 
 PACKAGES = ("mindspore", "numpy", "opencv-python", "opencv-python-headless", "pandas", "matplotlib", "papermill")
 PACKAGES += ("ipykernel", "onnx", "onnxruntime", "openvino")
@@ -25,7 +25,7 @@ def describe(root: Path) -> dict[str, object]:
         "versions": versions,
         "platform": platform.platform(),
         "machine": platform.machine(),
-        "cpu_count": os.cpu_count(),
+        "cpu_count": len(cores()),
         **git_state(root),
     }
 

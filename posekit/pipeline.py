@@ -4,7 +4,6 @@ What a sample looks like is a pure function of (seed, epoch, sample index): work
 nothing. A batch is made whole in one call, so Python is entered once a batch.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -15,7 +14,7 @@ import numpy as np
 from posekit.datasets.dataset import PoseDataset, Sample
 from posekit.geometry import crop_matrix, transform_points, warp
 from posekit.recipes import Recipe
-from posekit.runtime import restore_handlers
+from posekit.runtime import cores, restore_handlers
 from posekit.skeletons import Skeleton
 
 
@@ -187,7 +186,7 @@ def iterate(batches: TrainingBatches | EvaluationBatches, columns: tuple[str, ..
         guard,
         list(columns),
         shuffle=False,
-        num_parallel_workers=min(workers, os.cpu_count() or 1),  # MindSpore refuses more
+        num_parallel_workers=min(workers, len(cores())),  # MindSpore refuses more
         python_multiprocessing=False,
     )
     try:

@@ -62,11 +62,11 @@ def _summary(manifest: dict) -> str:
         f'<td class="{entry["status"]}">{entry["status"]}</td><td class="number">{entry["seconds"]:.0f}</td></tr>'
         for entry in manifest["lessons"]
     ]
-    total = sum(entry["seconds"] for entry in manifest["lessons"])
+    together = f"{manifest.get('seconds', 0.0):.0f}"
     return (
         f'<p class="quiet">{html.escape(" · ".join(facts))}</p>'
         f"<table><tr><th>lesson</th><th>status</th><th>seconds</th></tr>{''.join(rows)}"
-        f'<tr><td></td><td>together</td><td class="number">{total:.0f}</td></tr></table>'
+        f'<tr><td></td><td>from first to last</td><td class="number">{together}</td></tr></table>'
     )
 
 

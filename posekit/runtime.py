@@ -47,6 +47,26 @@ class Device:
         return f"{self.target}:{self.id}{together} ({self.reason}; {self.threads} threads; oneDNN: {self.onednn})"
 
 
+def cores() -> list[int]:
+    """The processors that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
+    return sorted(affinity(0)) if affinity else list(range(os.cpu_count() or 1))
+
+
+@contextmanager
+def keep_to(share: set[int]) -> Iterator[None]:
+    """What is started inside uses these processors alone, where the system can do that."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, share)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def set_up(device: str = "auto", seed: int = 0, mode: str = "graph") -> Device:
     """Set MindSpore up; device is auto, cpu, gpu or ascend, the last two with ":ID" if wanted, mode graph or pynative.
 
@@ -75,7 +95,7 @@ def set_up(device: str = "auto", seed: int = 0, mode: str = "graph") -> Device:
     rank, ranks = _join()
     ms.set_seed(seed)
     global _device
-    _device = Device(target, device_id, reason, onednn, os.cpu_count() or 1, rank, ranks)
+    _device = Device(target, device_id, reason, onednn, len(cores()), rank, ranks)
     return _device
 
 

@@ -9,24 +9,12 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from lesson_files import write_lesson
 
 from posekit import course, lessons
 from posekit.errors import InputError
 from posekit.manifest import data_hash
 from posekit.results import RESULT_MIME, read_results, record
-
-
-def write_lesson(root: Path, stem: str, parameters: str, *cells: str) -> Path:
-    first = new_code_cell(parameters, metadata={"tags": ["parameters"]})
-    notebook = new_notebook(
-        cells=[new_markdown_cell(f"# Lesson {stem}"), first, *map(new_code_cell, cells)],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-    )
-    path = root / "notebooks" / f"{stem}.ipynb"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, path)
-    return path
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from posekit.files import ROOT, atomic_path
 from posekit.predictors import Predictor
 from posekit.run_times.description import check_shapes, read_description, write_description
 from posekit.run_times.request import MissingRunTime, Request
-from posekit.runtime import split_device
+from posekit.runtime import cores, split_device
 
 _WORKER = Path(__file__).with_name("lite_worker.py")
 
@@ -64,7 +64,7 @@ def open_lite(request: Request) -> Predictor:
         recipe, batch, _ = read_description(model)
         batch = batch or request.batch
         settings = {"shape": [batch, 3, recipe.input_size, recipe.input_size], "target": target}
-        settings |= {"device_id": device_id, "precision": precision, "threads": os.cpu_count()}
+        settings |= {"device_id": device_id, "precision": precision, "threads": len(cores())}
         worker = Worker(python, model, settings)
     check_shapes(request.model, recipe, settings["shape"], worker.shape)
     return Predictor(recipe, worker, batch, f"{precision}, {target}")

@@ -1,5 +1,6 @@
 """ONNX files on ONNX Runtime (CPU, CUDA, CANN) and on OpenVINO (CPU)."""
 
+import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from posekit.errors import InputError
 from posekit.predictors import Predictor
 from posekit.run_times.description import check_shapes, embedded_recipe, unreadable
 from posekit.run_times.request import MissingRunTime, Request
-from posekit.runtime import split_device
+from posekit.runtime import cores, split_device
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -58,6 +59,8 @@ def _session(request: Request, kind: str | None, precision: str) -> "onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
+    if len(cores()) < os.cpu_count():  # its own choice, one thread a core of the machine, overlooks such a limit
+        options.intra_op_num_threads = len(cores())
     source: str | bytes = str(request.model)
     try:
         if kind is None and precision != "fp32":

@@ -15,6 +15,7 @@ import cv2
 from tqdm import tqdm
 
 from posekit.errors import InputError
+from posekit.runtime import cores
 
 Row = TypeVar("Row")
 
@@ -48,7 +49,7 @@ def draw_all(draw: Callable[[int], Row], count: int, split: str, workers: int | 
 
     `draw` must be importable by a new process: a function of a module, or `functools.partial` of one.
     """
-    workers = workers or os.cpu_count() or 1
+    workers = workers or len(cores())
     progress = partial(tqdm, total=count, desc=f"drawing {split}", unit="img", disable=None)
     if workers == 1 or count < 4:
         return list(progress(map(draw, range(count))))

@@ -1,0 +1,114 @@
+"""Lessons that run at the same time: each on its own cores, what one needs before it, and how they end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from lesson_files import write_lesson
+
+from posekit import course
+from posekit.execution import next_steps
+from posekit.lessons import plan
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores are shared out on Linux")
+RECIPE = "recipe = 'poseestnet-smoke'\nruns = ''"
+CORES = "import os, time\nfrom posekit.course import record\nrecord('cores', sorted(os.sched_getaffinity(0)))\n"
+MEET = """start = time.time()
+open(mine, 'w').close()
+while not os.path.exists(other):
+    assert time.time() < start + 60, 'the other lesson does not run'
+    time.sleep(0.05)"""
+
+
+@pytest.fixture(autouse=True)
+def path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(course.ROOT), os.environ.get("PYTHONPATH", "")]))
+
+
+def entries(root: Path) -> dict[str, dict]:
+    (folder,) = (root / "runs").iterdir()
+    return {entry["name"]: entry for entry in json.loads((folder / "manifest.json").read_text())["lessons"]}
+
+
+def cores_of(entry: dict) -> set[int]:
+    return set(entry["results"][0]["value"])
+
+
+def test_two_lessons_share_the_cores_and_one_has_them_all(tmp_path: Path):
+    every = os.sched_getaffinity(0)
+    if len(every) < 2:
+        pytest.skip("one core cannot be shared")
+    write_lesson(tmp_path, "00_a", "mine, other = 'a', 'b'", CORES + MEET)
+    write_lesson(tmp_path, "01_b", "mine, other = 'b', 'a'", CORES + MEET)
+    write_lesson(tmp_path, "05_alone", "x = 1", CORES)
+    assert course.run(jobs=2, root=tmp_path) == 0
+    a, b, alone = map(cores_of, entries(tmp_path).values())
+    assert a | b == every and not a & b and alone == every
+    assert [entry["cores"] for entry in entries(tmp_path).values()] == [len(a), len(b), len(every)]
+
+
+def test_what_a_lesson_needs_ends_before_it(tmp_path: Path):
+    for stem in ("00_start", "04_train", "05_launch", "06_evaluate", "08_reid"):
+        write_lesson(tmp_path, stem, "x = 1" if stem < "04" else RECIPE)
+    steps = {step.name: step for step in plan("smoke", (), {}, tmp_path, tmp_path / "runs")}
+    started, waiting, running = [], list(steps.values()), []
+    while waiting or running:
+        for step in next_steps(waiting, running, 2):
+            waiting.remove(step)
+            running.append(step)
+        started.append("+".join(step.name for step in running))
+        running.pop(0)
+    assert started == [
+        "00_start+04_train-poseestnet-smoke",
+        "04_train-poseestnet-smoke+04_train-hourglass-smoke",
+        "04_train-hourglass-smoke+06_evaluate-poseestnet-smoke",
+        "06_evaluate-poseestnet-smoke+06_evaluate-hourglass-smoke",
+        "06_evaluate-hourglass-smoke+08_reid",
+        "08_reid",
+        "05_launch",
+    ]
+    assert next_steps([steps["06_evaluate-poseestnet-smoke"]], [], 2), "of a course without lesson 04"
+
+
+def test_after_a_kernel_has_died_nothing_new_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    write_lesson(tmp_path, "00_dies", "x = 1", "import os\nos._exit(3)")
+    write_lesson(tmp_path, "01_goes_on", "x = 1", "import time\ntime.sleep(15)")
+    write_lesson(tmp_path, "02_waits", "x = 1")
+    assert course.run(jobs=2, root=tmp_path) == 1
+    dies, goes_on, waits = entries(tmp_path).values()
+    assert [entry["status"] for entry in (dies, goes_on, waits)] == ["failed", "done", "waiting"]
+    assert "Kernel died" in dies["error"]["message"] and dies["error"]["source"] == "import os\nos._exit(3)"
+    assert "00_dies failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_course_ends_its_kernels(tmp_path: Path, stop: signal.Signals):
+    for stem in ("00_a", "01_b"):
+        write_lesson(tmp_path, stem, f"stem = '{stem}'", "import os, time\nprint(os.getpid(), file=open(stem, 'w'))",
+                     "time.sleep(300)")  # fmt: skip
+    command = [sys.executable, "-m", "posekit.cli", "course", "run", "--jobs", "2"]
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "POSEKIT_ROOT": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    pids = [tmp_path / stem for stem in ("00_a", "01_b")]
+    start = time.monotonic()
+    while not all(path.is_file() and path.read_text().endswith("\n") for path in pids):
+        assert process.poll() is None and time.monotonic() < start + 60
+        time.sleep(0.1)
+    process.send_signal(stop)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, out
+    assert "stopped by Ctrl-C" in out and "--resume" in out
+    assert [entry["status"] for entry in entries(tmp_path).values()] == ["interrupted"] * 2
+    for path in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(path.read_text()), 0)
