@@ -116,14 +116,18 @@ def execute(
 
 
 def next_steps(waiting: Sequence[Step], running: Sequence[Step], jobs: int) -> list[Step]:
-    """The steps to start now, in order: those whose needs are over, and one that must be alone when nothing runs."""
+    """The steps to start now: of those whose needs are over first what others need, where there is more than one job,
+    then in the order of the course. One that must be alone starts when nothing runs and nothing else is ready.
+    """
     unfinished = {step.name for step in (*waiting, *running)}
     ready = [step for step in waiting if not unfinished & set(step.needs)]
-    if not running and ready and ready[0].alone:
-        return ready[:1]
+    if jobs == 1:
+        return [] if running else ready[:1]
     if any(step.alone for step in running):
         return []
-    return [step for step in ready if not step.alone][: jobs - len(running)]
+    needed = {name for step in waiting for name in step.needs}
+    together = sorted((step for step in ready if not step.alone), key=lambda step: step.name not in needed)
+    return together[: jobs - len(running)] if together or running else ready[:1]
 
 
 @contextmanager

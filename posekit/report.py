@@ -3,12 +3,16 @@
 import html
 import json
 import re
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import nbformat
 
 from posekit.files import write_text
 from posekit.results import result_text
+from posekit.runtime import cores
 
 _WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 _STYLE = """
@@ -32,7 +36,9 @@ pre { overflow-x: auto; margin: 0; font-size: 13px; line-height: 1.4; } .anchor-
 def write_report(folder: Path) -> Path:
     """Write `folder`/report.html from the manifest and the executed notebooks there; returns its path."""
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    parts = [_summary(manifest), _headline(manifest), *(_lesson(folder, entry) for entry in manifest["lessons"])]
+    with ProcessPoolExecutor(len(cores()), get_context("spawn")) as pool:
+        lessons = list(pool.map(partial(_lesson, folder), manifest["lessons"]))
+    parts = [_summary(manifest), _headline(manifest), *lessons]
     title = html.escape(f"posekit course, {manifest['scale']}, {manifest['started']}")
     page = f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">

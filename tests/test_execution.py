@@ -64,14 +64,15 @@ def test_what_a_lesson_needs_ends_before_it(tmp_path: Path):
         started.append("+".join(step.name for step in running))
         running.pop(0)
     assert started == [
-        "00_start+04_train-poseestnet-smoke",
         "04_train-poseestnet-smoke+04_train-hourglass-smoke",
-        "04_train-hourglass-smoke+06_evaluate-poseestnet-smoke",
+        "04_train-hourglass-smoke+00_start",
+        "00_start+06_evaluate-poseestnet-smoke",
         "06_evaluate-poseestnet-smoke+06_evaluate-hourglass-smoke",
         "06_evaluate-hourglass-smoke+08_reid",
         "08_reid",
         "05_launch",
     ]
+    assert next_steps(list(steps.values()), [], 1) == [steps["00_start"]], "one at a time: in order"
     assert next_steps([steps["06_evaluate-poseestnet-smoke"]], [], 2), "of a course without lesson 04"
 
 
