@@ -154,7 +154,7 @@ HOURGLASS_LAPTOP = replace(
     HOURGLASS_SMOKE,
     name="hourglass-laptop",
     width=64, depth=4, input_size=128, heatmap_size=32, scale_factor=0.15, rotation_factor=15.0,
-    epochs=12, batch=16, validate_every=2, synthetic_train=4000, synthetic_test=500,
+    epochs=18, batch=16, validate_every=2, synthetic_train=4000, synthetic_test=500,
 )  # fmt: skip
 
 HOURGLASS_TINY = replace(
