@@ -124,6 +124,8 @@ def _data(scale: str, pairs: dict[str, str], steps: list[Step]) -> dict[str, str
     if not any("data" in step.lesson.parameters for step in steps):
         return {}
     if pairs.get("data"):
+        if not resolve(pairs["data"]).is_dir():
+            raise InputError(f"data={pairs['data']}: no such folder; check the path")
         return {pairs["data"]: data_hash(resolve(pairs["data"]))}
     from posekit.recipes import get_recipe
     from posekit.synthetic import embedded_data
@@ -135,7 +137,7 @@ def _data(scale: str, pairs: dict[str, str], steps: list[Step]) -> dict[str, str
 def _stopped(
     root: Path, resume: Path, scale: str | None, only: Sequence[str], parameters: Sequence[str]
 ) -> tuple[Path, dict, list[Step]]:
-    folder = root / resume
+    folder = next((path.resolve() for path in (resume, root / resume) if path.is_dir()), root / resume)
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         request = manifest["scale"], manifest["only"], manifest["parameters"]
@@ -146,6 +148,9 @@ def _stopped(
     steps = plan(*request, root, folder)
     if [step.name for step in steps] != [lesson["name"] for lesson in manifest["lessons"]]:
         raise InputError(f"{resume}: the lessons are no longer the same; start a new run")
+    for entry in manifest["lessons"]:
+        if entry["status"] != "done":
+            entry.update(status="waiting", error=None)
     return folder, manifest, steps
 
 

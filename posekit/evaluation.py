@@ -15,6 +15,7 @@ from posekit.metrics import Counts, Labels, Scores, mpii_pckh, mpii_pckh_counts,
 from posekit.predictions import Predictions, read_predictions, write_predictions
 from posekit.published import mpii_seed_counts, mpii_seed_table, veri_seed_table
 from posekit.skeletons import PERSON, VEHICLE, Skeleton
+from posekit.tables import check_unique
 
 if TYPE_CHECKING:
     from posekit.predictors import Predictor
@@ -118,8 +119,16 @@ def kind_of(data: Path) -> str:
 
 def read_split(data: Path, split: str) -> tuple[Layout, Labels]:
     """The labels of a label file, or of a split of a folder in a published layout; images need not be there."""
-    layout = LAYOUTS[kind_of(data)]
-    return layout, layout.read_labels(data if data.is_file() else layout.label_path(data, split))
+    kind = kind_of(data)
+    return LAYOUTS[kind], _read_labels(kind, data, split)
+
+
+def _read_labels(kind: str, data: Path, split: str) -> Labels:
+    """A sample that is labelled twice would count twice: InputError."""
+    path = data if data.is_file() else LAYOUTS[kind].label_path(data, split)
+    labels = LAYOUTS[kind].read_labels(path)
+    check_unique(path, labels.names)
+    return labels
 
 
 def score(kind: str, labels: Labels, predictions: Predictions) -> dict[str, Table]:
@@ -139,7 +148,7 @@ def score_file(kind: str, data: Path, predictions: Path, protocol: str, split: s
     if protocol not in PROTOCOLS[kind]:
         raise InputError(f"unknown protocol {protocol!r}; choose one of {', '.join(PROTOCOLS[kind])}")
     layout = LAYOUTS[kind]
-    labels = layout.read_labels(data if data.is_file() else layout.label_path(data, split))
+    labels = _read_labels(kind, data, split)
     found = read_predictions(predictions, layout.skeleton.num_keypoints)
     if first is not None:
         found = _without(found, labels.names[first:])

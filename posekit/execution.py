@@ -6,13 +6,13 @@ one that has both, and what runs on one core anyway (imports, compiling, drawing
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from signal import SIGINT, SIGTERM, raise_signal, signal
 
 import numpy as np
 from rich.console import Console
@@ -22,7 +22,7 @@ from posekit.lessons import Step
 from posekit.results import read_results
 from posekit.runtime import cores, keep_to
 
-_PATIENCE = 30  # seconds that a lesson gets to end after it was told to
+_PATIENCE = 20  # seconds that a lesson gets to end after it was told to
 _COLUMNS = (TextColumn("{task.description}"), BarColumn(), TextColumn("cell {task.completed} of {task.total}"))
 
 
@@ -53,24 +53,20 @@ class _Run:
         self.bars.update(self.bar, completed=cells)
         if self.process.poll() is None:
             return False
-        self._note("failed" if self.process.returncode else "done")
+        self.note("failed" if self.process.returncode else "done")
         return True
 
-    def stop(self) -> None:
-        """End it now; papermill ends the kernel and what that has started."""
-        self.process.send_signal(SIGINT)
-        try:
-            self.process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-        self._note("interrupted")
-
-    def _note(self, status: str) -> None:
+    def note(self, status: str) -> None:
+        """Write into the entry how it ended."""
         self.bars.remove_task(self.bar)
-        seconds = round(time.monotonic() - self.started, 1)
-        self.entry.update(status=status, seconds=seconds, results=read_results(self.notebook))
+        self.entry.update(status=status, seconds=round(time.monotonic() - self.started, 1))
+        try:
+            self.entry["results"] = read_results(self.notebook)
+            cells = json.loads(self.notebook.read_text(encoding="utf-8"))["cells"]
+        except (OSError, ValueError):  # not written yet, or cut off by what ended the lesson
+            self.entry["results"], cells = [], []
         if status != "done":
-            self.entry["error"] = _describe_error(status, self.notebook, self.log)
+            self.entry["error"] = _describe_error(status, cells, self.log)
 
 
 def execute(
@@ -92,7 +88,7 @@ def execute(
     by_name = {entry["name"]: entry for entry in entries}
     waiting = [step for step in steps if by_name[step.name]["status"] != "done"]
     runs: list[_Run] = []
-    with Progress(*_COLUMNS, TimeElapsedColumn(), console=console, transient=True) as bars, _sigterm_as_ctrl_c():
+    with Progress(*_COLUMNS, TimeElapsedColumn(), console=console, transient=True) as bars, _stopped_by_signals():
         try:
             while True:
                 for step in (chosen := next_steps(waiting, [run.step for run in runs], len(shares))):
@@ -110,9 +106,27 @@ def execute(
                     if run.entry["status"] == "failed":
                         waiting.clear()
         except KeyboardInterrupt:
+            _stop(runs)
             for run in runs:
-                run.stop()
+                run.note("interrupted")
                 noted(run.entry)
+        finally:  # a full disk, say, ends this, too
+            _stop(runs)
+
+
+def _stop(runs: Sequence[_Run]) -> None:
+    """End them all; papermill ends the kernel and what that has started. A second Ctrl-C must not leave one behind."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    deadline = time.monotonic() + _PATIENCE
+    for run in runs:
+        run.process.send_signal(signal.SIGINT) if os.name == "posix" else run.process.terminate()
+    for run in runs:
+        try:
+            run.process.wait(max(0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            run.process.kill()
+            run.process.wait()
+    signal.signal(signal.SIGINT, before)
 
 
 def next_steps(waiting: Sequence[Step], running: Sequence[Step], jobs: int) -> list[Step]:
@@ -131,17 +145,28 @@ def next_steps(waiting: Sequence[Step], running: Sequence[Step], jobs: int) -> l
 
 
 @contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    before = signal(SIGTERM, lambda *_: raise_signal(SIGINT))
+def _stopped_by_signals() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and a terminal that is closed raise KeyboardInterrupt, but for those that are ignored, as with
+    nohup. A handler, even one that does nothing, is not passed on to new processes: they can be interrupted.
+    """
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signals = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
+    before = {number: signal.signal(number, stop) for number in signals}
+    for number in signals:
+        if before[number] == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     try:
         yield
     finally:
-        signal(SIGTERM, before)
+        for number in signals:
+            signal.signal(number, before[number])
 
 
-def _describe_error(status: str, notebook: Path, log: Path) -> dict[str, object]:
+def _describe_error(status: str, cells: list[dict], log: Path) -> dict[str, object]:
     """What went wrong, and the cell that was running: its number as the notebook shows it, In [5], and its source."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"] if notebook.is_file() else []
     started = [
         cell
         for cell in cells

@@ -30,10 +30,11 @@ from posekit.recipes import Recipe, from_json, to_json
 from posekit.run_times.description import beside, read_description
 from posekit.run_times.lite import convert_lite
 from posekit.run_times.request import Request
-from posekit.runtime import ctrl_c, set_up, split_device
+from posekit.runtime import chosen_device, ctrl_c, split_device
 from posekit.splits import open_split
 
 _LABELS = ("keypoints", "visible", "hidden", "unit", "head_size")
+_MUST_AGREE = ("skeleton", "input_size", "heatmap_size", "mean", "std", "intervals", "offset", "sigma", "flip_test")
 _PAIRS = (("images", "heatmaps"), ("flipped", "heatmaps_flipped"))
 
 
@@ -76,11 +77,12 @@ def convert(
 ) -> Path:
     """Write what a run time reads into `out`; returns that file.
 
-    Without `backend`: MindSpore Lite; on an Ascend OM where `atc` is. A checkpoint is exported for one image at a time.
+    Without `backend`: what reads the file if that is plain, else MindSpore Lite, on an Ascend OM where `atc` is. A
+    checkpoint is exported for one image at a time.
     """
     out.mkdir(parents=True, exist_ok=True)
     (out / "model.json").unlink(missing_ok=True)  # of another run
-    backend = backend or ("om" if split_device(device)[0] == "ascend" and shutil.which("atc") else "lite")
+    backend = backend or _run_time_of(model, device)
     made = _source(model, out, backend)
     if made.suffix == ".onnx" and backend == "lite":
         request = Request(made, device, 1, None, lite_python)
@@ -97,12 +99,21 @@ def convert(
     return made
 
 
+def _run_time_of(model: Path, device: str) -> str:
+    if model.suffix == ".mindir":
+        return _read_json(beside(model), "copy it along, or export the model again").get("run_time", "mindir")
+    om = model.suffix == ".om" or (split_device(device)[0] == "ascend" and shutil.which("atc"))
+    return "om" if om else "lite"
+
+
 def _source(model: Path, out: Path, backend: str) -> Path:
     """The model in `out`: a checkpoint exported as what leads to the run time, any other file copied."""
+    if not model.is_file():
+        raise InputError(f"{model}: no such model file; check the path")
     if model.suffix == ".ckpt" and backend != "mindspore":
         from posekit.export import export_model
 
-        set_up("cpu")
+        chosen_device("cpu")
         kind = "mindir" if backend == "mindir" else "onnx"
         return export_model(model, kind, out / f"model.{kind}", 1)
     _recipe_of(model)  # says what is wrong with it
@@ -123,6 +134,7 @@ def infer(
     """Run every input through the converted file; returns what times.json says: run time, images, milliseconds each."""
     chosen = _read_json(out / "model.json", "run the stage convert first")
     predictor = load_predictor(out / chosen["file"], device, 1, None, chosen["run_time"], precision, lite_python)
+    _check_recipe(out, predictor.recipe)
     size, count, seconds = predictor.recipe.input_size, 0, 0.0
     predictor.heatmaps(np.zeros((1, 3, size, size), np.float32))  # the first call is slower
     for inputs, answers in _PAIRS:
@@ -142,6 +154,20 @@ def infer(
     times = {"run_time": predictor.run_time, "images": count, "milliseconds": 1e3 * seconds / count}
     write_json(out / "times.json", times)
     return times
+
+
+def _check_recipe(out: Path, recipe: Recipe) -> None:
+    """InputError when the inputs were made for a network that sees or answers otherwise than the recipe's."""
+    path = out / "recipe.json"
+    if not path.is_file():  # inputs from elsewhere, or none yet
+        return
+    made_for = from_json(json.dumps(_read_json(path, "run the stage preprocess first")), str(path))
+    for name in _MUST_AGREE:
+        if (was := getattr(made_for, name)) != (now := getattr(recipe, name)):
+            raise InputError(
+                f"{out}: its inputs are for a model with {name} {was}, this one has {now}; run the stage preprocess "
+                "with this model"
+            )
 
 
 def postprocess(out: Path) -> dict[str, Table]:

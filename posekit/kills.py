@@ -1,6 +1,7 @@
 """`posekit bench --kills N`: trainings killed at random moments and resumed end as one that was never stopped."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,7 @@ def kill_bench(recipe: Recipe, data: Path | None, device: str, kills: int) -> tu
             out = Path(name, str(number))
             after = None
             while after is None:  # a training that ended too soon is made again
+                shutil.rmtree(out, ignore_errors=True)
                 process = start(recipe, data, device, out)
                 after = kill(process, out, rng.uniform(0, seconds), saving=number % 2 == 1)
             saved, saving = saved_step(out), any(_unfinished(out))

@@ -97,7 +97,8 @@ def plan(scale: str, only: Sequence[str], parameters: dict[str, str], root: Path
     for lesson in lessons:
         each = lesson.number in EACH_RECIPE and "recipe" in lesson.parameters
         for recipe in recipes if each else _recipe_of_line(lesson, recipes):
-            values = {"runs": runs, **parameters, "recipe": recipe}
+            place = {"run": f"{runs}/{recipe}"} if lesson.number == "04" else {}  # where a stopped training goes on
+            values = {"runs": runs, **place, **parameters, "recipe": recipe}
             chosen = {name: _typed(name, values[name], lesson) for name in lesson.parameters if name in values}
             trained = [step for step in steps if step.lesson.number == "04" and step.parameters.get("recipe") == recipe]
             needs = tuple(step.name for step in trained) if lesson.number in TRAINED else ()

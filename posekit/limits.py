@@ -58,9 +58,15 @@ def check(recipe: "Recipe", where: str) -> None:
         raise InputError(f"{where}: mean and std take three values each, for red, green and blue")
     if 0 < recipe.loss_scale < 1:
         raise InputError(f"{where}: loss_scale must be 0 or at least 1, not {recipe.loss_scale:g}")
+    if recipe.intervals and recipe.flip_test and recipe.flip_shift:
+        raise InputError(
+            f"{where}: with intervals mirrored maps lie right; set flip_shift to 0, not {recipe.flip_shift:g}"
+        )
     if not recipe.stage_modules:
         raise InputError(f"{where}: stage_modules takes at least one value")
     halvings = len(recipe.stage_modules) if recipe.network == "hrnet" else recipe.depth
+    if recipe.network == "hourglass" and recipe.width < 4:
+        raise InputError(f"{where}: an hourglass needs a width of at least 4, not {recipe.width}")
     multiple = 4 * 2**halvings  # the stem halves twice
     if recipe.input_size % multiple or recipe.heatmap_size * 4 != recipe.input_size:
         raise InputError(

@@ -45,13 +45,17 @@ def predict_media(predictor: Predictor, sources: list[Path], out: Path, boxes: P
     for path, made in [(p, out / f"{p.stem}.png") for p in pictures] + [(p, out / f"{p.stem}.mp4") for p in videos]:
         if made.resolve() == path.resolve():
             raise InputError(f"{path}: the annotated copy would replace it; give another --out")
-    known = None if boxes is None else _read_boxes(boxes, [path.name for path in (*pictures, *videos)])
+    for video in videos:  # before the first is predicted
+        _check_video(video)
+    known = None if boxes is None else _read_boxes(boxes, [p.name for p in pictures], [p.name for p in videos])
     with ctrl_c():
         rows = _predict_pictures(predictor, pictures, out, known) if pictures else []
         for video in videos:
             rows += _predict_video(predictor, video, out, known)
     if not rows:
         raise InputError(f"{boxes}: none of its boxes is in the images given; name the images as their files")
+    if known:
+        print(f"{boxes}: {len(known)} frames do not exist, {next(iter(known))} the first: their boxes were not used")
     names, keypoints, scores = zip(*rows, strict=True)
     write_predictions(out / "predictions.csv", Predictions(list(names), np.stack(keypoints), np.stack(scores)))
     print(f"{out}: {len(rows)} objects in {len(pictures)} images and {len(videos)} videos; predictions.csv")
@@ -71,26 +75,29 @@ def _sort(sources: list[Path]) -> tuple[list[Path], list[Path]]:
     return [path for path in files if path not in videos], videos
 
 
-def _read_boxes(path: Path, files: list[str]) -> Boxes:
-    """The csv's boxes by image; InputError for a box without area, or of a file that is not among `files`."""
+def _read_boxes(path: Path, pictures: list[str], videos: list[str]) -> Boxes:
+    """The csv's boxes by image; InputError for a box without area, or of what is neither an image nor a frame."""
     names, values = read_named_numbers(path, 5, "one row an object: name,x,y,width,height")
     boxes: Boxes = {}
     for name, box in zip(names, values, strict=True):
-        at = f"{path}: row {line_of(path, name, len(boxes.get(name, ())))}"
-        if name not in files and name.rpartition(":")[0] not in files:
-            raise InputError(f"{at}: {name} is not among the images; give it, or remove the row")
-        if box[2:].min() <= 0:
-            raise InputError(f"{at}: width and height must be above 0; mend the row")
+        video, _, number = name.rpartition(":")
+        problem = ""
+        if name not in pictures and not (video in videos and number.isdecimal()):
+            problem = f"{name} is not among the images; name an image as its file, a frame as video.mp4:0"
+        elif box[2:].min() <= 0:
+            problem = "width and height must be above 0; mend the row"
+        if problem:
+            raise InputError(f"{path}: row {line_of(path, name, len(boxes.get(name, ())))}: {problem}")
         boxes.setdefault(name, []).append(box.astype(np.float32))
     return boxes
 
 
 def _find(predictor: Predictor, images: Iterable[tuple[str, np.ndarray]], boxes: Boxes | None) -> Iterator[Found]:
-    """Predict named images in order, as many at a time as the network takes."""
+    """Predict named images in order, as many at a time as the network takes; their boxes are taken out of `boxes`."""
     images = iter(images)
     skeleton = predictor.recipe.keypoint_skeleton
     while chunk := list(islice(images, predictor.batch)):
-        places = [[whole(image)] if boxes is None else boxes.get(name, []) for name, image in chunk]
+        places = [[whole(image)] if boxes is None else boxes.pop(name, []) for name, image in chunk]
         crops = [
             crop_box(image, box, predictor.recipe)
             for (_, image), inside in zip(chunk, places, strict=True)
@@ -114,13 +121,13 @@ def _rows(found: Found) -> list[tuple[str, np.ndarray, np.ndarray]]:
 def _predict_pictures(predictor: Predictor, paths: list[Path], out: Path, boxes: Boxes | None) -> list:
     """All are predicted before the first is written: a bad one leaves nothing behind."""
     with tqdm(paths, desc="predict", unit="image", disable=len(paths) < 2) as bar:
-        images = ((path.name, decode_image(read_file(path), str(path))) for path in bar)
+        images = ((path.name, decode_image(read_file(path), str(path), upright=True)) for path in bar)
         found = [(_rows(it), it.keypoints, it.scores) for it in _find(predictor, images, boxes)]
     empty = sum(not rows for rows, _, _ in found)
     if empty:
         print(f"{empty} of {len(paths)} images have no box: nothing is predicted in them")
     for path, (_, keypoints, scores) in zip(paths, found, strict=True):
-        image = decode_image(read_file(path), str(path))
+        image = decode_image(read_file(path), str(path), upright=True)
         drawn = draw_poses(image, keypoints, scores, predictor.recipe.keypoint_skeleton)
         encoded = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1]
         with atomic_path(out / f"{path.stem}.png") as temporary:
@@ -141,6 +148,8 @@ def _predict_video(predictor: Predictor, path: Path, out: Path, boxes: Boxes | N
                     if writer is None:
                         code = cv2.VideoWriter_fourcc(*"mp4v")
                         writer = cv2.VideoWriter(str(temporary), code, rate, drawn.shape[1::-1])
+                        if not writer.isOpened():
+                            raise InputError(f"{path}: OpenCV cannot write its {rate:g} frames a second; convert it")
                     writer.write(cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
                     rows += _rows(found)
                     count += 1
@@ -148,8 +157,6 @@ def _predict_video(predictor: Predictor, path: Path, out: Path, boxes: Boxes | N
             capture.release()
             if writer is not None:
                 writer.release()
-        if not count:
-            raise InputError(f"{path}: not a single frame can be read; copy the video again")
         _check_written(temporary, count)
     if count < promised:
         print(f"{path}: says it has {promised} frames, {count} could be read")
@@ -165,7 +172,16 @@ def _open_video(path: Path) -> tuple[cv2.VideoCapture, int, float]:
     if not capture.isOpened():
         raise InputError(f"{path}: not a readable video; copy it again, or convert it to mp4")
     rate = capture.get(cv2.CAP_PROP_FPS)
+    rate = round(rate, 1 if rate > 60 else 3)  # MPEG-4 wants a fraction with a denominator below 65536
     return capture, max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT))), rate if 0 < rate < 1000 else 25.0
+
+
+def _check_video(path: Path) -> None:
+    capture, _, _ = _open_video(path)
+    read = capture.grab()
+    capture.release()
+    if not read:
+        raise InputError(f"{path}: not a single frame can be read; copy the video again")
 
 
 def _frames(capture: cv2.VideoCapture, path: Path) -> Iterator[tuple[str, np.ndarray]]:

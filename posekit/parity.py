@@ -98,7 +98,8 @@ def run(
             simulated = backend == "onnxruntime" and precision != "fp32"
             if simulated and any(row.precision == precision and not row.missing for row in rows):
                 continue
-            where = "cpu" if simulated or backend == "openvino" else device
+            on_cpu = simulated or backend == "openvino" or (backend == "lite" and split_device(device)[0] == "gpu")
+            where = "cpu" if on_cpu else device
             rows.append(_try(model, Path(files), backend, precision, where, lite_python, reference))
         if out is not None:
             shutil.copytree(files, out, dirs_exist_ok=True)

@@ -88,7 +88,7 @@ def write_reid(
 def _claim(out: Path, splits: Sequence[str], made_with: dict[str, object]) -> None:
     """Note in OUT/reid.json how the data is made; InputError when what is there was made otherwise, or not by us."""
     note = out / "reid.json"
-    before = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else None
+    before = read_note(out)
     for key, value in made_with.items():
         if before is not None and before.get(key) != value:
             was = f"{key} was {before.get(key)}, now it is {value}"
@@ -102,6 +102,18 @@ def _claim(out: Path, splits: Sequence[str], made_with: dict[str, object]) -> No
                 raise InputError(f"{there}: is there, but not from posekit reid; move it away or choose another --out")
     if before is None:
         write_json(note, made_with)
+
+
+def read_note(out: Path) -> dict | None:
+    """How the data in `out` was made, from its reid.json; None where posekit did not make it."""
+    note = out / "reid.json"
+    try:
+        made_with = json.loads(note.read_text(encoding="utf-8")) if note.exists() else None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{note}: cannot read ({error}); make the data again in another --out") from error
+    if not isinstance(made_with, dict | None):
+        raise InputError(f"{note}: does not say how the data was made; make the data again in another --out")
+    return made_with
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Verifying what `posekit reid` wrote, picture by picture, against the label files and against itself."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from posekit.datasets.multitasknet import ReidSplit, read_split
 from posekit.datasets.sources import found_in
 from posekit.errors import InputError
 from posekit.geometry import crop_matrix, transform_points
+from posekit.reid import read_note
 from posekit.segments import SIZE, segment_maps, visible_segments
 from posekit.skeletons import VEHICLE
 from posekit.tables import read_named_numbers
@@ -99,8 +99,7 @@ def _faults(
 
 def _made_with(out: Path) -> tuple[float | None, str]:
     """The threshold of the data in `out`, and its pictures' suffix; the seed's where posekit did not make it."""
-    path = out / "reid.json"
-    described = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    described = read_note(out) or {}
     return described.get("threshold"), ".png" if described.get("lossless") else ".jpg"
 
 

@@ -101,7 +101,10 @@ def _notebook_html(path: Path) -> str:
     """The notebook's cells and outputs as an HTML fragment without scripts."""
     from nbconvert import HTMLExporter
 
-    notebook = nbformat.read(path, as_version=4)
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except ValueError:  # cut off by what ended the lesson
+        return '<p class="failed">This notebook was not written to its end.</p>'
     for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
         output.get("data", {}).pop(_WIDGET_MIME, None)  # needs a script; its picture or text stands beside it
     body, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)

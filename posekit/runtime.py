@@ -125,9 +125,9 @@ def announce() -> None:
         print(f"{ranks} on {socket.gethostname()}, process {os.getpid()}", flush=True)
 
 
-def chosen_device() -> Device:
-    """What `set_up` chose last; it is called with its defaults if it was not yet."""
-    return _device or set_up()
+def chosen_device(default: str = "auto") -> Device:
+    """What `set_up` chose last; where it was not called yet, it is now, with that device."""
+    return _device or set_up(default)
 
 
 def split_device(device: str) -> tuple[str, int]:

@@ -84,7 +84,7 @@ def _read_torch(path: Path) -> object:
             f"{path}: holds Python objects beside tensors, which are not loaded for safety; in the program that wrote "
             "it, save model.state_dict()"
         ) from error
-    except (RuntimeError, ValueError, EOFError, KeyError, OSError) as error:  # all of these come of damage
+    except Exception as error:  # damage comes as any of a dozen kinds
         raise _damaged(path, error) from error
 
 
@@ -103,8 +103,8 @@ def _damaged(path: Path, error: Exception) -> InputError:
 
 
 def _array(value: object) -> np.ndarray | None:
-    """A tensor of PyTorch or NumPy as an array, float32 if floating; None if it is none."""
-    if hasattr(value, "is_floating_point"):
+    """A tensor of PyTorch or NumPy as an array, float32 if floating; None if it is none, or a sparse one."""
+    if hasattr(value, "is_floating_point") and not value.is_sparse:
         value = (value.detach().float() if value.is_floating_point() else value).numpy()
     if not isinstance(value, np.ndarray):
         return None

@@ -15,6 +15,7 @@ from posekit import course, lessons
 from posekit.errors import InputError
 from posekit.manifest import data_hash
 from posekit.results import RESULT_MIME, read_results, record
+from posekit.runtime import cores
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_failure_then_resume(root: Path, capsys: pytest.CaptureFixture[str], mon
         {"name": "steps", "value": 8, "unit": ""},
         {"name": "folder", "value": str(root), "unit": ""},
     ]
-    assert (manifest["scale"], manifest["parameters"]["steps"], manifest["cpu_count"]) == ("smoke", "7", os.cpu_count())
+    assert (manifest["scale"], manifest["parameters"]["steps"], manifest["cpu_count"]) == ("smoke", "7", len(cores()))
     assert manifest["versions"]["numpy"] == np.__version__
     assert list(manifest["data"]) == [str(root / "labels")]
     assert done["seconds"] > 0
@@ -104,6 +105,7 @@ def test_failure_then_resume(root: Path, capsys: pytest.CaptureFixture[str], mon
         ({"only": ["9"]}, "unknown lesson 09"),
         ({"only": ["00"], "parameters": ["recipe=poseestnet"]}, "unknown parameter recipe"),
         ({"parameters": ["data=labels"]}, "say which with -p recipe=poseestnet-smoke or -p recipe=hourglass-smoke"),
+        ({"parameters": ["data=labels", "recipe=poseestnet-smoke"]}, "data=labels: no such folder; check the path"),
         ({"resume": "runs/none"}, "no course to resume"),
     ],
 )

@@ -223,7 +223,7 @@ def test_a_truncated_image_is_named(data: Path):
         read_veri(data, "test").image(0)
 
 
-@pytest.mark.parametrize("content", [b"", b"no image at all", jpeg(0)[:60]])
+@pytest.mark.parametrize("content", [b"", b"no image at all", b"\xff\xd8\xff\xd9"])
 def test_a_file_that_is_no_image_is_named(content: bytes):
     with pytest.raises(InputError, match="here.jpg: not a readable image"):
         decode_image(content, "here.jpg")
@@ -231,6 +231,7 @@ def test_a_file_that_is_no_image_is_named(content: bytes):
 
 def test_bytes_after_the_end_of_a_jpeg_do_no_harm_and_a_thumbnail_does_not_hide_a_cut():
     assert decode_image(jpeg(0) + bytes(500), "padded").shape == (HEIGHT, WIDTH, 3)
+    assert decode_image(jpeg(0) + b"a phone's film \xff\xda", "film").shape == (HEIGHT, WIDTH, 3)
     thumbnail = jpeg(1, 16, 16)
     segment = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
     whole = jpeg(0)[:2] + segment + jpeg(0)[2:]

@@ -14,8 +14,11 @@ from lesson_files import write_lesson
 from posekit import course
 from posekit.execution import next_steps
 from posekit.lessons import plan
+from posekit.runtime import cores
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores are shared out on Linux")
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity") or len(cores()) < 2, reason="shares out cores: takes two, and Linux"
+)
 RECIPE = "recipe = 'poseestnet-smoke'\nruns = ''"
 CORES = "import os, time\nfrom posekit.course import record\nrecord('cores', sorted(os.sched_getaffinity(0)))\n"
 MEET = """start = time.time()
@@ -40,9 +43,7 @@ def cores_of(entry: dict) -> set[int]:
 
 
 def test_two_lessons_share_the_cores_and_one_has_them_all(tmp_path: Path):
-    every = os.sched_getaffinity(0)
-    if len(every) < 2:
-        pytest.skip("one core cannot be shared")
+    every = set(cores())
     write_lesson(tmp_path, "00_a", "mine, other = 'a', 'b'", CORES + MEET)
     write_lesson(tmp_path, "01_b", "mine, other = 'b', 'a'", CORES + MEET)
     write_lesson(tmp_path, "05_alone", "x = 1", CORES)
@@ -76,6 +77,15 @@ def test_what_a_lesson_needs_ends_before_it(tmp_path: Path):
     assert next_steps([steps["06_evaluate-poseestnet-smoke"]], [], 2), "of a course without lesson 04"
 
 
+def test_a_stopped_training_has_a_place_to_go_on(tmp_path: Path):
+    """Lesson 04 trains where a resumed course finds it again, not in a folder named by the time."""
+    write_lesson(tmp_path, "04_train", RECIPE + "\nrun = ''")
+    first, second = plan("smoke", (), {}, tmp_path, tmp_path / "runs" / "a")
+    assert first.parameters["run"] == "runs/a/poseestnet-smoke" and second.parameters["run"] == "runs/a/hourglass-smoke"
+    (named, _) = plan("smoke", (), {"run": "mine"}, tmp_path, tmp_path / "runs" / "a")
+    assert named.parameters["run"] == "mine"
+
+
 def test_after_a_kernel_has_died_nothing_new_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     write_lesson(tmp_path, "00_dies", "x = 1", "import os\nos._exit(3)")
     write_lesson(tmp_path, "01_goes_on", "x = 1", "import time\ntime.sleep(15)")
@@ -87,8 +97,12 @@ def test_after_a_kernel_has_died_nothing_new_starts(tmp_path: Path, capsys: pyte
     assert "00_dies failed" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_course_ends_its_kernels(tmp_path: Path, stop: signal.Signals):
+@pytest.mark.parametrize(
+    ("stop", "background"),
+    [(signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGHUP, False)],
+)
+def test_a_stopped_course_ends_its_kernels(tmp_path: Path, stop: signal.Signals, background: bool):
+    """Also one that a script has put into the background: it ignores Ctrl-C, but no other signal."""
     for stem in ("00_a", "01_b"):
         write_lesson(tmp_path, stem, f"stem = '{stem}'", "import os, time\nprint(os.getpid(), file=open(stem, 'w'))",
                      "time.sleep(300)")  # fmt: skip
@@ -98,14 +112,20 @@ def test_a_stopped_course_ends_its_kernels(tmp_path: Path, stop: signal.Signals)
         env={**os.environ, "POSEKIT_ROOT": str(tmp_path)},
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN if background else signal.SIG_DFL),
     )
     pids = [tmp_path / stem for stem in ("00_a", "01_b")]
     start = time.monotonic()
     while not all(path.is_file() and path.read_text().endswith("\n") for path in pids):
         assert process.poll() is None and time.monotonic() < start + 60
         time.sleep(0.1)
+    process.send_signal(signal.SIGINT if background else 0)
+    time.sleep(0.5)
+    assert process.poll() is None
     process.send_signal(stop)
+    if stop == signal.SIGINT:
+        time.sleep(0.1)
+        process.send_signal(stop)  # an impatient user
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130, out
     assert "stopped by Ctrl-C" in out and "--resume" in out

@@ -15,10 +15,12 @@ from mpii_files import write_mpii
 from posekit import infer310
 from posekit.errors import InputError
 from posekit.evaluation import evaluate
+from posekit.export import export_model
 from posekit.parity import largest_difference
 from posekit.pipeline import EvaluationBatches
 from posekit.predictors import load_predictor
 from posekit.run_times import lite
+from posekit.run_times.description import write_description
 from posekit.run_times.request import MissingRunTime
 from posekit.splits import open_split
 
@@ -98,6 +100,37 @@ def test_what_a_stage_misses(tiny_models, tiny_onnx, tiny_vehicles: Path, tmp_pa
         infer310.postprocess(out)
     with pytest.raises(InputError, match="hrnet.onnx: is for any number of images, an .om file for one number"):
         infer310.convert(tiny_onnx["hrnet"], out, "om")
+
+
+def test_inputs_of_another_recipe_are_refused(tiny_onnx, tiny_vehicles: Path, tmp_path: Path):
+    """Where all shapes agree, a table would come out, a wrong one."""
+    infer310.preprocess(tiny_onnx["hrnet"], tiny_vehicles, "test", None, tmp_path)
+    infer310.convert(tiny_onnx["hrnet"], tmp_path, "onnxruntime")
+    recipe = json.loads((tmp_path / "recipe.json").read_text())
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe | {"seed": 5, "mean": [0.0, 0.0, 0.0]}))
+    with pytest.raises(
+        InputError, match=r"a model with mean \(0.0, 0.0, 0.0\), this one has .* the stage preprocess with"
+    ):
+        infer310.infer(tmp_path)
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe | {"seed": 5}))
+    assert infer310.infer(tmp_path)["images"] == 24, "how it was trained does not matter"
+
+
+def test_the_run_time_is_the_files(tiny_models, tmp_path: Path):
+    mindir = export_model(tiny_models["hourglass"], "mindir", tmp_path / "a.mindir", 1)
+    infer310.convert(mindir, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "model.json").read_text()) == {"file": "model.mindir", "run_time": "mindir"}
+    write_description(mindir, load_predictor(mindir, "cpu").recipe, 1, "fp32", "lite")
+    infer310.convert(mindir, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "model.json").read_text())["run_time"] == "lite"
+    om = tmp_path / "a.om"
+    om.write_bytes(b"om")
+    shutil.copyfile(tmp_path / "a.mindir.json", tmp_path / "a.om.json")
+    infer310.convert(om, tmp_path / "out", device="ascend:0")
+    assert json.loads((tmp_path / "out" / "model.json").read_text()) == {"file": "model.om", "run_time": "om"}
+    om.unlink()
+    with pytest.raises(InputError, match="a.om: no such model file"):
+        infer310.convert(om, tmp_path / "out")
 
 
 def test_without_atc_the_command_is_in_the_folder(tiny_models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

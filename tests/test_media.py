@@ -43,8 +43,8 @@ def save(path: Path, x: int, y: int) -> Path:
     return path
 
 
-def video(path: Path, spots: list[tuple[int, int]]) -> Path:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, (100, 80))
+def video(path: Path, spots: list[tuple[int, int]], rate: float = 10, code: str = "mp4v") -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*code), rate, (100, 80))
     for x, y in spots:
         writer.write(picture(x, y))
     writer.release()
@@ -109,6 +109,45 @@ def test_boxes_of_frames(tmp_path: Path):
     near(found, [SPOTS[1], SPOTS[5], SPOTS[5]], 24)
 
 
+def test_boxes_of_frames_that_do_not_exist_are_told(tmp_path: Path, capsys: pytest.CaptureFixture):
+    clip = video(tmp_path / "clip.mp4", SPOTS)
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("clip.mp4:1,58,13,24,24\nclip.mp4:7,1,1,24,24\nclip.mp4:07,1,1,24,24\n")
+    predict_media(brightest(), [clip], tmp_path / "out", boxes)
+    assert read_predictions(tmp_path / "out" / "predictions.csv", 16).names == ["clip.mp4:1"]
+    assert "2 frames do not exist, clip.mp4:7 the first: their boxes were not used" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("rate", [29.97, 89.903, 239.76])
+def test_rates_of_phones_and_screens(tmp_path: Path, rate: float):
+    clip = video(tmp_path / "clip.avi", SPOTS, rate, "MJPG")
+    predict_media(brightest(), [clip], tmp_path / "out")
+    made = cv2.VideoCapture(str(tmp_path / "out" / "clip.mp4"))
+    assert made.get(cv2.CAP_PROP_FPS) == pytest.approx(rate, abs=0.06)
+
+
+def test_a_bad_video_stops_before_the_first_is_predicted(tmp_path: Path):
+    clip, bad = video(tmp_path / "clip.mp4", SPOTS), tmp_path / "late.mp4"
+    bad.write_bytes(clip.read_bytes()[:400])
+    with pytest.raises(InputError, match="late.mp4: not a readable video"):
+        predict_media(brightest(), [clip, bad], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_phones_portrait_stands_upright(tmp_path: Path):
+    """Its pixels lie on their side, and a tag says so: 6, to be turned clockwise."""
+    lying = cv2.rotate(picture(30, 60, 80, 100), cv2.ROTATE_90_COUNTERCLOCKWISE)
+    jpeg = cv2.imencode(".jpg", lying)[1].tobytes()
+    tag = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    (tmp_path / "phone.jpg").write_bytes(jpeg[:2] + b"\xff\xe1" + (len(tag) + 2).to_bytes(2, "big") + tag + jpeg[2:])
+    predict_media(brightest(), [tmp_path / "phone.jpg"], tmp_path / "out")
+    near(read_predictions(tmp_path / "out" / "predictions.csv", 16), [(30, 60)], 100)
+    assert (
+        cv2.imread(str(tmp_path / "out" / "phone.png")).shape[0]
+        > cv2.imread(str(tmp_path / "out" / "phone.png")).shape[1]
+    )
+
+
 def test_what_cannot_be_predicted(tmp_path: Path):
     """One line each, and nothing left behind."""
     good, clip, out = save(tmp_path / "good.png", 20, 30), video(tmp_path / "clip.mp4", SPOTS), tmp_path / "out"
@@ -126,6 +165,8 @@ def test_what_cannot_be_predicted(tmp_path: Path):
         ([good], "other.png,1,2,3,4\n", "boxes.csv: row 1: other.png is not among the images"),
         ([good], "good.png,1,2,3,4\ngood.png,1,2,0,4\n", "boxes.csv: row 2: width and height must be above 0"),
         ([good], "good.png,1,2,3\n", "boxes.csv: row 1: 4 columns where 5 are expected"),
+        ([good], "good.png:0,1,2,3,4\n", "boxes.csv: row 1: good.png:0 is not among the images; name an image as its"),
+        ([clip], "clip.mp4,1,2,3,4\n", "boxes.csv: row 1: clip.mp4 is not among the images; .* a frame as video.mp4:0"),
         ([clip], "clip.mp4:99,1,2,3,4\n", "boxes.csv: none of its boxes is in the images given"),
     ):
         if rows:

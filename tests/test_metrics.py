@@ -345,9 +345,9 @@ def test_scoring_needs_no_mindspore():
 
 
 def test_scoring_is_quick_and_lean(tmp_path: Path):
-    """20,000 rows in a process of their own: 100,000 take 5 times as long on top of 2 s, and 0.7 GB."""
-    labels = some_labels(20_000)
-    rows = np.dstack([labels.keypoints, labels.visible]).reshape(20_000, -1).astype(int)
+    """100,000 rows in a process of their own."""
+    labels = some_labels(100_000)
+    rows = np.dstack([labels.keypoints, labels.visible]).reshape(100_000, -1).astype(int)
     lines = (
         f"{name},120,120,{','.join(map(str, row))}\n" for name, row in zip(labels.names, rows.tolist(), strict=True)
     )
@@ -362,4 +362,4 @@ def test_scoring_is_quick_and_lean(tmp_path: Path):
     command = ["score", "veri", str(tmp_path / "labels.csv"), "--predictions", str(tmp_path / "p.csv")]
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
     megabytes, seconds = map(float, done.stderr.split()[-2:])
-    assert megabytes < 400 and seconds < 4
+    assert megabytes < 1000 and seconds < 10

@@ -102,6 +102,18 @@ def test_what_cannot_be_set_is_refused(setting, message):
     assert message in str(caught.value) and str(caught.value).startswith("--set") and "\n" not in str(caught.value)
 
 
+def test_intervals_need_no_flip_shift():
+    udp = ["intervals=true", "target_centre=exact", "offset=udp"]
+    with pytest.raises(InputError, match="with intervals .*flip_shift to 0, not 0.75"):
+        override(TINY, udp)
+    assert override(TINY, [*udp, "flip_shift=0"]).intervals
+
+
+def test_an_hourglass_too_narrow_to_halve_is_refused():
+    with pytest.raises(InputError, match="an hourglass needs a width of at least 4, not 3"):
+        override(get_recipe("hourglass-tiny"), ["width=3"])
+
+
 def test_an_unknown_recipe_lists_the_known():
     with pytest.raises(InputError, match="unknown recipe 'posenet'; choose one of poseestnet, .*poseestnet-smoke"):
         get_recipe("posenet")

@@ -261,6 +261,13 @@ def test_other_settings_do_not_mix(data: Path, tmp_path: Path):
     assert json.loads((tmp_path / "reid.json").read_text())["model"] == "a"
 
 
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_a_damaged_note_is_named(data: Path, tmp_path: Path, text: str):
+    (tmp_path / "reid.json").write_text(text)
+    with pytest.raises(InputError, match="reid.json: .*make the data again in another --out"):
+        write_reid(oracle(), data, ["query"], tmp_path)
+
+
 def test_what_somebody_else_made_is_left_alone(data: Path, tmp_path: Path):
     (tmp_path / "segment_query").mkdir()
     with pytest.raises(InputError, match="segment_query: is there, but not from posekit reid"):

@@ -1,6 +1,7 @@
 """The one shape that every data set has after reading, whatever its published layout."""
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -91,13 +92,18 @@ class PoseDataset:
         return decode_image(self.read_bytes(index), self.where(index))
 
 
-def decode_image(data: bytes, where: str) -> np.ndarray:
-    """Decode an image file's bytes to (H, W, 3) uint8 RGB; InputError names `where` if it is truncated or no image."""
+_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")  # of a JPEG; FF 00 is a pixels' byte, FF D0 to D7 restart them
+
+
+def decode_image(data: bytes, where: str, upright: bool = False) -> np.ndarray:
+    """Decode an image file's bytes to (H, W, 3) uint8 RGB; InputError names `where` if it is truncated or no image.
+
+    upright: turned as its orientation tag says. Labels, as the seeds', are in the stored pixels, which no tag turns.
+    """
     if is_truncated(data):
         # OpenCV fills the missing part of a cut-off JPEG with grey and says nothing.
         raise InputError(f"{where}: the JPEG is truncated (no end marker); copy or download it again")
-    # As the seeds do, orientation tags are not followed: labels are in the stored pixels.
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     if image is None:
         raise InputError(f"{where}: not a readable image; copy or download it again")
@@ -105,12 +111,19 @@ def decode_image(data: bytes, where: str) -> np.ndarray:
 
 
 def is_truncated(data: bytes) -> bool:
-    """True for the bytes of a JPEG file that break off before the end marker of its (last) scan.
+    """True for the bytes of a JPEG file that break off before its end marker.
 
-    Compressed pixels never contain a marker, so the last scan must be followed by an end marker; one before it belongs
-    to an embedded thumbnail.
+    Every marker but that one has a length, which leads over its content, a thumbnail perhaps; then pixels may follow,
+    in which no marker is. What stands behind the end does not matter: cameras put a video there.
     """
-    return data[:2] == b"\xff\xd8" and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
+    if data[:2] != b"\xff\xd8":
+        return False
+    position = 2
+    while found := _MARKER.search(data, position):
+        if found[1] == b"\xd9":
+            return False
+        position = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+    return True
 
 
 def read_file(path: Path) -> bytes:

@@ -16,9 +16,14 @@ def beside(model: Path) -> Path:
     return model.with_name(f"{model.name}.json")
 
 
-def write_description(model: Path, recipe: Recipe, batch: int | None, precision: str = "fp32") -> None:
-    """Write the recipe, the number of images at a time (None for any), and what the file computes in."""
-    write_json(beside(model), {"recipe": dataclasses.asdict(recipe), "batch": batch, "precision": precision})
+def write_description(
+    model: Path, recipe: Recipe, batch: int | None, precision: str = "fp32", run_time: str | None = None
+) -> None:
+    """Write the recipe, the number of images at a time (None for any), what the file computes in, and which run time
+    alone reads it where its kind does not say that.
+    """
+    values = {"recipe": dataclasses.asdict(recipe), "batch": batch, "precision": precision}
+    write_json(beside(model), values if run_time is None else values | {"run_time": run_time})
 
 
 def read_description(model: Path) -> tuple[Recipe, int | None, str]:

@@ -80,7 +80,7 @@ def convert_lite(request: Request, out: Path) -> None:
     with atomic_path(out) as temporary:
         arguments = [str(python), str(_WORKER), "convert", str(request.model), str(temporary), json.dumps(settings)]
         _answer(subprocess.run(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout, request.model)
-        write_description(out, recipe, batch, "fp32" if target == "cpu" else "fp16")
+        write_description(out, recipe, batch, "fp32" if target == "cpu" else "fp16", "lite")
 
 
 def _target(device: str) -> tuple[str, int]:
