@@ -126,7 +126,7 @@ if ((node == 0)) && (: <"/dev/tcp/$address/$port") 2>/dev/null; then
 fi
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 [[ "${GLOG_v:-4}" -le 3 ]] || export GLOG_v=3 # errors: msrun says as an error which worker has ended
-export MS_NODE_TIMEOUT="${MS_NODE_TIMEOUT:-30}" # seconds of silence after which a worker on another host counts as dead
+export MS_NODE_TIMEOUT="${MS_NODE_TIMEOUT:-15}" # seconds of silence after which a worker on another host counts as dead
 export MS_CPU_COMM_OP_TIMEOUT="${MS_CPU_COMM_OP_TIMEOUT:-1800}" # seconds that a rank waits for others, as HCCL does
 export MS_COMPILER_CACHE_PATH="${MS_COMPILER_CACHE_PATH:-$logs/compiled}" # of operators; each rank makes a folder there
 mkdir -p "$logs"

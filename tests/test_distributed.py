@@ -359,3 +359,16 @@ def test_two_hosts_stop_together(hosts: list, together: Path, tiny_vehicles: Pat
     assert (out / "last.ckpt").exists() and not (out / "manifest.json").exists()
     some, all_ = (pd.read_csv(folder / "log.csv") for folder in (out, together))
     np.testing.assert_array_equal(some["loss"], all_["loss"][: len(some)])
+
+
+@posix
+def test_a_dead_worker_ends_both_hosts(hosts: list, tiny_vehicles: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    options = ["--local-workers", "1", "--master-addr", "10.77.0.1", "--node-rank"]
+    jobs = [Job(out, tiny_vehicles, *options, str(rank), prefix=prefix) for rank, prefix in enumerate(hosts)]
+    jobs[0].reach(4)
+    os.kill(worker_process(out, 1), signal.SIGKILL)
+    began = time.monotonic()
+    (code, _), (other, text) = jobs[1].end(100), jobs[0].end(100)
+    assert (code, other) == (128 + signal.SIGKILL, 128 + signal.SIGTERM) and time.monotonic() - began < 60
+    assert "the other ranks do not answer: ended without saving; go on with --resume" in text
