@@ -30,7 +30,8 @@ from posekit.recipes import Recipe, from_json, to_json
 from posekit.run_times.description import beside, read_description
 from posekit.run_times.lite import convert_lite
 from posekit.run_times.request import Request
-from posekit.runtime import chosen_device, ctrl_c, split_device
+from posekit.runtime import chosen_device, split_device
+from posekit.signals import ctrl_c
 from posekit.splits import open_split
 
 _LABELS = ("keypoints", "visible", "hidden", "unit", "head_size")

@@ -18,7 +18,7 @@ from posekit.files import atomic_path
 from posekit.inference import crop_box, predict_crops, whole
 from posekit.predictions import Predictions, write_predictions
 from posekit.predictors import Predictor
-from posekit.runtime import ctrl_c
+from posekit.signals import ctrl_c
 from posekit.tables import line_of, read_named_numbers
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")

@@ -14,7 +14,8 @@ import numpy as np
 from posekit.datasets.dataset import PoseDataset, Sample
 from posekit.geometry import crop_matrix, transform_points, warp
 from posekit.recipes import Recipe
-from posekit.runtime import cores, restore_handlers
+from posekit.runtime import cores
+from posekit.signals import restore_handlers
 from posekit.skeletons import Skeleton
 
 

@@ -15,7 +15,7 @@ from posekit.geometry import invert, transform_points
 from posekit.pipeline import evaluation_iterator
 from posekit.predictions import Predictions
 from posekit.recipes import Recipe
-from posekit.runtime import ctrl_c
+from posekit.signals import ctrl_c
 
 
 @dataclass(frozen=True)

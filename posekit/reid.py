@@ -33,8 +33,8 @@ from posekit.geometry import invert, transform_points
 from posekit.inference import crop_whole
 from posekit.pipeline import normalise
 from posekit.predictors import Predictor
-from posekit.runtime import ctrl_c, restore_handlers
 from posekit.segments import SIZE, segment_maps, visible_segments
+from posekit.signals import ctrl_c, restore_handlers
 
 
 def heatmap_pictures(heatmaps: np.ndarray, intervals: bool = False) -> np.ndarray:

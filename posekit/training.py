@@ -40,7 +40,8 @@ from posekit.progress import (
 )  # fmt: skip
 from posekit.ranks import gathered, rank, ranks, share
 from posekit.recipes import Recipe, to_json
-from posekit.runtime import ctrl_c, interrupted, memory_mb, precision, set_up, uninterrupted
+from posekit.runtime import memory_mb, precision, set_up
+from posekit.signals import ctrl_c, interrupted, uninterrupted
 from posekit.splits import open_split
 from posekit.update import AVERAGE, averaged_network, describe_update, learning_rates, make_step
 

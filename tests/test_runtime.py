@@ -13,7 +13,8 @@ import pytest
 
 from posekit import runtime
 from posekit.errors import InputError
-from posekit.runtime import cores, cpu_flags, ctrl_c, limit_onednn, memory_mb, restore_handlers, set_up, uninterrupted
+from posekit.runtime import cores, cpu_flags, limit_onednn, memory_mb, set_up
+from posekit.signals import ctrl_c, restore_handlers, uninterrupted
 
 linux_x86 = pytest.mark.skipif(
     sys.platform != "linux" or os.uname().machine != "x86_64", reason="oneDNN is limited on x86 Linux only"
