@@ -11,13 +11,14 @@
 # OUT=DIR        the folder by which the stages hand over (default: runs/infer_310/NAME of the model's folder)
 # SPLIT=test     the split of DATA
 # IMAGES=DIR     the images of DATA, where they lie apart
-# RUN_TIME=NAME  lite, om, onnxruntime, openvino, mindir or mindspore (default: om on an Ascend where atc is, else lite)
+# RUN_TIME=NAME  lite, om, onnxruntime, openvino, mindir or mindspore (default: what alone reads an .om or .mindir file,
+#                else om on an Ascend where atc is, else lite)
 # SOC=Ascend310  for om: Ascend and the name that npu-smi info shows
 #
 # To infer on another machine: run `posekit infer310 preprocess` and `convert` here (`--help` has their options), copy
 # the folder there, run `posekit infer310 infer`, copy it back, run `posekit infer310 postprocess`.
 set -euo pipefail
-usage() { sed -n '2,20s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+usage() { sed -n '2,21s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 (($# == 4 || $# == 5)) && [[ "${5:-0}" =~ ^[0-9]+$ ]] || usage
 model="$1" data="$2"
 case "${3,,}" in
