@@ -190,6 +190,7 @@ def iterate(batches: TrainingBatches | EvaluationBatches, columns: tuple[str, ..
         num_parallel_workers=min(workers, len(cores())),  # MindSpore refuses more
         python_multiprocessing=False,
     )
+    restore_handlers()  # a network's handler of Ctrl-C sends SIGTERM, which a pipeline that starts has taken
     try:
         yield from source.create_tuple_iterator(num_epochs=1, output_numpy=True)
     except RuntimeError as error:

@@ -1,10 +1,14 @@
 """Batches: pure functions of (seed, epoch, sample), complete, and with keypoints that move with their pixels."""
 
+import os
+import signal
 from dataclasses import replace
 
 import cv2
+import mindspore as ms
 import numpy as np
 import pytest
+from mindspore import nn
 from scipy import stats
 
 from posekit.datasets.dataset import PoseDataset, Sample
@@ -21,6 +25,8 @@ from posekit.pipeline import (
     training_iterator,
 )
 from posekit.recipes import get_recipe
+from posekit.runtime import set_up
+from posekit.signals import ctrl_c
 from posekit.skeletons import VEHICLE
 
 TINY = get_recipe("poseestnet-tiny")
@@ -208,4 +214,20 @@ def test_ctrl_c_while_the_reading_threads_start_is_ctrl_c(monkeypatch):
     monkeypatch.setattr("mindspore.dataset.engine.datasets_user_defined._GeneratorWorkerMt", interrupted)
     monkeypatch.setattr("posekit.pipeline.cores", lambda: [0, 1])  # with one core there are no threads
     with pytest.raises(KeyboardInterrupt):
+        next(training_iterator(numbered(8), TINY, 1))
+
+
+def test_a_pipeline_starts_with_python_s_handler_of_ctrl_c(monkeypatch):
+    """A network that has run leaves one that sends SIGTERM, which a pipeline that starts has taken for itself."""
+
+    def start(*arguments: object, **options: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.sigtimedwait([], 2)
+        pytest.fail("not interrupted")
+
+    monkeypatch.setattr("posekit.pipeline.ds.GeneratorDataset.create_tuple_iterator", start)
+    set_up("cpu")
+    with pytest.raises(KeyboardInterrupt), ctrl_c():
+        nn.Dense(3, 2)(ms.Tensor(np.zeros((2, 3), np.float32)))
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # so that a test that fails does not end them all
         next(training_iterator(numbered(8), TINY, 1))
