@@ -112,7 +112,7 @@ def _last_whole(out: Path) -> tuple[Path, tuple[Recipe, dict, dict]] | None:
 
 
 def save(training: Training) -> None:
-    """Write last.ckpt, with all that the training needs to go on, and the curves so far. All ranks must call it."""
+    """Write last.ckpt, with all that the training needs to go on. All ranks must call it."""
     average_statistics(training)
     check_finite(training)
     if ranks() > 1:
@@ -131,9 +131,6 @@ def _write(training: Training) -> None:
     save_checkpoint(
         out / LAST, training.network, training.recipe, state.epoch, state.step, training=kept, keep=out / PREVIOUS
     )
-    if state.rows:
-        with atomic_path(out / "curves.png") as temporary:
-            training_curves(pd.DataFrame(state.rows)).savefig(temporary)
 
 
 def _compare_weights(training: Training) -> None:
@@ -171,6 +168,13 @@ def write_log(training: Training) -> None:
         return
     with atomic_path(training.out / "log.csv") as temporary:
         pd.DataFrame(training.progress.rows).to_csv(temporary, index=False, float_format="%.6g")
+
+
+def write_curves(training: Training) -> None:
+    """Draw log.csv, which takes a second."""
+    if rank() == 0 and training.progress.rows:
+        with atomic_path(training.out / "curves.png") as temporary:
+            training_curves(pd.DataFrame(training.progress.rows)).savefig(temporary)
 
 
 def write_manifest(training: Training) -> None:

@@ -35,6 +35,7 @@ from posekit.progress import (
     diverged,
     resumed,
     save,
+    write_curves,
     write_log,
     write_manifest,
 )  # fmt: skip
@@ -63,7 +64,8 @@ def train(
 
     Starts from scratch, or from the weights in `pretrained` that fit; pretrained.csv says which.
     Writes recipe.json; log.csv as it goes; after each epoch, and within one every `save_minutes`, last.ckpt, of which
-    the one before stays as previous.ckpt, and curves.png; best.ckpt when validation improves; manifest.json at the end.
+    the one before stays as previous.ckpt; curves.png after each validation; best.ckpt when that improves; manifest.json
+    at the end.
     Ctrl-C and SIGTERM save last.ckpt and raise Stopped. Raises InputError when `out` holds a run and not `resume`, or
     one of another recipe or other data, and when the loss or the weights are no numbers any more.
     """
@@ -85,6 +87,7 @@ def train(
         except KeyboardInterrupt:
             with uninterrupted():  # by a second Ctrl-C
                 save(training)
+                write_curves(training)
                 raise Stopped(
                     f"interrupted at step {state.step} of {total}; {out / LAST} has it all: go on with --resume"
                 ) from None
@@ -234,3 +237,5 @@ def _end_epoch(training: Training, epoch: int, bar: tqdm) -> None:
     state.epoch = epoch
     write_log(training)
     save(training)
+    if not np.isnan(state.rows[-1]["valid_pck"]):
+        write_curves(training)

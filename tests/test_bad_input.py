@@ -317,7 +317,7 @@ def test_ctrl_c_in_training(tiny_vehicles: Path, tmp_path: Path):
     """After some updates: exit code 75, one line, and a last checkpoint that loads and is of that very step."""
     run = tmp_path / "run"
     process = posekit(*train(tiny_vehicles, run, "--set", "epochs=5000", "--set", "validate_every=5000"), cwd=tmp_path)
-    wait_for(run / "curves.png", process)  # the first epoch is over
+    wait_for(run / "last.ckpt", process)  # the first epoch is over
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 75, stderr
