@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from posekit.errors import InputError
+
 ROOT = Path(os.environ.get("POSEKIT_ROOT") or Path(__file__).parents[1]).resolve()  # of the repository
 
 
@@ -60,3 +62,16 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, value: object) -> None:
     """Write `value` as indented JSON, atomically."""
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: Path, remedy: str) -> dict:
+    """The object in a JSON file; InputError, with `remedy` at its end, when there is none that can be read."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot read ({error.strerror}); {remedy}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not valid JSON ({error}); {remedy}") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: not a JSON object; {remedy}")
+    return value

@@ -21,7 +21,7 @@ from posekit.ascend import SOC, convert_om, write_commands
 from posekit.datasets.dataset import PoseDataset
 from posekit.errors import InputError
 from posekit.evaluation import Rows, Table, score_into
-from posekit.files import atomic_path, write_json, write_text
+from posekit.files import atomic_path, read_json, write_json, write_text
 from posekit.geometry import invert, transform_points
 from posekit.pipeline import EvaluationBatches
 from posekit.predictions import Predictions
@@ -102,7 +102,7 @@ def convert(
 
 def _run_time_of(model: Path, device: str) -> str:
     if model.suffix == ".mindir":
-        return _read_json(beside(model), "copy it along, or export the model again").get("run_time", "mindir")
+        return read_json(beside(model), "copy it along, or export the model again").get("run_time", "mindir")
     om = model.suffix == ".om" or (split_device(device)[0] == "ascend" and shutil.which("atc"))
     return "om" if om else "lite"
 
@@ -133,7 +133,7 @@ def infer(
     progress: bool = True,
 ) -> dict:
     """Run every input through the converted file; returns what times.json says: run time, images, milliseconds each."""
-    chosen = _read_json(out / "model.json", "run the stage convert first")
+    chosen = read_json(out / "model.json", "run the stage convert first")
     predictor = load_predictor(out / chosen["file"], device, 1, None, chosen["run_time"], precision, lite_python)
     _check_recipe(out, predictor.recipe)
     size, count, seconds = predictor.recipe.input_size, 0, 0.0
@@ -162,7 +162,7 @@ def _check_recipe(out: Path, recipe: Recipe) -> None:
     path = out / "recipe.json"
     if not path.is_file():  # inputs from elsewhere, or none yet
         return
-    made_for = from_json(json.dumps(_read_json(path, "run the stage preprocess first")), str(path))
+    made_for = from_json(json.dumps(read_json(path, "run the stage preprocess first")), str(path))
     for name in _MUST_AGREE:
         if (was := getattr(made_for, name)) != (now := getattr(recipe, name)):
             raise InputError(
@@ -174,7 +174,7 @@ def _check_recipe(out: Path, recipe: Recipe) -> None:
 def postprocess(out: Path) -> dict[str, Table]:
     """Decode the heatmaps and score them as `posekit evaluate` does; writes predictions.csv and scores.json."""
     path = out / "recipe.json"
-    recipe = from_json(json.dumps(_read_json(path, "run the stage preprocess first")), str(path))
+    recipe = from_json(json.dumps(read_json(path, "run the stage preprocess first")), str(path))
     values = _read_labels(out / "labels.npz")
     shape = (recipe.keypoint_skeleton.num_keypoints, recipe.heatmap_size, recipe.heatmap_size)
     found = []
@@ -232,12 +232,3 @@ def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray:
             "run the stage before again, with the same model"
         )
     return np.frombuffer(data, np.float32).reshape(shape)
-
-
-def _read_json(path: Path, remedy: str) -> dict:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot read ({error.strerror}); {remedy}") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not valid JSON ({error}); {remedy}") from error

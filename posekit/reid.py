@@ -12,7 +12,6 @@ table gets its name. What the numbers are follows MindSpore models, research/cv/
 (`output_preds`); who reads them is MultiTaskNet/src/dataset/data_loader.py.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -28,7 +27,7 @@ from tqdm import tqdm
 
 from posekit.datasets.multitasknet import ReidSplit, read_split
 from posekit.errors import InputError, Stopped
-from posekit.files import write_json
+from posekit.files import read_json, write_json
 from posekit.geometry import invert, transform_points
 from posekit.inference import crop_whole
 from posekit.pipeline import normalise
@@ -107,13 +106,7 @@ def _claim(out: Path, splits: Sequence[str], made_with: dict[str, object]) -> No
 def read_note(out: Path) -> dict | None:
     """How the data in `out` was made, from its reid.json; None where posekit did not make it."""
     note = out / "reid.json"
-    try:
-        made_with = json.loads(note.read_text(encoding="utf-8")) if note.exists() else None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{note}: cannot read ({error}); make the data again in another --out") from error
-    if not isinstance(made_with, dict | None):
-        raise InputError(f"{note}: does not say how the data was made; make the data again in another --out")
-    return made_with
+    return read_json(note, "make the data again in another --out") if note.exists() else None
 
 
 @dataclass(frozen=True)
