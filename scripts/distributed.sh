@@ -147,9 +147,12 @@ if [[ -z "$ended" ]]; then
     tail -n 15 "$says" >&2
     exit 1
 fi
-# msrun has killed the other workers of this host. It would now wait for the scheduler's time-outs.
+# msrun kills the other workers of this host just after it says so, then waits for the scheduler's time-outs.
 kill -INT "$msrun" 2>/dev/null || true
 wait "$msrun" || true
+# shellcheck disable=SC2046
+kill -KILL $(here | cut -d ' ' -f 2) 2>/dev/null || true
+await_workers # so that whoever goes on finds their devices free
 read -r process code <<<"$ended"
 report "$process" "$code" >&2
 exit $((code < 0 ? 128 - code : code))

