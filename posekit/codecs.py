@@ -20,8 +20,8 @@ class Codec:
     """How keypoints become heatmaps and heatmaps keypoints.
 
     sigma: of the Gaussian, in cells; it is cut at 3 sigma and its peak is 1.
-    centre: where it stands: "round" (to the nearest cell: PoseEstNet), "truncate" (to the cell above left:
-        Stacked Hourglass) or "exact" (between cells: what "dark" assumes).
+    centre: where it stands: "round" (to the nearest cell: PoseEstNet), "truncate" (towards cell 0, and only
+        if that is a cell of the map and x above 0: Stacked Hourglass) or "exact" (between cells: what "dark" assumes).
     supervise_missing: True gives a keypoint without target an all-zero map that counts (Stacked Hourglass),
         False a weight of 0 (PoseEstNet).
     offset: sub-cell decoding: "none"; "quarter" of a cell towards the higher neighbour (PoseEstNet); "forced", always
@@ -48,17 +48,17 @@ class Codec:
     def encode(self, keypoints: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Targets of keypoints (..., K, 2) in input pixels and visible (..., K).
 
-        Returns heatmaps (..., K, h, w) float32 and weights (..., K) float32. A keypoint whose whole Gaussian is off the
-        map, or that is not visible, has an all-zero map.
+        Returns heatmaps (..., K, h, w) float32 and weights (..., K) float32. A keypoint whose whole Gaussian (of
+        "truncate" its centre) is off the map, or that is not visible, has an all-zero map.
         """
-        mu = keypoints / self.stride
-        if self.centre == "round":
-            mu = np.floor(mu + 0.5)
-        elif self.centre == "truncate":
-            mu = np.floor(mu)
+        exact = keypoints / self.stride
+        mu = {"round": np.floor(exact + 0.5), "truncate": np.trunc(exact)}.get(self.centre, exact)
         radius = np.floor(3 * self.sigma)
         nearest = np.floor(mu + 0.5)
-        on_map = ((nearest + radius >= 0) & (nearest - radius < self.heatmap_size)).all(-1)
+        reach = 0 if self.centre == "truncate" else radius
+        on_map = ((nearest + reach >= 0) & (nearest - reach < self.heatmap_size)).all(-1)
+        if self.centre == "truncate":
+            on_map &= exact[..., 0] > 0
         present = visible.astype(bool) & on_map  # (..., K)
         cells = np.arange(self.heatmap_size)
         distance = cells - mu[..., None]  # (..., K, 2, cells)

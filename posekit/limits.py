@@ -37,6 +37,8 @@ FROM_0 = (
 )  # fmt: skip
 UP_TO_1 = ("rotation_probability", "flip_probability")
 BELOW_1 = ("scale_factor", "ema")
+MOST_HALVINGS = 10
+SMALLEST_MAP = 4  # cells; decoding looks two cells away
 
 
 def check(recipe: "Recipe", where: str) -> None:
@@ -67,7 +69,11 @@ def check(recipe: "Recipe", where: str) -> None:
     halvings = len(recipe.stage_modules) if recipe.network == "hrnet" else recipe.depth
     if recipe.network == "hourglass" and recipe.width < 4:
         raise InputError(f"{where}: an hourglass needs a width of at least 4, not {recipe.width}")
+    if halvings > MOST_HALVINGS:
+        raise InputError(f"{where}: {halvings} halvings of the maps are too many; at most {MOST_HALVINGS} can be")
     multiple = 4 * 2**halvings  # the stem halves twice
+    if recipe.heatmap_size < SMALLEST_MAP:
+        raise InputError(f"{where}: heatmap_size must be at least {SMALLEST_MAP}, not {recipe.heatmap_size}")
     if recipe.input_size % multiple or recipe.heatmap_size * 4 != recipe.input_size:
         raise InputError(
             f"{where}: this {recipe.network} needs an input_size that is a multiple of {multiple} and "

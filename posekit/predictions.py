@@ -20,6 +20,7 @@ class Predictions:
     names: list[str]
     keypoints: np.ndarray  # (N, K, 2) float64
     scores: np.ndarray  # (N, K) float64
+    where: str = "predictions"  # the file, for messages
 
     def in_order(self, names: list[str]) -> "Predictions":
         """The same predictions, reordered to `names`; InputError names what is missing or unknown."""
@@ -27,17 +28,17 @@ class Predictions:
         missing = [name for name in names if name not in rows]
         if missing:
             raise InputError(
-                f"predictions lack {len(missing)} of {len(names)} samples, the first is {missing[0]}; "
+                f"{self.where}: {len(missing)} of {len(names)} samples are missing, the first is {missing[0]}; "
                 "predict the whole split again"
             )
         unknown = set(rows) - set(names)
         if unknown:
             raise InputError(
-                f"predictions name {len(unknown)} samples that the labels lack, for example {min(unknown)}; "
+                f"{self.where}: {len(unknown)} samples are not in the labels, for example {min(unknown)}; "
                 "score them with the labels of the same split"
             )
         index = [rows[name] for name in names]
-        return Predictions(list(names), self.keypoints[index], self.scores[index])
+        return Predictions(list(names), self.keypoints[index], self.scores[index], self.where)
 
 
 def write_predictions(path: str | Path, predictions: Predictions) -> None:
@@ -53,4 +54,4 @@ def read_predictions(path: str | Path, num_keypoints: int) -> Predictions:
     names, values = read_named_numbers(path, 1 + 3 * num_keypoints, "one row an image: name,x0,y0,score0,…")
     check_unique(path, names)
     values = values.reshape(len(names), num_keypoints, 3)
-    return Predictions(names, values[..., :2], values[..., 2])
+    return Predictions(names, values[..., :2], values[..., 2], str(path))

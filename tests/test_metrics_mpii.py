@@ -317,7 +317,7 @@ def test_rows_may_come_in_any_order_and_others_are_refused(labels: MpiiLabels, p
     order = np.random.default_rng(8).permutation(40)
     shuffled = Predictions([found.names[i] for i in order], found.keypoints[order], found.scores[order])
     assert repr(table(labels, shuffled)) == repr(table(labels, found))
-    with pytest.raises(InputError, match="predictions lack 1 of 40 samples, the first is 000005000.jpg:0"):
+    with pytest.raises(InputError, match="predictions: 1 of 40 samples are missing, the first is 000005000.jpg:0"):
         table(labels, Predictions(found.names[1:], found.keypoints[1:], found.scores[1:]))
 
 

@@ -109,9 +109,17 @@ def test_intervals_need_no_flip_shift():
     assert override(TINY, [*udp, "flip_shift=0"]).intervals
 
 
-def test_an_hourglass_too_narrow_to_halve_is_refused():
-    with pytest.raises(InputError, match="an hourglass needs a width of at least 4, not 3"):
-        override(get_recipe("hourglass-tiny"), ["width=3"])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["width=3"], "an hourglass needs a width of at least 4, not 3"),
+        (["depth=20000"], "20000 halvings of the maps are too many; at most 10 can be"),
+        (["input_size=8", "heatmap_size=2"], "heatmap_size must be at least 4, not 2"),
+    ],
+)
+def test_an_hourglass_that_cannot_be_is_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        override(get_recipe("hourglass-tiny"), settings)
 
 
 def test_an_unknown_recipe_lists_the_known():

@@ -33,9 +33,9 @@ class Archive:
         paths = {}
         for member in self._zip.namelist():
             path = PurePosixPath(member.replace("\\", "/"))
-            if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+            if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
                 raise InputError(f"{self.path}: the member {member!r} points outside the archive; do not use this file")
-            if not member.endswith("/"):
+            if path.name and not member.endswith("/"):
                 paths[member] = path
         inside = {path.name: member for member, path in paths.items() if path.parent.name == folder}
         if inside:

@@ -59,9 +59,11 @@ def label_path(data: str | Path, split: str) -> Path:
         raise InputError(f"{split}: no split of MPII; use train or test (valid is the same as test)")
     path = Path(data) / LABEL_FILES[split]
     if not path.is_file():
+        annot = path.parent
+        found = f"{annot.name}/ with {found_in(annot)}" if annot.is_dir() else found_in(data)
         raise InputError(
-            f"{data}: not the MPII layout: looked for {LABEL_FILES[split]}, found {found_in(data)}; "
-            "give the folder that holds annot and images"
+            f"{data}: not the MPII layout: looked for {LABEL_FILES[split]}, found {found}; "
+            "complete it, or give the folder that holds annot and images"
         )
     return path
 
@@ -81,6 +83,7 @@ def read_labels(path: str | Path) -> MpiiLabels:
         _refuse(path, name, ~(np.abs(found[name]) < 1e9), "not a finite number of a sensible size")
     for name in ("scale", "normalize"):
         _refuse(path, name, found[name] <= 0, "not positive")
+    _refuse(path, "scale", BOX_UNIT * found["scale"] < 1, "a box of less than a pixel")
     head_size = None
     if HEADBOX in found:
         head_size = HEAD_SHARE * np.hypot(*(found[HEADBOX][:, 2:] - found[HEADBOX][:, :2]).T)
@@ -104,7 +107,7 @@ def _read_fields(path: Path) -> dict[str, np.ndarray]:
         with h5py.File(path, "r") as file:
             shapes = SHAPES | ({HEADBOX: (4,)} if HEADBOX in file else {})
             found = {name: _read_field(path, file, name) for name in shapes}
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise InputError(f"{path}: not a readable HDF5 file ({reason}); copy or download it again") from error
     rows = len(found["imgname"])

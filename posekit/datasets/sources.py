@@ -29,20 +29,20 @@ def is_plain_name(name: str) -> bool:
 def find_images(data: Path, images: str | Path | None, folder: str, split: str, names: Sequence[str]) -> Source:
     """The folder or archive that holds a split's images, `names` being theirs.
 
-    Looks in `images` (a folder or a zip), DATA/images when None: for the folder `folder` or its zip, then for DATA's
-    images.zip, then for the images themselves. Raises InputError when there is none of these.
+    Looks in `images` (a folder or a zip), DATA/images when None: for the folder `folder`, then for the images
+    themselves, then for the folder's zip, then for DATA's images.zip. Raises InputError when there is none of these.
     """
     root = Path(images) if images else data / "images"
     if root.is_file():
         return Archive(root, folder)
     if (root / folder).is_dir():
         return root / folder
+    if root.is_dir() and not set(os.listdir(root)).isdisjoint(names):
+        return root
     archives = [root / f"{folder}.zip", root.with_name(root.name + ".zip")]
     for archive in archives:
         if archive.is_file():
             return Archive(archive, folder)
-    if root.is_dir() and not set(os.listdir(root)).isdisjoint(names):
-        return root
     looked = ", ".join(dict.fromkeys([f"{folder}/", *(archive.name for archive in archives)]))
     raise InputError(
         f"{root}: no images of the {split} split: looked for {looked}, "

@@ -21,12 +21,14 @@ Row = TypeVar("Row")
 
 
 def check_request(out: Path, train: int, test: int, seed: int, most: int) -> None:
-    """InputError for counts outside 0..`most`, a negative seed, or when `out` exists and is not an empty folder."""
+    """InputError for counts outside 0..`most`, a negative seed, or an `out` that is not empty, or where we are."""
     for name, count in (("train", train), ("test", test)):
         if not 0 <= count <= most:
             raise InputError(f"--{name} {count}: must be between 0 and {most}; choose another number")
     if seed < 0:
         raise InputError(f"--seed {seed}: must not be negative; choose another number")
+    if out.resolve() == Path.cwd():
+        raise InputError(f"{out}: is the folder you are in; name a new folder")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise InputError(f"{out}: exists already; name a new folder or remove this one")
 
