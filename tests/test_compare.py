@@ -195,7 +195,7 @@ def test_the_command_prints_and_writes_paired_differences(tmp_path: Path):
     with pytest.raises(InputError, match="no label file and no folder with labels"):
         run("compare", files[0], "--labels", tmp_path)
     (tmp_path / "a.csv").write_text("".join((tmp_path / "a.csv").read_text().splitlines(True)[1:]))
-    with pytest.raises(InputError, match="lack 1 of 30 samples"):
+    with pytest.raises(InputError, match="a.csv: 1 of 30 samples are missing"):
         run("compare", *files, "--labels", data)
 
 

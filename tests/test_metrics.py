@@ -305,7 +305,7 @@ def test_predictions_of_other_images_are_refused(protocol):
     found = exact(some_labels(5))
     with pytest.raises(InputError, match="000004.jpg"):
         protocol(labels, found)
-    with pytest.raises(InputError, match="lack 1 of 5 samples"):
+    with pytest.raises(InputError, match="1 of 5 samples are missing"):
         protocol(some_labels(5), exact(labels))
 
 

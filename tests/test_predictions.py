@@ -72,9 +72,9 @@ def test_reordering_names_what_is_missing_or_unknown():
     assert turned.names == predictions.names[::-1]
     np.testing.assert_array_equal(turned.keypoints, predictions.keypoints[::-1])
     np.testing.assert_array_equal(turned.scores, predictions.scores[::-1])
-    with pytest.raises(InputError, match="lack 1 of 4 samples, the first is z.jpg"):
+    with pytest.raises(InputError, match="1 of 4 samples are missing, the first is z.jpg"):
         predictions.in_order([*predictions.names, "z.jpg"])
-    with pytest.raises(InputError, match="name 1 samples that the labels lack, for example 0000000.jpg"):
+    with pytest.raises(InputError, match="1 samples are not in the labels, for example 0000000.jpg"):
         predictions.in_order(predictions.names[1:])
 
 
