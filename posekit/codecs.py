@@ -51,14 +51,15 @@ class Codec:
         Returns heatmaps (..., K, h, w) float32 and weights (..., K) float32. A keypoint whose whole Gaussian (of
         "truncate" its centre) is off the map, or that is not visible, has an all-zero map.
         """
-        exact = keypoints / self.stride
-        mu = {"round": np.floor(exact + 0.5), "truncate": np.trunc(exact)}.get(self.centre, exact)
+        mu = keypoints / self.stride
+        if self.centre == "round":
+            mu = np.floor(mu + 0.5)
+        elif self.centre == "truncate":
+            mu = np.where(mu[..., :1] > 0, np.trunc(mu), -1)  # x at 0 or left of it passes for missing
         radius = np.floor(3 * self.sigma)
         nearest = np.floor(mu + 0.5)
         reach = 0 if self.centre == "truncate" else radius
         on_map = ((nearest + reach >= 0) & (nearest - reach < self.heatmap_size)).all(-1)
-        if self.centre == "truncate":
-            on_map &= exact[..., 0] > 0
         present = visible.astype(bool) & on_map  # (..., K)
         cells = np.arange(self.heatmap_size)
         distance = cells - mu[..., None]  # (..., K, 2, cells)

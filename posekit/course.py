@@ -30,9 +30,9 @@ __all__ = ["ROOT", "list_lessons", "newest_run", "print_lessons", "record", "res
 # What lessons call
 
 
-def resolve(path: str | Path) -> Path:
-    """`path` itself if absolute, else below the repository's root, wherever the kernel was started."""
-    return ROOT / Path(path).expanduser()
+def resolve(path: str | Path) -> Path | None:
+    """`path` itself if absolute, else below the repository's root, wherever the kernel was started; None for ""."""
+    return ROOT / Path(path).expanduser() if path else None
 
 
 def newest_run(recipe_name: str, runs: str | Path = "runs") -> Path:
@@ -40,7 +40,7 @@ def newest_run(recipe_name: str, runs: str | Path = "runs") -> Path:
 
     A training is a folder with recipe.json and best.ckpt; the newest is the one whose best.ckpt is youngest.
     """
-    for folder in (resolve(runs), ROOT / "runs"):
+    for folder in (resolve(runs or "."), ROOT / "runs"):
         found = [p.parent / "best.ckpt" for p in folder.rglob("recipe.json") if _recipe_name(p) == recipe_name]
         found = [checkpoint for checkpoint in found if checkpoint.is_file()]
         if found:

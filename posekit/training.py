@@ -226,7 +226,8 @@ def _add_row(training: Training, epoch: int) -> None:
 def _end_epoch(training: Training, epoch: int, bar: tqdm) -> None:
     """Validate where the recipe says so, keep the best weights, save."""
     recipe, state, out = training.recipe, training.progress, training.out
-    if epoch % recipe.validate_every == 0 or epoch == recipe.epochs:
+    validates = epoch % recipe.validate_every == 0 or epoch == recipe.epochs
+    if validates:
         average_statistics(training)
         check_finite(training)
         pck = validate(training.tested, recipe, training.validation)
@@ -240,5 +241,5 @@ def _end_epoch(training: Training, epoch: int, bar: tqdm) -> None:
     state.epoch = epoch
     write_log(training)
     save(training)
-    if not np.isnan(state.rows[-1]["valid_pck"]):
+    if validates:
         write_curves(training)

@@ -33,7 +33,7 @@ class Archive:
         paths = {}
         for member in self._zip.namelist():
             path = PurePosixPath(member.replace("\\", "/"))
-            if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
+            if path.is_absolute() or ".." in path.parts or any(":" in part for part in path.parts[:1]):
                 raise InputError(f"{self.path}: the member {member!r} points outside the archive; do not use this file")
             if path.name and not member.endswith("/"):
                 paths[member] = path

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from posekit.datasets.dataset import PoseDataset
-from posekit.datasets.sources import check_present, find_images, found_in, is_plain_name, readers
+from posekit.datasets.sources import check_present, find_images, is_plain_name, labels_missing, readers
 from posekit.errors import InputError
 from posekit.skeletons import PERSON
 
@@ -59,12 +59,7 @@ def label_path(data: str | Path, split: str) -> Path:
         raise InputError(f"{split}: no split of MPII; use train or test (valid is the same as test)")
     path = Path(data) / LABEL_FILES[split]
     if not path.is_file():
-        annot = path.parent
-        found = f"{annot.name}/ with {found_in(annot)}" if annot.is_dir() else found_in(data)
-        raise InputError(
-            f"{data}: not the MPII layout: looked for {LABEL_FILES[split]}, found {found}; "
-            "complete it, or give the folder that holds annot and images"
-        )
+        raise labels_missing(data, path, "MPII", "complete it, or give the folder that holds annot and images")
     return path
 
 

@@ -21,6 +21,14 @@ def found_in(folder: str | Path, most: int = 5) -> str:
     return ", ".join(entries[:most]) + more if entries else "an empty folder"
 
 
+def labels_missing(data: str | Path, path: Path, layout: str, remedy: str) -> InputError:
+    """The error for a folder `data` in whose annot the label file `path` is not."""
+    there = path.parent.is_dir()
+    found = f"{path.parent.name}/ with {found_in(path.parent)}" if there else found_in(data)
+    looked = path.relative_to(data).as_posix()
+    return InputError(f"{data}: not the {layout} layout: looked for {looked}, found {found}; {remedy}")
+
+
 def is_plain_name(name: str) -> bool:
     """True for a file name without a folder, a comma, a quote or a line end, so that a csv can hold it as it is."""
     return name not in ("", ".", "..") and not set(name) & set('/\\,"\r\n')

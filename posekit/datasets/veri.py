@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from posekit.datasets.dataset import BOX_MARGIN, PoseDataset, decode_image, read_file
-from posekit.datasets.sources import check_present, find_images, found_in, is_plain_name, readers
+from posekit.datasets.sources import check_present, find_images, found_in, is_plain_name, labels_missing, readers
 from posekit.errors import InputError
 from posekit.files import atomic_path
 from posekit.geometry import box_side
@@ -53,10 +53,8 @@ def label_path(data: str | Path, split: str) -> Path:
         raise InputError(f"{split}: no split of VeRi; use train or test")
     path = Path(data) / "annot" / f"label_{split}.csv"
     if not path.is_file():
-        raise InputError(
-            f"{data}: not the VeRi layout: looked for annot/label_{split}.csv, found {found_in(data)}; "
-            "give the folder that holds annot and images (`posekit data prepare-veri` makes it)"
-        )
+        remedy = "give the folder that holds annot and images (`posekit data prepare-veri` makes it)"
+        raise labels_missing(data, path, "VeRi", remedy)
     return path
 
 
