@@ -32,7 +32,7 @@ def tiny_vehicles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_run(tiny_vehicles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training of poseestnet-tiny on `tiny_vehicles`: 12 epochs of 6 updates, without augmentation."""
     from posekit.recipes import get_recipe, override
-    from posekit.training import run
+    from posekit.training.loop import run
 
     plain = ["scale_factor=0", "rotation_probability=0", "flip_probability=0"]
     settings = ["epochs=12", "validate_every=6", "learning_rate=5e-3", *plain]
@@ -60,7 +60,7 @@ def tiny_models(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
 @pytest.fixture(scope="session")
 def tiny_onnx(tiny_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Both of `tiny_models` as ONNX, for any number of images."""
-    from posekit.export import export_model
+    from posekit.deploy.export import export_model
 
     folder = tmp_path_factory.mktemp("onnx")
     return {name: export_model(path, "onnx", folder / f"{name}.onnx", None) for name, path in tiny_models.items()}

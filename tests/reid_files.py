@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from posekit.codecs import Codec
-from posekit.predictors import Predictor
+from posekit.inference.predictors import Predictor
 from posekit.recipes import Recipe, get_recipe
 
 TINY: Recipe = replace(get_recipe("poseestnet-tiny"), flip_test=False)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from test_robustness import pictures
 
-from posekit.ablation import perfect_predictions, read_by_codecs
+from posekit.evaluation.ablation import perfect_predictions, read_by_codecs
 from posekit.codecs import CODECS, Codec
-from posekit.datasets.veri import read_veri
-from posekit.metrics import normalised_distances
-from posekit.predictors import Predictor, predict_dataset
+from posekit.layouts.veri import read_veri
+from posekit.evaluation.metrics import normalised_distances
+from posekit.inference.predictors import Predictor, predict_dataset
 from posekit.recipes import get_recipe
 
 TINY = get_recipe("poseestnet-tiny")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from posekit import accelerators, doctor
-from posekit.accelerators import accelerator_checks
+from posekit.doctor import accelerators, checks as doctor
+from posekit.doctor.accelerators import accelerator_checks
 
 LIBRARIES = (
     "libcublas.so.11", "libcurand.so.10", "libcusolver.so.11", "libcufft.so.10", "libcusparse.so.11", "libcuda.so.1",

@@ -15,7 +15,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from posekit.cli import main
+from posekit.cli.main import main
 from posekit.models import build
 from posekit.models.checkpoint import load_network, read_checkpoint, save_checkpoint
 from posekit.recipes import get_recipe, override

@@ -25,7 +25,7 @@ LESSON = "01_explore_datasets.ipynb"
 # What lesson 06 does after a training, here with targets moved by a few pixels in place of a network's heatmaps.
 EXPLORE = """import numpy as np
 from posekit.figures.explorer import heatmaps_of
-from posekit.widgets import explore_heatmaps
+from posekit.figures.widgets import explore_heatmaps
 moved = train.keypoints[:12] + np.random.default_rng(0).normal(0, 8, (12, skeleton.num_keypoints, 2))
 cuts = [crop(train[i], recipe.input_size, skeleton) for i in range(12)]
 points = np.stack([transform_points(cut.matrix, found) for cut, found in zip(cuts, moved)])
@@ -67,7 +67,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, tiny_vehicles: Path) -> Iterat
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     arguments = ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token="]
-    command = [sys.executable, "-c", "from posekit.cli import main; main()", "lab", *arguments]
+    command = [sys.executable, "-c", "from posekit.cli.main import main; main()", "lab", *arguments]
     with open(root / "lab.log", "w") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:

@@ -9,11 +9,11 @@ from pathlib import Path
 import cv2
 import pytest
 
-from posekit.cli import main
-from posekit.datasets.veri import read_labels
+from posekit.cli.main import main
+from posekit.layouts.veri import read_labels
 from posekit.predictions import read_predictions
-from posekit.predictors import load_predictor, predict_dataset
-from posekit.splits import open_split
+from posekit.inference.predictors import load_predictor, predict_dataset
+from posekit.layouts import open_split
 
 COLUMNS = ["Wheel", "Fender", "Back", "Front", "WindshieldBack", "WindshieldFront", "Mean", "Mean@0.1"]
 
@@ -34,7 +34,7 @@ def run(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
 
 def test_help_is_quick_and_names_every_command():
     """Without importing MindSpore."""
-    code = "import sys; from posekit.cli import app; from typer.testing import CliRunner; "
+    code = "import sys; from posekit.cli.main import app; from typer.testing import CliRunner; "
     code += "print(CliRunner().invoke(app, ['--help']).output); assert 'mindspore' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
     assert done.returncode == 0, done.stderr

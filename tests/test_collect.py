@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from posekit.collect import collect, differing, gather
+from posekit.course.collect import collect, differing, gather
 from posekit.errors import InputError
 from posekit.files import write_json
-from posekit.results import RESULT_MIME
+from posekit.course.results import RESULT_MIME
 
 
 def write_training(folder: Path, recipe: str = "net", finished: bool = True, **fields: object) -> None:

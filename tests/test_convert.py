@@ -14,8 +14,8 @@ import torch
 from mindspore import nn
 from torch_networks import HRNet, StackedHourglass, with_random_values
 
-from posekit.cli import main
-from posekit.convert import load_pretrained, summary
+from posekit.cli.main import main
+from posekit.models.convert import load_pretrained, summary
 from posekit.errors import InputError
 from posekit.models import build
 from posekit.models.checkpoint import load_network, save_checkpoint

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from lesson_files import write_lesson
 
-from posekit import course, lessons
+from posekit.course import run as course, lessons
 from posekit.errors import InputError
 from posekit.manifest import data_hash
-from posekit.results import RESULT_MIME, read_results, record
+from posekit.course.results import RESULT_MIME, read_results, record
 from posekit.runtime import cores
 
 
@@ -25,7 +25,7 @@ def root(tmp_path: Path) -> Path:
         tmp_path,
         "00_start",
         "steps = 3\nshout = False",
-        "import os, sys\nfrom posekit.course import record",
+        "import os, sys\nfrom posekit.course.results import record",
         "record('python', sys.executable)\nrecord('steps', steps + 1)",
         "open('count.txt', 'a').write('x')\nrecord('folder', os.getcwd())",
     )
@@ -33,7 +33,7 @@ def root(tmp_path: Path) -> Path:
         tmp_path,
         "04_train",
         "recipe = 'poseestnet'\nruns = 'runs'\ndata = ''",
-        "from pathlib import Path\nfrom posekit.course import record",
+        "from pathlib import Path\nfrom posekit.course.results import record",
         "assert Path('ready').exists(), 'make the file ready'\nrecord('PCK', 0.875, '%')",
         "record('recipe', recipe)\nrecord('runs', runs)\nrecord('data', data)",
         "Path(runs, recipe).mkdir()\nPath(runs, recipe, 'manifest.json').write_text('{\"device\": \"CPU:0 (auto)\"}')",

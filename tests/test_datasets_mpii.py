@@ -12,10 +12,10 @@ from check_reports import count, problems
 from mpii_files import HEIGHT, WIDTH, images_of, people, write_labels, write_mpii
 from veri_files import jpeg, write_veri
 
-from posekit.datasets import open_dataset
+from posekit.layouts import open_dataset
 from posekit.datasets.check import check_mpii
-from posekit.datasets.mpii import read_labels, read_mpii
-from posekit.datasets.veri import read_veri
+from posekit.layouts.mpii import read_labels, read_mpii
+from posekit.layouts.veri import read_veri
 from posekit.errors import InputError
 
 real_labels = pytest.mark.skipif("POSEKIT_ANNOTATIONS" not in os.environ, reason="needs the published label files")

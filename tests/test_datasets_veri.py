@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from veri_files import HEIGHT, WIDTH, jpeg, label_row, names_of, write_rows, write_veri
 
-from posekit.datasets import open_dataset
+from posekit.layouts import open_dataset
 from posekit.datasets.dataset import decode_image
-from posekit.datasets.veri import prepare_veri, read_labels, read_veri
+from posekit.layouts.veri import prepare_veri, read_labels, read_veri
 from posekit.errors import InputError
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from test_compare import Labels, names
 
-from posekit.diagnosis import KINDS, calibration, error_kinds, ranking, reliability
+from posekit.evaluation.diagnosis import KINDS, calibration, error_kinds, ranking, reliability
 from posekit.skeletons import PERSON
 
 ANKLES, PELVIS = (0, 5), 6  # right and left

@@ -115,7 +115,7 @@ def test_a_taken_port_is_refused(tmp_path: Path) -> None:
 @pytest.fixture
 def as_rank(monkeypatch: pytest.MonkeyPatch):
     """Be rank `rank` of `ranks`."""
-    from posekit import ranks as module
+    from posekit.training import ranks as module
 
     def become(rank: int, ranks: int) -> None:
         monkeypatch.setattr(module, "rank", lambda: rank)
@@ -126,8 +126,8 @@ def as_rank(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize(("count", "ranks"), [(12, 2), (13, 4), (2, 3)])
 def test_shares_joined_in_order_are_the_split(count: int, ranks: int, as_rank, tiny_vehicles: Path) -> None:
-    from posekit.ranks import share
-    from posekit.splits import open_split
+    from posekit.training.ranks import share
+    from posekit.layouts import open_split
 
     split = open_split(get_recipe("poseestnet-tiny"), tiny_vehicles, "train").take(range(count))
     names, keypoints = [], []
@@ -145,7 +145,7 @@ def test_shares_joined_in_order_are_the_split(count: int, ranks: int, as_rank, t
 def test_average_is_the_mean_over_ranks(as_rank, monkeypatch: pytest.MonkeyPatch) -> None:
     import mindspore as ms
 
-    from posekit import ranks
+    from posekit.training import ranks
     from posekit.runtime import set_up
 
     set_up("cpu")
@@ -157,7 +157,7 @@ def test_average_is_the_mean_over_ranks(as_rank, monkeypatch: pytest.MonkeyPatch
 
 
 def test_alone_nothing_is_shared(tiny_vehicles: Path) -> None:
-    from posekit import ranks
+    from posekit.training import ranks
     from posekit.runtime import set_up
 
     set_up("cpu")
@@ -245,7 +245,7 @@ def together(killed: tuple, tiny_vehicles: Path) -> Path:
 @pytest.fixture(scope="module")
 def alone(tiny_vehicles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One worker that accumulates two batches."""
-    from posekit.training import run
+    from posekit.training.loop import run
 
     out = tmp_path_factory.mktemp("rank") / "run"
     run(one_worker(), tiny_vehicles, out, "cpu")
@@ -285,7 +285,7 @@ def test_two_workers_equal_one_that_accumulates(together: Path, alone: Path) -> 
 
 @posix
 def test_a_run_goes_on_with_as_many_workers(together: Path, tiny_vehicles: Path) -> None:
-    from posekit.training import run
+    from posekit.training.loop import run
 
     recipe = override(get_recipe("poseestnet-tiny"), SETTINGS)
     with pytest.raises(InputError, match="was trained by 2 workers, not 1; resume with as many"):
@@ -307,8 +307,8 @@ def logs(out: Path) -> list[Path]:
 @posix
 def test_evaluation_in_parts_is_that_of_the_whole(together: Path, tiny_vehicles: Path) -> None:
     from posekit.models.checkpoint import load_network
-    from posekit.splits import open_split
-    from posekit.training import validate
+    from posekit.layouts import open_split
+    from posekit.training.loop import validate
 
     recipe, network = load_network(together / "last.ckpt")
     found = validate(network, recipe, open_split(recipe, tiny_vehicles, "test"))

@@ -3,7 +3,7 @@
 import pytest
 from rich.console import Console
 
-from posekit import doctor
+from posekit.doctor import checks as doctor
 
 
 def measured(**seconds: float):

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 from lesson_files import write_lesson
 
-from posekit import course
-from posekit.execution import next_steps
-from posekit.lessons import plan
+from posekit.course import run as course
+from posekit.course.execution import next_steps
+from posekit.course.lessons import plan
 from posekit.runtime import cores
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity") or len(cores()) < 2, reason="shares out cores: takes two, and Linux"
 )
 RECIPE = "recipe = 'poseestnet-smoke'\nruns = ''"
-CORES = "import os, time\nfrom posekit.course import record\nrecord('cores', sorted(os.sched_getaffinity(0)))\n"
+CORES = "import os, time\nfrom posekit.course.results import record\nrecord('cores', sorted(os.sched_getaffinity(0)))\n"
 MEET = """start = time.time()
 open(mine, 'w').close()
 while not os.path.exists(other):

@@ -13,11 +13,11 @@ import onnxruntime
 import pytest
 
 from posekit.errors import InputError
-from posekit.export import export_model, operations
+from posekit.deploy.export import export_model, operations
 from posekit.models import build
-from posekit.predictors import Predictor, load_predictor, predict_dataset
+from posekit.inference.predictors import Predictor, load_predictor, predict_dataset
 from posekit.recipes import get_recipe, to_json
-from posekit.splits import open_split
+from posekit.layouts import open_split
 
 FORMATS = ("mindir", "onnx")
 RECIPES = {"hrnet": "poseestnet-tiny", "hourglass": "hourglass-tiny"}

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from posekit.codecs import Codec
 from posekit.datasets.dataset import PoseDataset
 from posekit.figures import crops, data
-from posekit.pipeline import Augmentation, crop
+from posekit.datasets.pipeline import Augmentation, crop
 from posekit.skeletons import PERSON, VEHICLE, Skeleton
 
 SIZE = 64  # of the network's input

@@ -9,14 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from posekit.figures.diagrams import hrnet_branches
-from posekit.figures.networks import (
-    accuracy_against_cost,
-    feature_maps,
-    influence_maps,
-    map_row,
-    shared_cells,
-    stage_costs,
-)
+from posekit.figures.networks import accuracy_against_cost, feature_maps, influence_maps, map_row, shared_cells, stage_costs
 from posekit.recipes import get_recipe
 
 

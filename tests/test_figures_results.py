@@ -156,7 +156,7 @@ def test_bars_put_the_shortest_on_top(tmp_path: Path) -> None:
 
 
 def test_displayed_undoes_the_normalisation() -> None:
-    from posekit.pipeline import normalise
+    from posekit.datasets.pipeline import normalise
 
     recipe = RECIPES["poseestnet-tiny"]
     images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)

@@ -7,10 +7,10 @@ import pytest
 from matplotlib.figure import Figure
 from test_figures_results import drawn, legend_texts
 
-from posekit.compare import Estimate
-from posekit.diagnosis import Reliability
+from posekit.evaluation.compare import Estimate
+from posekit.evaluation.diagnosis import Reliability
 from posekit.figures import scoring
-from posekit.published import Step
+from posekit.evaluation.published import Step
 
 STEPS = [Step(name, "", {}) for name in ("as published", "second", "third")]
 

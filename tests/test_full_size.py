@@ -6,14 +6,14 @@ import mindspore as ms
 import numpy as np
 import onnxruntime
 
-from posekit.export import export_model
+from posekit.deploy.export import export_model
 from posekit.models import build
 from posekit.models.checkpoint import load_network, save_checkpoint
-from posekit.pipeline import EvaluationBatches, training_iterator
+from posekit.datasets.pipeline import EvaluationBatches, training_iterator
 from posekit.recipes import get_recipe, override
 from posekit.runtime import set_up
-from posekit.splits import open_split
-from posekit.update import make_step
+from posekit.layouts import open_split
+from posekit.training.step import make_step
 
 
 def test_poseestnet_trains_saves_loads_and_exports(tiny_vehicles: Path, tmp_path: Path):

@@ -11,8 +11,8 @@ from test_robustness import pictures
 from veri_files import write_veri
 
 from posekit.datasets.dataset import PoseDataset
-from posekit.datasets.veri import read_veri
-from posekit.gallery import SECTIONS, draw_case, find_cases, write_gallery
+from posekit.layouts.veri import read_veri
+from posekit.figures.gallery import SECTIONS, draw_case, find_cases, write_gallery
 from posekit.predictions import Predictions, write_predictions
 from posekit.skeletons import VEHICLE
 

@@ -12,17 +12,17 @@ import onnx
 import pytest
 from mpii_files import write_mpii
 
-from posekit import infer310
+from posekit.deploy import infer310
 from posekit.errors import InputError
-from posekit.evaluation import evaluate
-from posekit.export import export_model
-from posekit.parity import largest_difference
-from posekit.pipeline import EvaluationBatches
-from posekit.predictors import load_predictor
-from posekit.run_times import lite
-from posekit.run_times.description import write_description
-from posekit.run_times.request import MissingRunTime
-from posekit.splits import open_split
+from posekit.evaluation.protocols import evaluate
+from posekit.deploy.export import export_model
+from posekit.deploy.parity import largest_difference
+from posekit.datasets.pipeline import EvaluationBatches
+from posekit.inference.predictors import load_predictor
+from posekit.inference.run_times import lite
+from posekit.inference.run_times.description import write_description
+from posekit.inference.run_times.request import MissingRunTime
+from posekit.layouts import open_split
 
 ROOT = Path(__file__).parents[1]
 

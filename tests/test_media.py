@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from posekit.errors import InputError
-from posekit.media import predict_media
+from posekit.inference.media import predict_media
 from posekit.predictions import Predictions, read_predictions
-from posekit.predictors import Predictor
+from posekit.inference.predictors import Predictor
 from posekit.recipes import get_recipe
 
 ROOT = Path(__file__).parents[1]
@@ -180,7 +180,7 @@ def test_a_broken_video_is_one_line(tmp_path: Path):
     """FFmpeg adds none of its own; it must be told before its first use in a process."""
     clip = video(tmp_path / "clip.mp4", SPOTS)
     clip.write_bytes(clip.read_bytes()[:400])
-    program = "import sys, pathlib; from posekit.media import _open_video; _open_video(pathlib.Path(sys.argv[1]))"
+    program = "import sys, pathlib; from posekit.inference.media import _open_video; _open_video(pathlib.Path(sys.argv[1]))"
     done = subprocess.run([sys.executable, "-c", program, str(clip)], capture_output=True, text=True, cwd=ROOT)
     *trace, last = done.stderr.splitlines()
     assert "not a readable video" in last and not [line for line in trace if "moov" in line], done.stderr

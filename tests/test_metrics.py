@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from veri_files import write_veri
 
-from posekit import metrics
-from posekit.datasets.veri import VeriLabels, read_labels, read_veri
+from posekit.evaluation import metrics
+from posekit.layouts.veri import VeriLabels, read_labels, read_veri
 from posekit.errors import InputError
-from posekit.metrics import veri_pck
+from posekit.evaluation.metrics import veri_pck
 from posekit.predictions import Predictions, write_predictions
-from posekit.published import PLAIN, SEED, Quirks, veri_seed_table, veri_walk
+from posekit.evaluation.published import PLAIN, SEED, Quirks, veri_seed_table, veri_walk
 from posekit.skeletons import VEHICLE
 
 COLUMNS = ["Wheel", "Fender", "Back", "Front", "WindshieldBack", "WindshieldFront", "Mean", "Mean@0.1"]
@@ -340,7 +340,7 @@ def test_the_table_prints_as_the_seeds_does():
 
 
 def test_scoring_needs_no_mindspore():
-    code = "import sys, posekit.metrics, posekit.datasets; assert 'mindspore' not in sys.modules"
+    code = "import sys, posekit.evaluation.metrics, posekit.datasets; assert 'mindspore' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -354,7 +354,7 @@ def test_scoring_is_quick_and_lean(tmp_path: Path):
     (tmp_path / "labels.csv").write_text("".join(lines))
     write_predictions(tmp_path / "p.csv", moved(labels, 1.5))
     code = (
-        "import re, sys, time; from pathlib import Path; from posekit.cli import main\ntry: main()\nfinally: "
+        "import re, sys, time; from pathlib import Path; from posekit.cli.main import main\ntry: main()\nfinally: "
         # not getrusage: its peak is at least that of the process that forked this one
         "peak = re.search(r'VmHWM:\\s+(\\d+) kB', Path('/proc/self/status').read_text())[1]; "
         "print(int(peak) // 1024, time.process_time(), file=sys.stderr)"

@@ -13,14 +13,14 @@ from scipy.io import savemat
 from typer.testing import CliRunner
 from veri_files import write_veri
 
-from posekit import cli
-from posekit.datasets.mpii import MpiiLabels, read_labels, read_mpii
-from posekit.datasets.veri import read_veri
+from posekit.cli import main as cli
+from posekit.layouts.mpii import MpiiLabels, read_labels, read_mpii
+from posekit.layouts.veri import read_veri
 from posekit.errors import InputError
-from posekit.evaluation import PROTOCOLS, score, score_file, write_scores
-from posekit.metrics import mpii_pckh, mpii_pckh_counts
+from posekit.evaluation.protocols import PROTOCOLS, score, score_file, write_scores
+from posekit.evaluation.metrics import mpii_pckh, mpii_pckh_counts
 from posekit.predictions import Predictions, read_predictions, write_predictions
-from posekit.published import MpiiQuirks, mpii_seed_counts, mpii_seed_report, mpii_seed_table, mpii_walk
+from posekit.evaluation.published import MpiiQuirks, mpii_seed_counts, mpii_seed_report, mpii_seed_table, mpii_walk
 
 real_labels = pytest.mark.skipif("POSEKIT_ANNOTATIONS" not in os.environ, reason="needs the published label files")
 

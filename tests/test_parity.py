@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from mpii_files import write_mpii
 
-from posekit import parity
-from posekit.cli import main
+from posekit.deploy import parity
+from posekit.cli.main import main
 from posekit.models.checkpoint import load_network, save_checkpoint
-from posekit.parity import Row, check, largest_difference, ties
+from posekit.deploy.parity import Row, check, largest_difference, ties
 
 
 @pytest.fixture(scope="module")

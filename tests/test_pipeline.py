@@ -13,17 +13,7 @@ from scipy import stats
 
 from posekit.datasets.dataset import PoseDataset, Sample
 from posekit.errors import InputError
-from posekit.pipeline import (
-    Augmentation,
-    EvaluationBatches,
-    TrainingBatches,
-    crop,
-    draw_augmentation,
-    evaluation_iterator,
-    iterate,
-    normalise,
-    training_iterator,
-)
+from posekit.datasets.pipeline import Augmentation, EvaluationBatches, TrainingBatches, crop, draw_augmentation, evaluation_iterator, iterate, normalise, training_iterator
 from posekit.recipes import get_recipe
 from posekit.runtime import set_up
 from posekit.signals import ctrl_c
@@ -212,7 +202,7 @@ def test_ctrl_c_while_the_reading_threads_start_is_ctrl_c(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("mindspore.dataset.engine.datasets_user_defined._GeneratorWorkerMt", interrupted)
-    monkeypatch.setattr("posekit.pipeline.cores", lambda: [0, 1])  # with one core there are no threads
+    monkeypatch.setattr("posekit.datasets.pipeline.cores", lambda: [0, 1])  # with one core there are no threads
     with pytest.raises(KeyboardInterrupt):
         next(training_iterator(numbered(8), TINY, 1))
 
@@ -225,7 +215,7 @@ def test_a_pipeline_starts_with_python_s_handler_of_ctrl_c(monkeypatch):
         signal.sigtimedwait([], 2)
         pytest.fail("not interrupted")
 
-    monkeypatch.setattr("posekit.pipeline.ds.GeneratorDataset.create_tuple_iterator", start)
+    monkeypatch.setattr("posekit.datasets.pipeline.ds.GeneratorDataset.create_tuple_iterator", start)
     set_up("cpu")
     with pytest.raises(KeyboardInterrupt), ctrl_c():
         nn.Dense(3, 2)(ms.Tensor(np.zeros((2, 3), np.float32)))

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from posekit.codecs import Codec
-from posekit.datasets.veri import read_veri
+from posekit.layouts.veri import read_veri
 from posekit.errors import InputError
 from posekit.geometry import crop_matrix, transform_points
-from posekit.predictors import Predictor, load_predictor, mirror_heatmaps, predict_dataset
+from posekit.inference.predictors import Predictor, load_predictor, mirror_heatmaps, predict_dataset
 from posekit.recipes import get_recipe
 from posekit.skeletons import VEHICLE
 

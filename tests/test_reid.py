@@ -18,10 +18,10 @@ from polygons import depth
 from reid_files import LEVELS, NAMES, cells, image_size, keypoints, oracle, peaks, write_data
 
 from posekit.errors import InputError, Stopped
-from posekit.predictors import Predictor, load_predictor
+from posekit.inference.predictors import Predictor, load_predictor
 from posekit.recipes import get_recipe
-from posekit.reid import heatmap_pictures, write_reid
-from posekit.segments import is_convex, segment_maps
+from posekit.reid.write import heatmap_pictures, write_reid
+from posekit.reid.segments import is_convex, segment_maps
 from posekit.skeletons import VEHICLE
 
 ROOT = Path(__file__).parents[1]
@@ -226,7 +226,7 @@ def test_a_killed_command_goes_on_where_it_was(tiny_run: Path, tiny_vehicles: Pa
         os.link(pictures[number % len(pictures)], data / "image_query" / name)
     (data / "label_query.csv").write_text("".join(f"{name},1,2,3\n" for name in names))
     out = tmp_path / "out"
-    model, call = tiny_run / "best.ckpt", "from posekit.cli import main; main()"
+    model, call = tiny_run / "best.ckpt", "from posekit.cli.main import main; main()"
     command = [sys.executable, "-c", call, "reid", model, "--data", data, "--splits", "query", "--out", out]
     command += ["--device", "cpu"]
     part = out / "pose_query.csv.part"

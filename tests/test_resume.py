@@ -15,15 +15,15 @@ from mindspore import Tensor, ops
 
 from posekit.datasets.dataset import PoseDataset
 from posekit.errors import InputError, Stopped
-from posekit.kills import kill, same_results, start, wait_for
+from posekit.training.kills import kill, same_results, start, wait_for
 from posekit.models import build
 from posekit.models.checkpoint import load_network, read_checkpoint, read_training, save_checkpoint
-from posekit.progress import LAST, PREVIOUS, _last_whole, check_finite
+from posekit.training.progress import LAST, PREVIOUS, _last_whole, check_finite
 from posekit.recipes import Recipe, get_recipe, override
 from posekit.runtime import set_up
-from posekit.splits import open_split
-from posekit.training import _prepare, train
-from posekit.update import TrainStep
+from posekit.layouts import open_split
+from posekit.training.loop import _prepare, train
+from posekit.training.step import TrainStep
 
 TINY = get_recipe("poseestnet-tiny")
 # All that has a state: the average, the loss scale, which doubles, and sums of gradients.

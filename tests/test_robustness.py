@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from posekit.datasets.dataset import PoseDataset
-from posekit.predictors import Predictor
+from posekit.inference.predictors import Predictor
 from posekit.recipes import get_recipe
-from posekit.robustness import BOX_JITTER, CHANGES, STRENGTHS, UNITS, changed, robustness
+from posekit.evaluation.robustness import BOX_JITTER, CHANGES, STRENGTHS, UNITS, changed, robustness
 from posekit.skeletons import VEHICLE
 
 

@@ -13,12 +13,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from posekit.errors import InputError
-from posekit.export import export_model
-from posekit.predictors import load_predictor
-from posekit.run_times import lite, onnx_files
-from posekit.run_times.description import write_description
-from posekit.run_times.request import MissingRunTime, Request
-from posekit.run_times.rounding import rounded
+from posekit.deploy.export import export_model
+from posekit.inference.predictors import load_predictor
+from posekit.inference.run_times import lite, onnx_files
+from posekit.inference.run_times.description import write_description
+from posekit.inference.run_times.request import MissingRunTime, Request
+from posekit.inference.run_times.rounding import rounded
 
 IMAGES = np.random.default_rng(0).standard_normal((3, 3, 64, 64)).astype(np.float32)
 

@@ -12,9 +12,9 @@ import cv2
 import pytest
 from reid_files import write_data
 
-from posekit.cli import main
-from posekit.convert import to_published
-from posekit.datasets.veri import read_labels
+from posekit.cli.main import main
+from posekit.models.convert import to_published
+from posekit.layouts.veri import read_labels
 from posekit.models import build
 from posekit.models.checkpoint import save_checkpoint
 from posekit.recipes import get_recipe

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from polygons import depth
 
-from posekit.segments import is_convex, segment_maps, visible_segments
+from posekit.reid.segments import is_convex, segment_maps, visible_segments
 from posekit.skeletons import VEHICLE
 
 

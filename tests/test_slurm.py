@@ -13,7 +13,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from slurm_cluster import Slurm, ended, slurm
 
-from posekit.collect import gather
+from posekit.course.collect import gather
 
 SCRIPTS = Path(__file__).parents[1] / "scripts" / "slurm"
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Slurm is for Linux")
@@ -102,7 +102,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 CELLS = """
 from pathlib import Path
-from posekit.results import record
+from posekit.course.results import record
 Path(run).mkdir(exist_ok=True)
 checkpoint = Path(run, "checkpoint")
 ###

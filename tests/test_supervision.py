@@ -7,7 +7,7 @@ from mindspore import Tensor
 
 from posekit.models.hourglass import StackedHourglass
 from posekit.runtime import set_up
-from posekit.supervision import learn_by_heart
+from posekit.training.supervision import learn_by_heart
 
 
 @pytest.fixture(scope="module", autouse=True)

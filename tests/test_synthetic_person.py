@@ -12,27 +12,12 @@ import numpy as np
 import pytest
 
 from posekit.datasets.check import check_mpii
-from posekit.datasets.mpii import read_mpii
+from posekit.layouts.mpii import read_mpii
 from posekit.errors import InputError
 from posekit.skeletons import PERSON
 from posekit.synthetic import person as person_module
 from posekit.synthetic.person import Row, count_images, count_people, draw_image, label, write_people
-from posekit.synthetic.person_body import (
-    ARM,
-    HEAD_TOP,
-    LEG,
-    NECK,
-    PELVIS,
-    THORAX,
-    Figure,
-    about_z,
-    capsules,
-    draw_build,
-    gap,
-    hidden_joints,
-    lowest,
-    pose_figure,
-)  # fmt: skip
+from posekit.synthetic.person_body import ARM, HEAD_TOP, LEG, NECK, PELVIS, THORAX, Figure, about_z, capsules, draw_build, gap, hidden_joints, lowest, pose_figure
 from posekit.synthetic.person_mesh import Looks
 from posekit.synthetic.person_pose import ACTIVITIES, LIMITS, Angles, draw_angles
 from posekit.synthetic.person_scene import Block, Picture, _paint_people, draw_picture, hidden

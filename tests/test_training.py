@@ -14,9 +14,9 @@ from posekit.errors import InputError
 from posekit.models.checkpoint import load_network
 from posekit.recipes import from_json, get_recipe, override
 from posekit.runtime import set_up
-from posekit.splits import open_split
-from posekit.training import train, validate
-from posekit.update import learning_rates
+from posekit.layouts import open_split
+from posekit.training.loop import train, validate
+from posekit.training.step import learning_rates
 
 TINY = get_recipe("poseestnet-tiny")
 

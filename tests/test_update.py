@@ -9,7 +9,7 @@ from posekit.models import build
 from posekit.models.loss import heatmap_loss
 from posekit.recipes import Recipe, get_recipe, override
 from posekit.runtime import mixed_precision, precision, set_up
-from posekit.update import AVERAGE, TrainStep, averaged_network, describe_update, make_optimizer, make_step
+from posekit.training.step import AVERAGE, TrainStep, averaged_network, describe_update, make_optimizer, make_step
 
 TINY = override(get_recipe("poseestnet-tiny"), ["weight_decay=0"])
 

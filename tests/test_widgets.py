@@ -16,10 +16,10 @@ from posekit.datasets.dataset import PoseDataset
 from posekit.errors import InputError
 from posekit.figures.canvas import Panel
 from posekit.figures.explorer import Heatmaps, heatmap_picture, heatmaps_of, sample_picture
-from posekit.lab import open_lab
+from posekit.course.lab import open_lab
 from posekit.recipes import get_recipe
 from posekit.skeletons import PERSON, VEHICLE, Skeleton
-from posekit.widgets import dataset_browser, heatmap_explorer
+from posekit.figures.widgets import dataset_browser, heatmap_explorer
 
 RECIPES = {"vehicle36": get_recipe("poseestnet-tiny"), "person16": get_recipe("hourglass-tiny")}
 both_lines = pytest.mark.parametrize("skeleton", [VEHICLE, PERSON], ids=lambda s: s.name)
@@ -173,7 +173,7 @@ CELL = """
 import sys
 sys.path.insert(0, FOLDER)
 from test_widgets import PERSON, perfect
-from posekit.widgets import explore_heatmaps
+from posekit.figures.widgets import explore_heatmaps
 explore_heatmaps(perfect(PERSON))
 """
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from posekit.datasets.dataset import PoseDataset, Sample
-from posekit.datasets.mpii import read_mpii
-from posekit.datasets.veri import read_veri
+from posekit.layouts.mpii import read_mpii
+from posekit.layouts.veri import read_veri
 from posekit.errors import InputError
 
 __all__ = ["PoseDataset", "Sample", "open_dataset"]

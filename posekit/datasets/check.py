@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from tqdm import tqdm
 
-from posekit.datasets import mpii, veri
+from posekit.layouts import mpii, veri
 from posekit.datasets.dataset import PoseDataset, decode_image, is_truncated
 from posekit.errors import InputError
 from posekit.files import write_text

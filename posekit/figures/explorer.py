@@ -12,7 +12,7 @@ from posekit.drawing import LEFT, MIDDLE, RIGHT, side_colors
 from posekit.errors import InputError
 from posekit.figures.canvas import BOX, QUIET, Canvas, Panel
 from posekit.geometry import invert, transform_points
-from posekit.pipeline import Crop, augmented_crop, crop
+from posekit.datasets.pipeline import Crop, augmented_crop, crop
 from posekit.recipes import Recipe
 from posekit.skeletons import Skeleton
 

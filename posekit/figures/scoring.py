@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from posekit.compare import Estimate
-from posekit.diagnosis import KINDS, Reliability
-from posekit.published import Walk
+from posekit.evaluation.compare import Estimate
+from posekit.evaluation.diagnosis import KINDS, Reliability
+from posekit.evaluation.published import Walk
 
 DPI = 110
 UP, DOWN, WHOLE = "#2e9e5b", "#d1495b", "#7d8794"

@@ -10,15 +10,7 @@ import numpy as np
 
 from posekit.files import atomic_path
 from posekit.synthetic.person_body import HEAD_TOP, NECK, PELVIS, THORAX
-from posekit.synthetic.person_scene import (
-    HEADS_IN_BOX,
-    Person,
-    Picture,
-    draw_picture,
-    hidden,
-    is_inside,
-    paint_picture,
-)  # fmt: skip
+from posekit.synthetic.person_scene import HEADS_IN_BOX, Person, Picture, draw_picture, hidden, is_inside, paint_picture
 from posekit.synthetic.scene import Camera, encode_jpeg, expose
 from posekit.synthetic.writing import check_request, draw_all, new_folder
 

@@ -1,0 +1,112 @@
+"""`posekit data`: draw, prepare and check data sets."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from posekit.errors import InputError
+
+data_app = typer.Typer(help="Make, prepare and check data sets.", no_args_is_help=True)
+synth_app = typer.Typer(help="Draw a data set in a published layout.", no_args_is_help=True)
+check_app = typer.Typer(help="Verify a data set.", no_args_is_help=True)
+data_app.add_typer(synth_app, name="synth")
+data_app.add_typer(check_app, name="check")
+
+
+@synth_app.command("vehicles")
+def synth_vehicles(
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    train: Annotated[int, typer.Option(min=1, help="Training images.")] = 1500,
+    test: Annotated[int, typer.Option(min=1, help="Test images.")] = 300,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+) -> None:
+    """Draw vehicles in the VeRi layout."""
+    from posekit.synthetic.vehicle import write_vehicles
+
+    write_vehicles(out, train, test, seed)
+    print(f"{out}: {train} training and {test} test images")
+
+
+@synth_app.command("people")
+def synth_people(
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    train: Annotated[int, typer.Option(min=1, help="Training people; an image shows one to four.")] = 1500,
+    test: Annotated[int, typer.Option(min=1, help="Test people.")] = 300,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+) -> None:
+    """Draw people in the MPII layout."""
+    from posekit.synthetic.person import write_people
+
+    write_people(out, train, test, seed)
+    print(f"{out}: {train} training and {test} test people")
+
+
+@data_app.command("prepare-veri")
+def prepare_veri(
+    veri: Annotated[Path, typer.Option(help="The original VeRi data set, with image_train/.")],
+    labels: Annotated[Path, typer.Option(help="Folder of PAMTRI's label_train.csv and label_test.csv.")],
+    out: Annotated[Path, typer.Option(help="Folder to make; run again to go on.")],
+) -> None:
+    """Build PoseEstNet's layout from the original VeRi data set."""
+    from posekit.layouts.veri import prepare_veri as prepare
+
+    made, kept = prepare(veri, labels, out)
+    print(f"{out}: {made} images made, {kept} kept")
+
+
+@data_app.command("add-heads")
+def add_heads(
+    annotation: Annotated[Path, typer.Argument(help="MPII's own mpii_human_pose_v1_u12_1.mat.")],
+    data: Annotated[Path, typer.Argument(help="Folder in the MPII layout, or a label h5.")],
+    split: Annotated[str, typer.Option(help="The split.")] = "test",
+) -> None:
+    """Write head boxes into a label file of people, so that `posekit score mpii --protocol pckh` is PCKh."""
+    from posekit.layouts.heads import add_heads as add
+    from posekit.layouts.mpii import label_path
+
+    labels = data if data.is_file() else label_path(data, split)
+    print(f"{labels}: head boxes of {add(annotation, labels)} people")
+
+
+@check_app.command("veri")
+def check_veri(
+    data: Annotated[Path, typer.Argument(help="Folder in the VeRi layout.")],
+    images: Annotated[Path | None, typer.Option(help="Images, when they lie apart.")] = None,
+    strict: Annotated[bool, typer.Option(help="Exit with 2 when anything is wrong.")] = False,
+) -> None:
+    """Report what is wrong with a data set in the VeRi layout, and write its annot/image_test.json."""
+    from posekit.datasets.check import check_veri as check
+
+    _print_report(check(data, images), strict)
+
+
+@check_app.command("mpii")
+def check_mpii(
+    data: Annotated[Path, typer.Argument(help="Folder in the MPII layout.")],
+    images: Annotated[Path | None, typer.Option(help="Images, when they lie apart.")] = None,
+    strict: Annotated[bool, typer.Option(help="Exit with 2 when anything is wrong.")] = False,
+) -> None:
+    """Report what is wrong with a data set in the MPII layout."""
+    from posekit.datasets.check import check_mpii as check
+
+    _print_report(check(data, images), strict)
+
+
+@check_app.command("reid")
+def check_reid(
+    out: Annotated[Path, typer.Argument(help="Folder that posekit reid wrote.")],
+    data: Annotated[Path, typer.Option(help="The data set in MultiTaskNet's layout that it was made from.")],
+    strict: Annotated[bool, typer.Option(help="Exit with 2 when anything is wrong.")] = False,
+) -> None:
+    """Report what is wrong with the data that posekit reid made, picture by picture."""
+    from posekit.reid.check import check_reid as check
+
+    _print_report(check(out, data), strict)
+
+
+def _print_report(report: object, strict: bool) -> None:
+    Console().print(report.table())
+    if strict and report.problems:
+        raise InputError(f"{report.data}: {len(report.problems)} kinds of problem; see the table above")

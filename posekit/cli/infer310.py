@@ -1,0 +1,59 @@
+"""`posekit infer310`: the stages on the way to an Ascend 310, each alone; scripts/infer_310.sh runs them in order."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from posekit.cli.options import Backend, Data, First, Images, LitePython, Model, Precision, Split
+from posekit.cli.score import print_scores
+
+infer310_app = typer.Typer(help="Stages of inference on an Ascend 310.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Option(help="The folder by which the stages hand over.")]
+Target = Annotated[str, typer.Option(help="cpu or ascend, with :ID for one of several.")]
+
+
+@infer310_app.command()
+def preprocess(
+    model: Model, out: Folder, data: Data = None, split: Split = "test", images: Images = None, first: First = None
+) -> None:
+    """Write images, mirrored images and labels as binary files."""
+    from posekit.deploy.infer310 import preprocess as run
+
+    print(f"{out}: {run(model, data, split, images, out, first)} samples")
+
+
+@infer310_app.command()
+def convert(
+    model: Model,
+    out: Folder,
+    backend: Backend = None,
+    device: Target = "cpu",
+    soc: Annotated[str, typer.Option(help="For om: Ascend and the name that npu-smi info shows.")] = "Ascend310",
+    lite_python: LitePython = None,
+) -> None:
+    """Write the file that the run time reads: lite, or om on an Ascend where atc is, when no --backend is given."""
+    from posekit.deploy.infer310 import convert as run
+
+    made = run(model, out, backend, device, soc, lite_python)
+    print(f"{made}: {made.stat().st_size / 1e6:.2f} MB")
+
+
+@infer310_app.command()
+def infer(out: Folder, device: Target = "cpu", precision: Precision = None, lite_python: LitePython = None) -> None:
+    """Run the binary images through the converted file; write heatmaps as binary files."""
+    from posekit.deploy.infer310 import infer as run
+
+    times = run(out, device, precision, lite_python)
+    print(f"{times['run_time']}: {times['milliseconds']:.2f} ms an image, mean of {times['images']}")
+
+
+@infer310_app.command()
+def postprocess(out: Folder) -> None:
+    """Decode the heatmaps; write predictions.csv and scores.json, print the tables of `posekit evaluate`."""
+    from posekit.deploy.infer310 import postprocess as run
+
+    for protocol, table in run(out).items():
+        print_scores(protocol, table.rows, table.about)
+    print(f"{out}: predictions.csv and scores.json")

@@ -1,0 +1,171 @@
+"""The `posekit` command: a thin layer over the package. Each command imports what it needs, so help is instant."""
+
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from posekit.cli.data import data_app
+from posekit.cli.infer310 import infer310_app
+from posekit.cli.models import evaluate, export, parity, predict
+from posekit.cli.options import Device
+from posekit.cli.reid import reid
+from posekit.cli.score import compare, gallery, score_app
+from posekit.cli.weights import convert
+from posekit.errors import InputError, Stopped
+from posekit.runtime import announce
+
+app = typer.Typer(
+    help="Keypoint estimation with MindSpore: vehicles (HRNet, VeRi) and people.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+course_app = typer.Typer(help="List the lessons, or run them headless.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+app.add_typer(score_app, name="score")
+app.add_typer(course_app, name="course")
+app.add_typer(infer310_app, name="infer310")
+for command in (predict, evaluate, export, parity, reid, convert, compare, gallery):
+    app.command()(command)
+
+console = Console()
+
+Settings = Annotated[list[str] | None, typer.Option("--set", help="Change a recipe field: field=value. Repeatable.")]
+
+STOPPED = 75  # sysexits.h's EX_TEMPFAIL: try again, here with --resume
+CANNOT_WRITE = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS,
+    errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG,
+)  # fmt: skip
+
+
+def main() -> None:
+    """Run the command. Bad input is one line on standard error and exit code 2."""
+    os.environ.setdefault("GLOG_v", "4")  # MindSpore's C++ logs errors that it also raises; the line below is enough
+    announce()
+    try:
+        app(standalone_mode=True)
+    except InputError as error:
+        _fail(str(error), STOPPED if isinstance(error, Stopped) else 2)
+    except OSError as error:
+        if error.errno not in CANNOT_WRITE:
+            raise
+        _fail(f"{error.filename or 'output'}: cannot write ({error.strerror}); make room or choose another place")
+
+
+def _fail(message: str, code: int = 2) -> None:
+    print(f"posekit: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="For example poseestnet, poseestnet-laptop or poseestnet-smoke.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run to make.")],
+    data: Annotated[Path | None, typer.Option(help="Data set; the embedded one when not given.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Images, when they lie apart.")] = None,
+    device: Device = "auto",
+    settings: Settings = None,
+    config: Annotated[Path | None, typer.Option(help="TOML or JSON file of recipe fields.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if it has begun.")] = False,
+    save_minutes: Annotated[float, typer.Option(min=0, help="Within an epoch, save as often as this.")] = 10,
+    pretrained: Annotated[
+        Path | None, typer.Option(help="Start from what fits of a checkpoint or a published PyTorch file.")
+    ] = None,
+) -> None:
+    """Train a recipe's network. Ctrl-C and SIGTERM save and exit with code 75; --resume goes on."""
+    from posekit.recipes import get_recipe, override, override_from_file
+
+    chosen = get_recipe(recipe)
+    if config:
+        chosen = override_from_file(chosen, config)
+    chosen = override(chosen, settings or [])
+    from posekit.training.loop import run
+
+    best = run(chosen, data, out, device, images, resume, save_minutes, pretrained)
+    print(f"{out}: best PCK@{chosen.validation_threshold:g} {best:.2f} % ({out / 'best.ckpt'})")
+
+
+@course_app.command("list")
+def course_list() -> None:
+    """The lessons in order."""
+    from posekit.course.run import print_lessons
+
+    print_lessons()
+
+
+@course_app.command("run")
+def course_run(
+    scale: Annotated[str | None, typer.Option(help="smoke (minutes), laptop (hours) or full.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="A lesson's number; repeatable.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with a stopped run's folder.")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", "-p", help="name=value for the lessons.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Lessons at once; on a CPU 2, else 1.")] = None,
+) -> None:
+    """Execute the lessons with papermill."""
+    from posekit.course.run import run
+
+    sys.exit(run(scale, only or [], resume, parameter or [], jobs))
+
+
+@course_app.command("collect")
+def course_collect(
+    runs: Annotated[Path, typer.Argument(help="Folder of trainings, executed notebooks or courses, at any depth.")],
+) -> None:
+    """Gather many runs, failed ones too, into one table and one picture."""
+    from posekit.course.collect import collect
+
+    collect(runs, Console(width=max(console.width, 140)))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(context: typer.Context) -> None:
+    """Open the lessons in JupyterLab. What else is given goes to `jupyter lab`, as --no-browser --port 9000."""
+    from posekit.course.lab import open_lab
+
+    sys.exit(open_lab(context.args))
+
+
+@app.command()
+def bench(
+    recipe: Annotated[str, typer.Argument(help="The recipe whose parts to time.")] = "poseestnet-smoke",
+    data: Annotated[Path | None, typer.Option(help="Data set; the embedded one when not given.")] = None,
+    device: Device = "auto",
+    settings: Settings = None,
+    kills: Annotated[int, typer.Option(help="Instead: kill so many trainings, resume them, compare the bits.")] = 0,
+) -> None:
+    """Time each part of the line on this machine: pipeline, training step, forward, codec."""
+    from posekit.recipes import get_recipe, override
+
+    chosen = override(get_recipe(recipe), settings or [])
+    if kills:
+        from posekit.training.kills import kill_bench as run
+
+        table, equal = run(chosen, data, device, kills)
+        console.print(table)
+        sys.exit(0 if equal else 1)
+    from posekit.training.bench import bench as run
+
+    console.print(run(chosen, data, device))
+
+
+@app.command()
+def doctor(device: Device = "auto") -> None:
+    """Say what is installed and right, which device is chosen and why, and whether convolutions run fast.
+
+    With --device gpu or ascend: whether driver and CUDA or CANN are what MindSpore needs.
+    """
+    from posekit.doctor.checks import diagnose
+
+    sys.exit(diagnose(console, device))
+
+
+if __name__ == "__main__":
+    main()

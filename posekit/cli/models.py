@@ -1,0 +1,148 @@
+"""Commands on a trained network: predict, evaluate, export, parity."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from posekit.cli.options import Backend, Data, Device, First, FlipTest, Images, LitePython, Model, Precision, Split
+from posekit.cli.score import print_scores
+from posekit.errors import InputError
+
+if TYPE_CHECKING:
+    from posekit.deploy.parity import Row
+
+
+def predict(
+    model: Model,
+    out: Annotated[Path, typer.Option(help="The csv to write for --data, else the folder for pictures and csv.")],
+    pictures: Annotated[
+        list[Path] | None, typer.Argument(help="Images, videos or folders of them, when no --data is given.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Data set to predict a split of.")] = None,
+    split: Split = "test",
+    images: Images = None,
+    boxes: Annotated[
+        Path | None, typer.Option(help="csv of name,x,y,width,height, a row an object; a frame is NAME:NUMBER.")
+    ] = None,
+    device: Device = "auto",
+    backend: Backend = None,
+    precision: Precision = None,
+    lite_python: LitePython = None,
+    flip_test: FlipTest = None,
+) -> None:
+    """Find keypoints: a data set's split into a table, or images and videos into annotated ones and a table."""
+    if (data is None) == (not pictures) or (data and boxes):
+        raise InputError("give either images or --data, and --boxes only with images")
+    from posekit.inference.boxes import predict_split
+    from posekit.inference.media import predict_media
+    from posekit.inference.predictors import load_predictor
+
+    batch = 16 if data else 1
+    predictor = load_predictor(model, device, batch, flip_test, backend, precision, lite_python)
+    print(f"{model}: {predictor.run_time}")
+    if data:
+        predict_split(predictor, data, split, out, images)
+    else:
+        predict_media(predictor, pictures, out, boxes)
+
+
+def evaluate(
+    model: Model,
+    out: Annotated[Path, typer.Option(help="Folder for predictions.csv and scores.json.")],
+    data: Data = None,
+    split: Split = "test",
+    images: Images = None,
+    device: Device = "auto",
+    backend: Backend = None,
+    precision: Precision = None,
+    lite_python: LitePython = None,
+    flip_test: FlipTest = None,
+) -> None:
+    """Predict a split and score it under every protocol."""
+    from posekit.evaluation.protocols import evaluate as run
+    from posekit.inference.predictors import load_predictor
+
+    predictor = load_predictor(model, device, 16, flip_test, backend, precision, lite_python)
+    print(f"{model}: {predictor.run_time}")
+    for protocol, table in run(predictor, data, split, out, images).items():
+        print_scores(protocol, table.rows, table.about)
+    print(f"{out}: predictions.csv and scores.json")
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="A checkpoint.")],
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    format: Annotated[str, typer.Option(help="mindir, onnx, air or om.")] = "onnx",
+    batch: Annotated[str, typer.Option(help="Images the file takes at once: a number, or dynamic.")] = "1",
+    soc: Annotated[str, typer.Option(help="For om: Ascend and the name that npu-smi info shows.")] = "Ascend310",
+) -> None:
+    """Write a checkpoint as a file for other run times."""
+    if batch != "dynamic" and not (batch.isdecimal() and int(batch) > 0):
+        raise InputError(f"--batch {batch}: give a number from 1 on, or dynamic")
+    from posekit.deploy.export import export_model, operations
+    from posekit.runtime import set_up
+
+    set_up("auto" if format == "air" else "cpu")
+    export_model(model, format, out, None if batch == "dynamic" else int(batch), soc)
+    print(f"{out}: {out.stat().st_size / 1e6:.2f} MB, batch {batch}")
+    if format in ("mindir", "onnx"):
+        counts = operations(out).most_common()
+        print(f"{sum(count for _, count in counts)} operations: {', '.join(f'{n} {name}' for name, n in counts)}")
+
+
+def parity(
+    model: Annotated[Path, typer.Argument(help="A checkpoint.")],
+    data: Data = None,
+    split: Split = "test",
+    images: Images = None,
+    first: First = None,
+    out: Annotated[Path | None, typer.Option(help="Keep the exported files and parity.json here.")] = None,
+    device: Device = "auto",
+    lite_python: LitePython = None,
+) -> None:
+    """Compare every run time that is here with the checkpoint; exit code 1 when one in fp32 is another network."""
+    from posekit.deploy.parity import check, run
+
+    rows = run(model, data, split, images, first, out, device, lite_python)
+    print_parity(rows)
+    problems = check(rows)
+    for problem in problems:
+        print(problem)
+    sys.exit(1 if problems else 0)
+
+
+def print_parity(rows: "list[Row]") -> None:
+    """One table; its accuracy is the widest PCK of the plain protocol. Then what is not here, and why."""
+    from posekit.deploy.parity import ENTRY_LIMIT, HEATMAP_LIMITS
+
+    *_, (protocol, scores) = rows[0].tables.items()
+    *_, part = (name for name in scores if name.startswith("PCK"))
+    columns = ("run time", "heatmaps", "px median", "px 99 %", "tied", "entry", *scores[part], "ms", "MB")
+    table = Table(*columns, title="run times against the checkpoint", title_justify="left")
+    for row in rows:
+        if not row.missing:
+            mark = "" if row.heatmaps <= HEATMAP_LIMITS[row.precision] else " !"
+            apart = (
+                f"{row.heatmaps:.1e}{mark}",
+                f"{row.median:.3f}",
+                f"{row.far:.3f}",
+                str(row.tied),
+                f"{row.entry:.3f}",
+            )
+            accuracy = (f"{value:.2f}" for value in row.tables[protocol][part].values())
+            table.add_row(row.run_time, *apart, *accuracy, f"{row.milliseconds:.1f}", f"{row.megabytes:.2f}")
+    limits = ", ".join(f"{name} {limit:g}" for name, limit in HEATMAP_LIMITS.items())
+    table.caption = (
+        f"heatmaps: largest difference / range, ! beyond {limits}; entry: of all tables, the largest difference in "
+        f"points without tied keypoints, in fp32 up to {ENTRY_LIMIT:g}; accuracy: protocol {protocol}, {part}; "
+        "ms: an image, with decoding"
+    )
+    table.caption_justify = "left"
+    Console(width=max(Console().width, 200)).print(table)
+    for row in rows:
+        if row.missing:
+            print(f"{row.run_time}: {row.missing}")

@@ -1,0 +1,132 @@
+"""`posekit score`, `compare` and `gallery`: what a predictions table is worth, by the labels."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from posekit.errors import InputError
+
+if TYPE_CHECKING:
+    from posekit.evaluation.compare import Line
+
+score_app = typer.Typer(help="Score a predictions table from labels alone.", no_args_is_help=True)
+
+
+@score_app.command("veri")
+def score_veri(
+    data: Annotated[Path, typer.Argument(help="Folder in the VeRi layout (labels suffice), or a label csv.")],
+    predictions: Annotated[Path, typer.Option(help="A pose csv.")],
+    protocol: Annotated[str, typer.Option(help="seed (the published table) or pck.")] = "seed",
+    split: Annotated[str, typer.Option(help="The split.")] = "test",
+    json: Annotated[Path | None, typer.Option(help="Write the table here, too.")] = None,
+) -> None:
+    """Score predictions of vehicles."""
+    from posekit.evaluation.protocols import score_file, write_scores
+
+    table = score_file("veri", data, predictions, protocol, split)
+    print_scores(protocol, table.rows, table.about)
+    if json:
+        write_scores(json, table.rows.get("", table.rows))
+
+
+@score_app.command("mpii")
+def score_mpii(
+    data: Annotated[Path, typer.Argument(help="Folder in the MPII layout (labels suffice), or a label h5.")],
+    predictions: Annotated[Path, typer.Option(help="A pose csv, samples named <imgname>:<row>.")],
+    protocol: Annotated[str, typer.Option(help="seed (the published report) or pckh.")] = "seed",
+    split: Annotated[str, typer.Option(help="The split.")] = "test",
+    json: Annotated[Path | None, typer.Option(help="Write the tables here, too.")] = None,
+    train_predictions: Annotated[Path | None, typer.Option(help="A pose csv of the train split, as well.")] = None,
+    train_samples: Annotated[int, typer.Option(min=1, help="How many of its first people count.")] = 300,
+) -> None:
+    """Score predictions of people."""
+    from posekit.evaluation.protocols import score_file, write_scores
+    from posekit.evaluation.published import mpii_seed_report
+
+    if train_predictions and data.is_file():
+        raise InputError(f"{data}: holds one split; with --train-predictions give the folder that holds annot")
+    table, training = score_file("mpii", data, predictions, protocol, split), {}
+    if train_predictions:
+        training = score_file("mpii", data, train_predictions, protocol, "train", train_samples).rows
+    tables = table.rows | {f"Tra {name}": row for name, row in training.items()}
+    if protocol == "seed":
+        print(f"{mpii_seed_report(table.rows, training)}({table.about})")
+    else:
+        print_scores(protocol, tables, table.about)
+    if json:
+        write_scores(json, tables)
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(help="A pose csv.")],
+    labels: Annotated[Path, typer.Option(help="Folder in a published layout (labels suffice), or a label file.")],
+    second: Annotated[Path | None, typer.Argument(help="Another pose csv of the same samples.")] = None,
+    split: Annotated[str, typer.Option(help="The split.")] = "test",
+    threshold: Annotated[float | None, typer.Option(min=0, help="Of the plain PCK; the layout's usual one.")] = None,
+    draws: Annotated[int, typer.Option(min=100, help="Resamples of the images.")] = 2000,
+    json: Annotated[Path | None, typer.Option(help="Write the table here, too.")] = None,
+) -> None:
+    """How sure a table's PCK is, by keypoint, visibility, size and viewpoint; of two tables, how sure they differ."""
+    from posekit.evaluation.compare import compare as run
+    from posekit.evaluation.protocols import read_split, write_scores
+    from posekit.predictions import read_predictions
+
+    layout, rows = read_split(labels, split)
+    limit = layout.threshold if threshold is None else threshold
+    tables = [read_predictions(path, layout.skeleton.num_keypoints) for path in (first, second) if path]
+    lines = run(rows, layout.skeleton, limit, *tables, draws=draws)
+    _print_lines(lines, f"PCK@{limit:g}, percent [95 % interval over {draws} resamples of the images]")
+    if json:
+        write_scores(json, [line.as_dict() for line in lines])
+
+
+def _print_lines(lines: "list[Line]", title: str) -> None:
+    """A row a part; differences whose interval leaves 0 out are bold."""
+    two = lines[0].second is not None
+    table = Table("", "", "keypoints", *(("A", "B", "A - B") if two else ("PCK",)), title=title, title_justify="left")
+    shown = ""
+    for line in lines:
+        if line.division != shown:
+            table.add_section()
+        figures = [escape(str(estimate)) for estimate in (line.first, line.second, line.difference) if estimate]
+        if two:
+            figures[2] = f"[{'bold' if line.difference.sure else 'dim'}]{figures[2]}"
+        table.add_row(line.division if line.division != shown else "", line.part, f"{line.count:,}", *figures)
+        shown = line.division
+    Console(width=max(Console().width, 140)).print(table)
+
+
+def gallery(
+    data: Annotated[Path, typer.Argument(help="Folder in a published layout.")],
+    predictions: Annotated[Path, typer.Option(help="A pose csv.")],
+    out: Annotated[Path, typer.Option(help="The HTML page to write.")],
+    split: Annotated[str, typer.Option(help="The split.")] = "test",
+    images: Annotated[Path | None, typer.Option(help="Images, when they lie apart.")] = None,
+    threshold: Annotated[float | None, typer.Option(min=0, help="Of the plain PCK; the layout's usual one.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="Pictures in each section.")] = 8,
+) -> None:
+    """Show the worst and the most surprising cases of a table as one HTML page."""
+    from posekit.layouts import open_dataset
+    from posekit.evaluation.protocols import LAYOUTS, kind_of
+    from posekit.figures.gallery import write_gallery
+    from posekit.predictions import read_predictions
+
+    kind = kind_of(data)
+    dataset = open_dataset(kind, data, split, images)
+    found = read_predictions(predictions, dataset.skeleton.num_keypoints)
+    limit = LAYOUTS[kind].threshold if threshold is None else threshold
+    print(f"{out}: {write_gallery(out, dataset, found, limit, count)} pictures")
+
+
+def print_scores(protocol: str, rows: dict[str, dict[str, float]], about: str) -> None:
+    """The protocol's table, rates in percent and counts as they are; without a terminal it is not cut to a width."""
+    columns = list(next(iter(rows.values())))
+    table = Table("", *columns, title=f"protocol {protocol}, percent", title_justify="left")
+    table.caption, table.caption_justify = f"{protocol}: {about}", "left"
+    for name, row in rows.items():
+        table.add_row(name, *(f"{value:,}" if isinstance(value, int) else f"{value:.3f}" for value in row.values()))
+    Console(width=max(Console().width, 140)).print(table)

@@ -1,0 +1,30 @@
+"""JupyterLab on the lessons, for a person."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from posekit.errors import InputError
+from posekit.files import ROOT
+from posekit.course.lessons import list_lessons
+
+
+def open_lab(arguments: Sequence[str] = ()) -> int:
+    """Run this environment's JupyterLab on the repository until it is ended; returns its exit code.
+
+    It opens the first lesson; `arguments` go to `jupyter lab` as they are.
+    """
+    if find_spec("jupyterlab") is None:
+        raise InputError("jupyterlab is not installed here; run pip install -e . in the repository")
+    first = list_lessons()[0].path.relative_to(ROOT).as_posix()
+    print(f"JupyterLab opens {first}; run a lesson with Run → Run All Cells. End it with Ctrl-C here.", flush=True)
+    command = [sys.executable, "-m", "jupyterlab", f"--LabApp.default_url=/lab/tree/{first}", *arguments]
+    environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"}  # this environment's kernel, not the user's
+    with subprocess.Popen(command, cwd=ROOT, env=environment) as server:
+        while True:
+            try:
+                return server.wait()
+            except KeyboardInterrupt:  # JupyterLab gets it, too, and asks whether it is meant
+                continue

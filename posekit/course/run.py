@@ -1,0 +1,224 @@
+"""The course: what lessons call (paths, results, the newest trained run), and running them all headless.
+
+papermill executes each lesson in a kernel of its own (see execution); one folder under runs/ holds the executed
+notebooks, the logs, a manifest and the report. Where a course stopped, `run(resume=...)` goes on.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from posekit.errors import InputError
+from posekit.course.execution import execute
+from posekit.files import write_json
+from posekit.files import ROOT
+from posekit.course.lessons import Step, chosen_recipes, list_lessons, plan
+from posekit.manifest import data_hash, describe
+from posekit.course.results import record, result_text
+
+__all__ = ["ROOT", "list_lessons", "newest_run", "print_lessons", "record", "resolve", "run"]
+
+
+# What lessons call
+
+
+def resolve(path: str | Path) -> Path | None:
+    """`path` itself if absolute, else below the repository's root, wherever the kernel was started; None for ""."""
+    return ROOT / Path(path).expanduser() if path else None
+
+
+def newest_run(recipe_name: str, runs: str | Path = "runs") -> Path:
+    """The newest training of that recipe below `runs`, or, where that has none, below the repository's runs/.
+
+    A training is a folder with recipe.json and best.ckpt; the newest is the one whose best.ckpt is youngest.
+    """
+    for folder in (resolve(runs or "."), ROOT / "runs"):
+        found = [p.parent / "best.ckpt" for p in folder.rglob("recipe.json") if _recipe_name(p) == recipe_name]
+        found = [checkpoint for checkpoint in found if checkpoint.is_file()]
+        if found:
+            return max(found, key=lambda checkpoint: checkpoint.stat().st_mtime_ns).parent
+    raise InputError(f"{runs}: no trained run of {recipe_name}; run lesson 04 or posekit train {recipe_name} first")
+
+
+def _recipe_name(path: Path) -> str | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("name")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+# What the command calls
+
+
+def print_lessons(root: Path = ROOT) -> None:
+    """Print the lessons with their titles and parameters."""
+    table = Table("lesson", "title", "parameters")
+    for lesson in list_lessons(root):
+        table.add_row(lesson.path.stem, Text(lesson.title), ", ".join(lesson.parameters))
+    Console().print(table)
+
+
+def run(
+    scale: str | None = None,
+    only: Sequence[str] = (),
+    resume: str | Path | None = None,
+    parameters: Sequence[str] = (),
+    jobs: int | None = None,
+    root: Path = ROOT,
+) -> int:
+    """Run the lessons (`only` those numbers) at a scale, smoke by default, with `name=value` parameters.
+
+    jobs: how many at once, each on its share of the cores; by default two on a CPU, one on another device.
+    `resume` names the folder of a stopped run; its scale, lessons and parameters stay. Returns the exit code:
+    0, 1 when a lesson failed, 130 after Ctrl-C. InputError, before anything runs, for anything unknown.
+    """
+    if resume is None:
+        folder, manifest, steps = _new(root, scale or "smoke", only, _pairs(parameters))
+    else:
+        folder, manifest, steps = _stopped(root, Path(resume).expanduser(), scale, only, parameters)
+    console = Console()
+    jobs = jobs or _jobs(manifest["parameters"].get("device", "auto"))
+    code = _run_steps(console, folder, manifest, steps, root, jobs)
+    _finish(console, folder, manifest)
+    return code
+
+
+def _pairs(parameters: Sequence[str]) -> dict[str, str]:
+    for text in parameters:
+        if "=" not in text:
+            raise InputError(f"parameter {text!r}: write name=value, for example device=cpu")
+    return dict(text.split("=", 1) for text in parameters)
+
+
+def _new(root: Path, scale: str, only: Sequence[str], pairs: dict[str, str]) -> tuple[Path, dict, list[Step]]:
+    folder = root / "runs" / f"{datetime.now():%Y%m%d-%H%M%S}-{scale}"
+    while folder.exists():
+        folder = folder.with_name(folder.name + "-again")
+    steps = plan(scale, only, pairs, root, folder)
+    manifest = {
+        "scale": scale,
+        "only": list(only),
+        "parameters": pairs,
+        "started": f"{datetime.now():%Y-%m-%d %H:%M:%S}",
+        "device": pairs.get("device", "auto"),
+        **describe(root),
+        "data": _data(scale, pairs, steps),
+        "seconds": 0.0,
+        "lessons": [{"name": s.name, "parameters": s.parameters, "status": "waiting", "seconds": 0.0} for s in steps],
+    }
+    folder.mkdir(parents=True)
+    write_json(folder / "manifest.json", manifest)
+    return folder, manifest, steps
+
+
+def _data(scale: str, pairs: dict[str, str], steps: list[Step]) -> dict[str, str]:
+    """Folder → hash of the data that the lessons read; the embedded data is made here where it is missing."""
+    if not any("data" in step.lesson.parameters for step in steps):
+        return {}
+    if pairs.get("data"):
+        if not resolve(pairs["data"]).is_dir():
+            raise InputError(f"data={pairs['data']}: no such folder; check the path")
+        return {pairs["data"]: data_hash(resolve(pairs["data"]))}
+    from posekit.recipes import get_recipe
+    from posekit.layouts import embedded_data
+
+    folders = [Path(embedded_data(get_recipe(name))) for name in chosen_recipes(scale, pairs)]
+    return {folder.name: data_hash(folder) for folder in folders}
+
+
+def _stopped(
+    root: Path, resume: Path, scale: str | None, only: Sequence[str], parameters: Sequence[str]
+) -> tuple[Path, dict, list[Step]]:
+    folder = next((path.resolve() for path in (resume, root / resume) if path.is_dir()), root / resume)
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        request = manifest["scale"], manifest["only"], manifest["parameters"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{resume}: no course to resume there; give the folder of one, runs/TIME-SCALE") from error
+    if only or parameters or scale not in (None, manifest["scale"]):
+        raise InputError("--resume goes on with that run's own scale, lessons and parameters; leave the others out")
+    steps = plan(*request, root, folder)
+    if [step.name for step in steps] != [lesson["name"] for lesson in manifest["lessons"]]:
+        raise InputError(f"{resume}: the lessons are no longer the same; start a new run")
+    for entry in manifest["lessons"]:
+        if entry["status"] != "done":
+            entry.update(status="waiting", error=None)
+    return folder, manifest, steps
+
+
+# Running
+
+
+def _run_steps(console: Console, folder: Path, manifest: dict, steps: list[Step], root: Path, jobs: int) -> int:
+    """Run what is not done yet, noting each outcome in the manifest; returns the exit code."""
+    entries = manifest["lessons"]
+
+    def noted(entry: dict) -> None:
+        manifest["device"] = _device_used(folder) or manifest["device"]
+        write_json(folder / "manifest.json", manifest)
+        said = {"running": " …", "done": f": done in {entry['seconds']:.0f} s"}.get(entry["status"])
+        if said is None:
+            _print_failure(console, folder, entry)
+        else:
+            place = f"[{entries.index(entry) + 1}/{len(entries)}]"
+            console.print(f"{place} {entry['name']}{said}", markup=False, highlight=False)
+
+    start = time.monotonic()
+    execute(steps, entries, folder, root, jobs, noted, console)
+    manifest["seconds"] = round(manifest.get("seconds", 0.0) + time.monotonic() - start, 1)
+    write_json(folder / "manifest.json", manifest)
+    outcomes = {entry["status"] for entry in entries}
+    return 130 if "interrupted" in outcomes else int(outcomes != {"done"})
+
+
+def _jobs(device: str) -> int:
+    """How many lessons run at once: two where a CPU is all they use and its cores can be shared out, else one."""
+    tools = shutil.which("nvidia-smi") or shutil.which("npu-smi")
+    on_cpu = device == "cpu" or (device == "auto" and not tools)
+    return 2 if on_cpu and hasattr(os, "sched_setaffinity") else 1
+
+
+def _device_used(folder: Path) -> str | None:
+    """The device that the trainings in this course's folder say they ran on; what was asked for may be "auto"."""
+    manifests = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*/manifest.json"))]
+    return next((manifest["device"] for manifest in manifests if "device" in manifest), None)
+
+
+def _print_failure(console: Console, folder: Path, entry: dict) -> None:
+    """The failure in one block: lesson, cell, error, and where to look and how to go on."""
+    error = entry["error"]
+    source = [f"    {line}" for line in error["source"].strip().splitlines()[:8]]
+    lines = [f"in cell In [{error['cell']}]:", *source, ""] if source else []
+    lines += [error["message"], ""]
+    lines += [f"as far as it came: {_shown(folder / entry['name'])}.ipynb (and .log)"]
+    lines += [f"to go on from here: posekit course run --resume {_shown(folder)}"]
+    console.print(Panel(Text("\n".join(lines)), title=f"lesson {entry['name']} {entry['status']}", title_align="left"))
+
+
+def _shown(path: Path) -> str:
+    return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _finish(console: Console, folder: Path, manifest: dict) -> None:
+    """Write the report; print the table of lessons, the results and where the report is."""
+    from posekit.course.report import write_report
+
+    report = write_report(folder)
+    table = Table("lesson", "status", "seconds")
+    table.columns[2].justify = "right"
+    for entry in manifest["lessons"]:
+        table.add_row(entry["name"], entry["status"], f"{entry['seconds']:.0f}")
+    console.print(table)
+    for entry in manifest["lessons"]:
+        for result in entry.get("results", []):
+            console.print(f"{entry['name']}: {result_text(result)}", markup=False)
+    console.print(f"report: {_shown(report)}", markup=False, soft_wrap=True)

@@ -1,0 +1,70 @@
+"""Ascend's converters: the exact commands, written beside the ONNX file, and `atc` run where it is.
+
+By the documentation of CANN 8.2 to 9.1 and of MindSpore Lite 2.10; no Ascend was at hand to run them.
+"""
+
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+from posekit.errors import InputError
+from posekit.files import atomic_path, write_text
+from posekit.recipes import Recipe
+from posekit.inference.run_times.description import write_description
+from posekit.inference.run_times.request import MissingRunTime
+
+SOC = "Ascend310"  # "Ascend" and the name that `npu-smi info` shows; the original 310 needs CANN 8.2 or older
+_SCRIPT = """#!/usr/bin/env bash
+# {onnx} for {soc}: run this where CANN is installed, after
+#   source /usr/local/Ascend/ascend-toolkit/set_env.sh    (CANN 9: /usr/local/Ascend/cann/set_env.sh)
+set -euo pipefail
+cd "$(dirname "${{BASH_SOURCE[0]}}")"
+{atc}
+
+# For MindSpore Lite instead, which then reads {stem}-lite.mindir:
+# {lite}
+"""
+
+
+def atc_command(onnx: Path | str, out: Path | str, soc: str) -> list[str]:
+    """CANN's converter: ONNX to `out`.om. It computes in fp16 where an operation can."""
+    return ["atc", f"--model={onnx}", "--framework=5", f"--output={out}", f"--soc_version={soc}"]
+
+
+def converter_command(onnx: Path | str, out: Path | str, batch: int, size: int) -> list[str]:
+    """MindSpore Lite's converter: ONNX to `out`.mindir for an Ascend, images (batch, 3, size, size)."""
+    return [
+        "converter_lite", "--fmk=ONNX", "--saveType=MINDIR", f"--modelFile={onnx}", f"--outputFile={out}",
+        f"--inputShape=images:{batch},3,{size},{size}", "--optimize=ascend_oriented",
+    ]  # fmt: skip
+
+
+def write_commands(onnx: Path, batch: int, size: int, soc: str) -> Path:
+    """Write both commands for an ONNX file as a script beside it, `<stem>.atc.sh`; returns its path."""
+    atc = atc_command(onnx.name, onnx.stem, soc)
+    lite = converter_command(onnx.name, f"{onnx.stem}-lite", batch, size)
+    path = onnx.with_suffix(".atc.sh")
+    texts = {"atc": shlex.join(atc), "lite": shlex.join(lite)}
+    write_text(path, _SCRIPT.format(onnx=onnx.name, stem=onnx.stem, soc=soc, **texts))
+    return path
+
+
+def convert_om(onnx: Path, out: Path, recipe: Recipe, batch: int, soc: str) -> None:
+    """ONNX to OM by `atc`; MissingRunTime where it is not there, InputError when it fails.
+
+    The OM file's description is written anyway.
+    """
+    write_description(out, recipe, batch, "fp16")
+    script = onnx.with_suffix(".atc.sh").name
+    if shutil.which("atc") is None:
+        raise MissingRunTime(
+            f"{out}: atc is not on the path; install CANN and source its set_env.sh. {onnx.name} and the command, "
+            f"{script}, are written: run that where CANN is, and keep {out.name}.json beside the .om file"
+        )
+    with atomic_path(out) as temporary:
+        command = atc_command(onnx, temporary.with_suffix(""), soc)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode or not temporary.is_file():
+            lines = done.stdout.strip().splitlines() or ["no output"]
+            raise InputError(f"{out}: atc failed ({lines[-1].strip()}); {script} holds the command, run it by hand")

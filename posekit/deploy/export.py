@@ -1,0 +1,147 @@
+"""Checkpoints out to MINDIR, ONNX, AIR and OM, with their recipe, so that the file is enough to predict."""
+
+import errno
+import os
+from collections import Counter
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+import onnx
+from mindspore import Tensor, nn
+from mindspore.train.mind_ir_pb2 import ModelProto
+from onnx import numpy_helper, shape_inference
+
+from posekit.deploy.ascend import SOC, convert_om, write_commands
+from posekit.errors import InputError
+from posekit.files import atomic_path, quiet_logs
+from posekit.models.checkpoint import load_network
+from posekit.recipes import Recipe, to_json
+from posekit.inference.run_times.description import write_description
+from posekit.runtime import chosen_device
+
+FORMATS = ("mindir", "onnx", "air", "om")
+# What MindSpore's graph has beside operations: reading weights, tuples, order.
+_BOOKKEEPING = {"Constant", "Depend", "Load", "MakeTuple", "TupleGetItem", "UpdateState"}
+
+
+class LastStage(nn.Cell):
+    """The network as it is used: images in, the heatmaps of its last stage out."""
+
+    def __init__(self, network: nn.Cell) -> None:
+        super().__init__(auto_prefix=False)
+        self.network = network
+
+    def construct(self, images: Tensor) -> Tensor:
+        """(N, 3, S, S) -> (N, K, h, w)"""
+        return self.network(images)[-1]
+
+
+def export_model(model: Path, file_format: str, out: Path, batch: int | None = 1, soc: str = SOC) -> Path:
+    """Write a checkpoint in another format, for `batch` images at a time or, with None, for any number.
+
+    The recipe is in an ONNX file's metadata, and in `<out>.json` beside the others. AIR and OM, for the Ascend of name
+    `soc`, take Ascend's software: without it, InputError says so when the ONNX file and the commands that convert it
+    lie beside `out`.
+    """
+    if file_format not in FORMATS:
+        raise InputError(f"unknown format {file_format!r}; choose one of {', '.join(FORMATS)}")
+    if out.suffix != f".{file_format}":
+        raise InputError(f"{out}: a {file_format} file must end in .{file_format}")
+    if batch is None and file_format in ("air", "om"):
+        raise InputError(f"{out}: a file for Ascend is made for one shape; give --batch a number")
+    recipe, network = load_network(model)
+    cell = LastStage(network)
+    cell.set_train(False)
+    if file_format == "mindir":
+        _export_graph(cell, out, recipe, batch)
+    elif file_format == "onnx":
+        _export_onnx(cell, out, recipe, batch)
+    else:
+        _export_ascend(cell, out, recipe, batch, soc)
+    return out
+
+
+def _export_ascend(cell: nn.Cell, out: Path, recipe: Recipe, batch: int, soc: str) -> None:
+    if out.suffix == ".air" and chosen_device().target == "Ascend":
+        return _export_graph(cell, out, recipe, batch)
+    graph = out.with_suffix(".onnx")
+    _export_onnx(cell, graph, recipe, batch)
+    commands = write_commands(graph, batch, recipe.input_size, soc)
+    if out.suffix == ".air":
+        raise InputError(
+            f"{out}: only MindSpore on an Ascend writes AIR, and finds none here; "
+            f"{graph.name} is written, and {commands.name} makes an .om file of it where CANN is"
+        )
+    convert_om(graph, out, recipe, batch, soc)
+
+
+def _export_graph(cell: nn.Cell, out: Path, recipe: Recipe, batch: int | None) -> None:
+    """MINDIR or AIR, by the suffix of `out`."""
+    images = Tensor(shape=_shape(recipe, batch), dtype=ms.float32)
+    if batch is not None:
+        images = Tensor(np.zeros(_shape(recipe, batch), np.float32))
+    syntax = ms.get_context("jit_syntax_level")
+    try:
+        with atomic_path(out) as temporary:
+            # MindSpore takes a name without suffix.
+            ms.export(cell, images, file_name=str(temporary.with_suffix("")), file_format=out.suffix[1:].upper())
+            write_description(out, recipe, batch)
+    finally:  # an export that fails leaves the strict level, at which loss scaling does not compile
+        ms.set_context(jit_syntax_level=syntax)
+
+
+def _shape(recipe: Recipe, batch: int | None) -> tuple[int | None, ...]:
+    return (batch, 3, recipe.input_size, recipe.input_size)
+
+
+def _export_onnx(cell: nn.Cell, out: Path, recipe: Recipe, batch: int | None) -> None:
+    images = Tensor(np.zeros(_shape(recipe, 1), np.float32))
+    with atomic_path(out) as temporary:
+        with quiet_logs():
+            ms.onnx.export(cell, images, file_name=str(temporary), input_names=["images"], output_names=["heatmaps"])
+        if not temporary.exists():  # MindSpore logs a failed write, removes the file and goes on
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        model = onnx.load(str(temporary))
+        _free_resizes(model)
+        for value in (*model.graph.input, *model.graph.output):
+            dimension = value.type.tensor_type.shape.dim[0]
+            dimension.dim_param = "batch"
+            if batch is not None:
+                dimension.dim_value = batch
+        onnx.helper.set_model_props(model, {"recipe": to_json(recipe)})
+        onnx.checker.check_model(model, full_check=True)
+        onnx.save(model, str(temporary))
+
+
+def _free_resizes(model: onnx.ModelProto) -> None:
+    """Give every Resize factors in place of sizes, which hold the batch, and say that it is `nearest`.
+
+    MindSpore leaves the mode out. That means nearest, but MindSpore Lite 2.0 takes it for linear.
+    """
+    graph = model.graph
+    inferred = shape_inference.infer_shapes(model).graph
+    values = (*inferred.input, *inferred.value_info)
+    shapes = {value.name: [d.dim_value for d in value.type.tensor_type.shape.dim] for value in values}
+    sizes = {node.output[0]: node for node in graph.node if node.op_type == "Constant"}
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    for node in [node for node in graph.node if node.op_type == "Resize"]:
+        source, _, scales, size = node.input
+        target = numpy_helper.to_array(sizes[size].attribute[0].t)
+        factors = (target / np.array(shapes[source])).astype(np.float32)  # (4,): 1, 1, s, s
+        weights[scales].CopyFrom(numpy_helper.from_array(factors, scales))
+        del node.input[3]
+        node.attribute.append(onnx.helper.make_attribute("mode", "nearest"))
+    used = {name for node in graph.node for name in node.input}
+    for name in sizes.keys() - used:
+        graph.node.remove(sizes[name])
+
+
+def operations(path: Path) -> Counter[str]:
+    """How often each operation stands in an ONNX or MINDIR file."""
+    if path.suffix == ".onnx":
+        return Counter(node.op_type for node in onnx.load(str(path)).graph.node)
+    model = ModelProto()
+    model.ParseFromString(path.read_bytes())
+    names = (node.op_type.removeprefix("REF::").split(":")[0] for node in model.graph.node)
+    return Counter(name for name in names if name not in _BOOKKEEPING)

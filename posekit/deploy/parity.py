@@ -1,0 +1,269 @@
+"""`posekit parity`: is every run time that is here still the network of the checkpoint, and how fast is it?"""
+
+import math
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from posekit.datasets.dataset import PoseDataset
+from posekit.errors import InputError
+from posekit.evaluation.protocols import score, write_scores
+from posekit.deploy.export import export_model
+from posekit.geometry import invert, transform_points
+from posekit.evaluation.metrics import Scores
+from posekit.datasets.pipeline import EvaluationBatches
+from posekit.predictions import Predictions
+from posekit.inference.predictors import Predictor, load_predictor, predicted_batches
+from posekit.inference.run_times.lite import convert_lite
+from posekit.inference.run_times.request import MissingRunTime, Request
+from posekit.runtime import split_device, whole_fp32
+from posekit.layouts import open_split
+
+# How far heatmaps may be from the checkpoint's, in shares of their range, by what a run time computes in. In fp32 only
+# sums are formed in another order, and beyond the limit it is another network. In half precision (an Ascend 310
+# computes in fp16) more is not usual, but the PCK tables are what has to be judged.
+HEATMAP_LIMITS = {"fp32": 1e-4, "fp16": 1e-2, "bf16": 5e-2}
+ENTRY_LIMIT = 0.05  # points, of any entry of the PCK tables in fp32
+_RUN_TIMES = (
+    ("mindir", "fp32"),
+    ("onnxruntime", "fp32"),
+    ("openvino", "fp32"),
+    ("openvino", "bf16"),
+    ("lite", "fp32"),
+    ("onnxruntime", "bf16"),  # simulated
+    ("onnxruntime", "fp16"),  # simulated
+)
+_ON_ASCEND = (("lite", "fp16"), ("om", "fp16"))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run time against the checkpoint; where it is not here, `missing` says why, and there is nothing else."""
+
+    run_time: str
+    precision: str
+    missing: str = ""
+    heatmaps: float = 0.0  # largest difference / range
+    median: float = 0.0  # distance of keypoints, pixels of the image
+    far: float = 0.0  # 99 % of them are nearer
+    tied: int = 0  # keypoints that moved since cells are as good as equal
+    entry: float = 0.0  # largest difference of the tables' entries without those, points
+    milliseconds: float = 0.0  # an image, decoding included, without flip test
+    megabytes: float = 0.0  # of the file
+    tables: dict[str, Scores] = field(default_factory=dict)  # by protocol
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """What the checkpoint answers for the whole split."""
+
+    dataset: PoseDataset
+    heatmaps: np.ndarray  # (N, K, h, w), on disk
+    predictions: Predictions
+    row: Row
+
+    @property
+    def span(self) -> float:
+        """Range of the heatmaps."""
+        return float(self.heatmaps.max() - self.heatmaps.min())
+
+
+def run(
+    model: Path,
+    data: Path | None = None,
+    split: str = "test",
+    images: Path | None = None,
+    first: int | None = None,
+    out: Path | None = None,
+    device: str = "auto",
+    lite_python: Path | None = None,
+) -> list[Row]:
+    """A row a run time, the checkpoint's first, over the split or its `first` samples.
+
+    With `out` the exported files stay there, and parity.json beside them.
+    """
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as files:
+        predictor = load_predictor(model, device, batch=1, backend="mindspore")
+        whole_fp32()
+        dataset = open_split(predictor.recipe, data, split, images).first(first)
+        reference = _refer(predictor, model, dataset, Path(folder, "heatmaps.npy"))
+        rows = [reference.row]
+        extra = _ON_ASCEND if split_device(device)[0] == "ascend" else ()
+        for backend, precision in _RUN_TIMES + extra:
+            simulated = backend == "onnxruntime" and precision != "fp32"
+            if simulated and any(row.precision == precision and not row.missing for row in rows):
+                continue
+            on_cpu = simulated or backend == "openvino" or (backend == "lite" and split_device(device)[0] == "gpu")
+            where = "cpu" if on_cpu else device
+            rows.append(_try(model, Path(files), backend, precision, where, lite_python, reference))
+        if out is not None:
+            shutil.copytree(files, out, dirs_exist_ok=True)
+            write_scores(out / "parity.json", [asdict(row) for row in rows])
+    return rows
+
+
+def check(rows: list[Row]) -> list[str]:
+    """What is wrong with the run times in fp32, a line each; none when all are the checkpoint's network."""
+    problems = []
+    for row in rows:
+        if row.precision != "fp32" or row.missing:
+            continue
+        limit = HEATMAP_LIMITS["fp32"]
+        if not row.heatmaps <= limit:
+            problems.append(
+                f"{row.run_time}: heatmaps differ by {row.heatmaps:.1e} of their range, {limit:g} is the limit"
+            )
+        if not row.entry <= ENTRY_LIMIT:
+            problems.append(
+                f"{row.run_time}: an entry of a table differs by {row.entry:.3f} points, {ENTRY_LIMIT:g} is the limit"
+            )
+    return problems
+
+
+def _try(
+    model: Path, files: Path, backend: str, precision: str, device: str, lite_python: Path | None, reference: _Reference
+) -> Row:
+    try:
+        path = _file(model, files, Request(model, device, 1, precision, lite_python), backend)
+        predictor = load_predictor(path, device, 1, backend=backend, precision=precision, lite_python=lite_python)
+    except InputError as error:
+        if precision == "fp32" and not isinstance(error, MissingRunTime):
+            raise  # it is here, and refuses the network
+        return Row(f"{backend} {precision}", precision, str(error))
+    return _row(predictor, path, precision, reference)
+
+
+def _file(model: Path, files: Path, request: Request, backend: str) -> Path:
+    """The checkpoint as a file that the run time reads, made where it is not yet."""
+    kind = {"mindir": "mindir", "om": "om"}.get(backend, "onnx")
+    path = files / f"{model.stem}.{kind}"
+    if not path.is_file():
+        export_model(model, kind, path, batch=1)
+    if backend != "lite":
+        return path
+    made = files / f"{model.stem}-lite-{request.precision}.mindir"
+    convert_lite(Request(path, request.device, 1, request.precision, request.lite_python), made)
+    return made
+
+
+def _refer(predictor: Predictor, model: Path, dataset: PoseDataset, store: Path) -> _Reference:
+    recipe = predictor.recipe
+    shape = (len(dataset), recipe.keypoint_skeleton.num_keypoints, recipe.heatmap_size, recipe.heatmap_size)
+    heatmaps = np.lib.format.open_memmap(store, "w+", np.float32, shape)
+    predictions = _predict(predictor, dataset, heatmaps.__setitem__)
+    return _Reference(dataset, heatmaps, predictions, _measured(predictor, model, "fp32", dataset, predictions))
+
+
+def _row(predictor: Predictor, path: Path, precision: str, reference: _Reference) -> Row:
+    """Run the whole split and compare."""
+    wanted, span = reference.predictions, reference.span
+    worst, tied = 0.0, np.zeros(wanted.scores.shape, bool)
+
+    def compare(rows: slice, heatmaps: np.ndarray) -> None:
+        nonlocal worst
+        stored = reference.heatmaps[rows]
+        worst = np.maximum(worst, np.abs(heatmaps - stored).max() / span)  # NaN stays NaN
+        tied[rows] = ties(stored, heatmaps, HEATMAP_LIMITS["fp32"] * span)
+
+    found = _predict(predictor, reference.dataset, compare)
+    apart = np.linalg.norm(found.keypoints - wanted.keypoints, axis=-1)
+    tied &= apart > 0
+    cleared = Predictions(
+        found.names,
+        np.where(tied[..., None], wanted.keypoints, found.keypoints),
+        np.where(tied, wanted.scores, found.scores),
+    )
+    row = _measured(predictor, path, precision, reference.dataset, found)
+    return replace(
+        row,
+        heatmaps=float(worst),
+        median=float(np.median(apart)),
+        far=float(np.quantile(apart, 0.99)),
+        tied=int(tied.sum()),
+        entry=largest_difference(_tables(predictor, reference.dataset, cleared), reference.row.tables),
+    )
+
+
+def _measured(predictor: Predictor, path: Path, precision: str, dataset: PoseDataset, found: Predictions) -> Row:
+    """What a run time's row says without comparison."""
+    return Row(
+        predictor.run_time,
+        precision,
+        milliseconds=_milliseconds(predictor, dataset),
+        megabytes=path.stat().st_size / 1e6,
+        tables=_tables(predictor, dataset, found),
+    )
+
+
+def _predict(predictor: Predictor, dataset: PoseDataset, visit: Callable[[slice, np.ndarray], None]) -> Predictions:
+    """As `predict_dataset`; each batch's rows and tested heatmaps are shown to `visit`."""
+    keypoints, scores, start = [], [], 0
+    for heatmaps, matrices in predicted_batches(predictor, dataset, progress=False):
+        visit(slice(start, start + len(heatmaps)), heatmaps)
+        found, score = predictor.recipe.codec.decode(heatmaps)
+        keypoints.append(transform_points(invert(matrices), found))
+        scores.append(score)
+        start += len(heatmaps)
+    return Predictions(list(dataset.names), np.concatenate(keypoints), np.concatenate(scores))
+
+
+def _tables(predictor: Predictor, dataset: PoseDataset, predictions: Predictions) -> dict[str, Scores]:
+    tables = score(predictor.recipe.dataset, dataset, predictions)
+    return {protocol: table.rows for protocol, table in tables.items()}
+
+
+def ties(wanted: np.ndarray, found: np.ndarray, tolerance: float) -> np.ndarray:
+    """Which keypoints (N, K) may lie elsewhere, since in `wanted` (N, K, h, w) cells are equal within `tolerance`.
+
+    Either another cell is the highest, or, beside the same one, the higher neighbour is on the other side, or the
+    highest value is 0 but for the tolerance.
+    """
+    lead = wanted.shape[:2]
+    best, other = (maps.reshape(*lead, -1).argmax(-1) for maps in (wanted, found))
+
+    def at(maps: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        return np.take_along_axis(maps.reshape(*lead, -1), cells[..., None], -1)[..., 0]
+
+    top = at(wanted, best)
+    tied = (best != other) & (top - at(wanted, other) <= tolerance)
+    for axis in (2, 3):
+        before, after = (at(_slope(maps, axis), best) for maps in (wanted, found))
+        tied |= (best == other) & (np.sign(before) != np.sign(after)) & (np.abs(before) <= tolerance)
+    return tied | ((np.abs(top) <= tolerance) & ((top > 0) != (at(found, other) > 0)))
+
+
+def _slope(maps: np.ndarray, axis: int) -> np.ndarray:
+    """Each cell's next neighbour minus the one before it; at the border the cell itself stands for the missing one."""
+    padded = np.pad(maps, [(1, 1) if i == axis else (0, 0) for i in range(4)], mode="edge")
+    size = maps.shape[axis]
+    return padded.take(range(2, size + 2), axis) - padded.take(range(size), axis)
+
+
+def largest_difference(found: dict[str, Scores], wanted: dict[str, Scores]) -> float:
+    """Of two sets of tables, in points; an entry that is a number in one of them only is infinitely far away."""
+    largest = 0.0
+    for protocol, rows in wanted.items():
+        for name, row in rows.items():
+            for column, value in row.items():
+                pair = (value, found[protocol][name][column])
+                if any(map(math.isnan, pair)):
+                    largest = largest if all(map(math.isnan, pair)) else math.inf
+                else:
+                    largest = max(largest, abs(pair[0] - pair[1]))
+    return largest
+
+
+def _milliseconds(predictor: Predictor, dataset: PoseDataset, calls: int = 15) -> float:
+    """Median time from one image to its keypoints, without flip test."""
+    image = EvaluationBatches(dataset, predictor.recipe, 1)[0][0]
+    seconds = []
+    for _ in range(calls):
+        start = time.perf_counter()
+        predictor.recipe.codec.decode(predictor.heatmaps(image))
+        seconds.append(time.perf_counter() - start)
+    return 1e3 * float(np.median(seconds))

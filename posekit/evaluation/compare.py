@@ -1,0 +1,177 @@
+"""How sure a figure is: bootstrap estimates of rates and of differences, over images and over parts of a data set.
+
+Images are resampled, not keypoints: keypoints of one image are right or wrong together, so resampling them one by one
+would promise more than the data holds. Images of one vehicle or of one recording still resemble each other, so that
+what stands here is the least uncertainty. See Efron & Tibshirani, An Introduction to the Bootstrap, chapter 13
+(percentile intervals).
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from posekit.evaluation.metrics import Labels, normalised_distances
+from posekit.predictions import Predictions
+from posekit.skeletons import Skeleton
+
+Part = TypeVar("Part", bound=Hashable)
+DRAWS = 2000
+LEVEL = 95  # percent of an interval
+SIDEWAYS = 0.3  # of an object's width in the picture: about what is left of it at 45 degrees
+_AT_ONCE = 4_000_000  # numbers of a chunk of resamples
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure, and the same of every resample; of one table's estimates differences are paired."""
+
+    value: float
+    draws: np.ndarray  # (D,), NaN where a resample holds nothing that counts
+
+    def __sub__(self, other: "Estimate") -> "Estimate":
+        return Estimate(self.value - other.value, self.draws - other.draws)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The middle LEVEL percent of the resamples; NaN where nothing counts."""
+        known = self.draws[~np.isnan(self.draws)]
+        if not len(known):
+            return float("nan"), float("nan")
+        low, high = np.percentile(known, [50 - LEVEL / 2, 50 + LEVEL / 2])
+        return float(low), float(high)
+
+    @property
+    def sure(self) -> bool:
+        """Of a difference: true when the interval leaves 0 out."""
+        low, high = self.interval
+        return low > 0 or high < 0
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{self.value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def image_of(names: Sequence[str]) -> list[str]:
+    """Which image a sample shows: its name without the row that people's have, `<imgname>:<row>`."""
+    return [name.rsplit(":", 1)[0] for name in names]
+
+
+def estimate_rates(
+    right: np.ndarray, parts: Mapping[Part, np.ndarray], images: Sequence[str], draws: int = DRAWS, seed: int = 0
+) -> dict[Part, Estimate]:
+    """The percentage of right keypoints in each part, with what it is over resampled images.
+
+    right: (N, K) bool; parts: name -> what counts in it, (N, K) bool; images: (N,) the image that a sample shows.
+    Estimates with the same images, draws and seed rest on the same resamples, so their differences are paired.
+    """
+    counted = np.stack([part.sum(axis=1) for part in parts.values()], 1)  # (N, P)
+    hits = np.stack([(part & right).sum(axis=1) for part in parts.values()], 1)
+    _, image = np.unique(np.asarray(images), return_inverse=True)
+    tallies = np.zeros((image.max() + 1, 2 * len(parts)))
+    np.add.at(tallies, image, np.concatenate([hits, counted], axis=1))
+    sums = np.concatenate([tallies.sum(axis=0, keepdims=True), _resampled_sums(tallies, draws, seed)])  # (1 + D, 2P)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rate = 100 * sums[:, : len(parts)] / sums[:, len(parts) :]
+    return {name: Estimate(float(rate[0, i]), rate[1:, i]) for i, name in enumerate(parts)}
+
+
+def _resampled_sums(tallies: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """Sums (D, C) of the tallies (G, C) of as many images, drawn with replacement."""
+    rng, count = np.random.default_rng(seed), len(tallies)
+    chunk = max(1, _AT_ONCE // count)
+    sizes = [min(chunk, draws - start) for start in range(0, draws, chunk)]
+    return np.concatenate([rng.multinomial(count, np.full(count, 1 / count), size) @ tallies for size in sizes])
+
+
+@dataclass(frozen=True)
+class Line:
+    """One part of a data set: how many keypoints count there, and the rate of one table or of two."""
+
+    division: str
+    part: str
+    count: int
+    first: Estimate
+    second: Estimate | None = None
+
+    @property
+    def difference(self) -> Estimate | None:
+        """First minus second, paired."""
+        return self.first - self.second if self.second else None
+
+    def as_dict(self) -> dict[str, object]:
+        """For a JSON file: each estimate as value, low and high."""
+        estimates = {"first": self.first, "second": self.second, "difference": self.difference}
+        known = {name: [e.value, *e.interval] for name, e in estimates.items() if e is not None}
+        return {"division": self.division, "part": self.part, "count": self.count, **known}
+
+
+def compare(
+    labels: Labels,
+    skeleton: Skeleton,
+    threshold: float,
+    first: Predictions,
+    second: Predictions | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> list[Line]:
+    """PCK of one table, or of two and their difference, over all and over every part that `divisions` knows.
+
+    A keypoint is right within `threshold` of its image's unit (that of the plain protocol), the border included.
+    Raises InputError when a table and the labels name different samples.
+    """
+    parts = {
+        (division, part): counted
+        for division, some in divisions(labels, skeleton).items()
+        for part, counted in some.items()
+        if counted.any()
+    }
+    images, estimates = image_of(labels.names), []
+    for predictions in (first, second):
+        if predictions is not None:
+            right = normalised_distances(labels, predictions) <= threshold
+            estimates.append(estimate_rates(right, parts, images, draws, seed))
+    return [
+        Line(division, part, int(parts[division, part].sum()), *(table[division, part] for table in estimates))
+        for division, part in parts
+    ]
+
+
+def divisions(labels: Labels, skeleton: Skeleton) -> dict[str, dict[str, np.ndarray]]:
+    """Ways to divide a data set: name -> part -> what counts in it, (N, K) bool.
+
+    By keypoint, by visibility (hidden keypoints with coordinates have a part of their own, also where PCK leaves them
+    out), by the size of the object in thirds of the images, and by the viewpoint.
+    """
+    counted, hidden = labels.visible, labels.hidden
+    unit = np.asarray(labels.unit, float)
+    small, large = np.quantile(unit, [1 / 3, 2 / 3])
+    third = (unit > small).astype(int) + (unit > large)
+    sizes = (f"small, to {small:.0f} px", f"middle, to {large:.0f} px", "large")
+    facing = viewpoints(labels, skeleton)
+    one = np.eye(skeleton.num_keypoints, dtype=bool)
+    return {
+        "all": {"all": counted},
+        "visibility": {"seen": counted & ~hidden, "hidden": hidden},
+        "size": {name: counted & (third == i)[:, None] for i, name in enumerate(sizes)},
+        "viewpoint": {name: counted & (facing == name)[:, None] for name in ("front", "side", "back")},
+        "keypoint": {name: counted & one[k] for k, name in enumerate(skeleton.keypoints)},
+    }
+
+
+def viewpoints(labels: Labels, skeleton: Skeleton) -> np.ndarray:
+    """(N,) "front", "side" or "back": what of the object the camera sees, from the labels alone.
+
+    Seen from the front, an object's left keypoints lie right of their partners, from the back left of them; from the
+    side partners lie near each other or one above the other. So the mean horizontal step from right to left partner is
+    compared with the width of all keypoints: above SIDEWAYS of it is front, below minus that back.
+    """
+    pairs = [(a, b) if skeleton.keypoints[a].startswith("left") else (b, a) for a, b in skeleton.flip_pairs]
+    left, right = (list(side) for side in zip(*pairs, strict=True))
+    x = np.where(labels.visible | labels.hidden, labels.keypoints[..., 0], np.nan)
+    step = x[:, left] - x[:, right]
+    known = ~np.isnan(step)
+    mean = np.where(known, step, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    share = mean / np.maximum(np.nan_to_num(np.fmax.reduce(x, axis=1) - np.fmin.reduce(x, axis=1)), 1e-9)
+    return np.select([share > SIDEWAYS, share < -SIDEWAYS], ["front", "back"], "side")

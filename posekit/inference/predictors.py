@@ -1,0 +1,129 @@
+"""Images to heatmaps on each run time, the flip test, and the predictions table of a data set.
+
+Training's validation and every command that predicts go through here.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from posekit.datasets.dataset import PoseDataset
+from posekit.geometry import invert, transform_points
+from posekit.datasets.pipeline import evaluation_iterator
+from posekit.predictions import Predictions
+from posekit.recipes import Recipe
+from posekit.signals import ctrl_c
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A network on some run time.
+
+    `run` maps images (batch, 3, S, S) float32, normalised as the recipe says, to heatmaps (batch, K, h, w) of the last
+    stage; it accepts exactly `batch` images, since a graph is compiled for one shape. `run_time` says in words what
+    computes, and how exactly.
+    """
+
+    recipe: Recipe
+    run: Callable[[np.ndarray], np.ndarray]
+    batch: int
+    run_time: str = "fp32"
+
+    def heatmaps(self, images: np.ndarray) -> np.ndarray:
+        """Heatmaps (N, K, h, w) of any number of images (N, 3, S, S)."""
+        parts = []
+        for start in range(0, len(images), self.batch):
+            part = images[start : start + self.batch]
+            padding = np.repeat(part[-1:], self.batch - len(part), axis=0)
+            parts.append(self.run(np.concatenate([part, padding]))[: len(part)])
+        return np.concatenate(parts)
+
+    def tested_heatmaps(self, images: np.ndarray) -> np.ndarray:
+        """As `heatmaps`; averaged with those of the mirrored images where the recipe has a flip test."""
+        heatmaps = self.heatmaps(images)
+        if not self.recipe.flip_test:
+            return heatmaps
+        mirrored = self.heatmaps(np.ascontiguousarray(images[..., ::-1]))
+        return (heatmaps + mirror_heatmaps(mirrored, self.recipe)) * 0.5
+
+
+def mirror_heatmaps(heatmaps: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """Heatmaps (N, K, h, w) of mirrored images as those of the unmirrored ones.
+
+    Cell 0 stands for pixel 0, so a map turned back lies 1 - 1 / stride cells too far left. `flip_shift` moves it right:
+    by 1 in PoseEstNet, by 0 in Stacked Hourglass, exactly by 0.75 at stride 4.
+    """
+    back = heatmaps[:, list(recipe.keypoint_skeleton.flip_order), :, ::-1]
+    whole = int(recipe.flip_shift)
+    part = recipe.flip_shift - whole
+    near = _moved_right(back, whole)
+    return near if part == 0 else (1 - part) * near + part * _moved_right(back, whole + 1)
+
+
+def _moved_right(heatmaps: np.ndarray, cells: int) -> np.ndarray:
+    """Move maps right; the first columns stay as they are, as in the seed."""
+    if cells == 0:
+        return heatmaps
+    return np.concatenate([heatmaps[..., :cells], heatmaps[..., :-cells]], axis=-1)
+
+
+def network_predictor(network: object, recipe: Recipe, batch: int = 16) -> Predictor:
+    """A predictor around a live MindSpore network, in its present weights."""
+    import mindspore as ms
+
+    def run(images: np.ndarray) -> np.ndarray:
+        network.set_train(False)
+        return network(ms.Tensor(images))[-1].asnumpy().astype(np.float32, copy=False)  # half in mixed precision
+
+    return Predictor(recipe, run, batch)
+
+
+def load_predictor(
+    model: Path,
+    device: str = "auto",
+    batch: int = 16,
+    flip_test: bool | None = None,
+    backend: str | None = None,
+    precision: str | None = None,
+    lite_python: Path | None = None,
+) -> Predictor:
+    """The predictor of a model file: .ckpt, .mindir, .onnx or .om.
+
+    batch: images at a time, where the file leaves it open; an exported file may have been made for one number.
+    flip_test: overrides the recipe's.
+    backend: a run time that reads the file, mindspore, mindir, onnxruntime, openvino, lite or om; see
+        `posekit.inference.run_times`.
+    precision: fp32, fp16 or bf16; without one, what the run time is usually used with.
+    lite_python: a Python interpreter that has MindSpore Lite.
+    Raises InputError for a file that cannot be read or a run time that is not here.
+    """
+    from posekit.inference.run_times import open_model
+
+    predictor = open_model(model, device, batch, backend, precision, lite_python)
+    if flip_test is None:
+        return predictor
+    return replace(predictor, recipe=replace(predictor.recipe, flip_test=flip_test))
+
+
+def predicted_batches(
+    predictor: Predictor, dataset: PoseDataset, progress: bool = True
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Tested heatmaps (n, K, h, w) and the maps (n, 2, 3) from image to input pixels, batch by batch in order."""
+    batches = evaluation_iterator(dataset, predictor.recipe, predictor.batch)
+    total = -(-len(dataset) // predictor.batch)
+    with ctrl_c(), tqdm(batches, total=total, desc="predict", unit="batch", disable=not progress) as bar:
+        for images, matrices, count in bar:
+            yield predictor.tested_heatmaps(images)[:count], matrices[:count]
+
+
+def predict_dataset(predictor: Predictor, dataset: PoseDataset, progress: bool = True) -> Predictions:
+    """Predict every sample of the split, in its order, in pixels of each image."""
+    keypoints, scores = [], []
+    for heatmaps, matrices in predicted_batches(predictor, dataset, progress):
+        found, score = predictor.recipe.codec.decode(heatmaps)
+        keypoints.append(transform_points(invert(matrices), found))
+        scores.append(score)
+    return Predictions(list(dataset.names), np.concatenate(keypoints), np.concatenate(scores))

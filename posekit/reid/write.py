@@ -1,0 +1,236 @@
+"""Re-identification data: the keypoints, heatmaps and surface segments that MultiTaskNet (PAMTRI) reads beside images.
+
+```
+OUT/pose_SPLIT.csv               name,x0,y0,score0,…: the label file's rows in its order
+OUT/heatmap_SPLIT/STEM/00.jpg    a 64×64 map a keypoint, 0–255
+OUT/segment_SPLIT/STEM/00.jpg    a 64×64 map a segment of the skeleton, 255 inside it
+```
+
+One batch at a time is in work, so memory does not grow with the number of images. An image's two folders appear whole,
+then its row is added to pose_SPLIT.csv.part; an interrupted run goes on after the last row, and with all rows in it the
+table gets its name. What the numbers are follows MindSpore models, research/cv/PAMTRI: PoseEstNet/src/utils/function.py
+(`output_preds`); who reads them is MultiTaskNet/src/dataset/data_loader.py.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from posekit.reid.multitasknet import ReidSplit, read_split
+from posekit.errors import InputError, Stopped
+from posekit.files import read_json, write_json
+from posekit.geometry import invert, transform_points
+from posekit.inference.boxes import crop_whole
+from posekit.datasets.pipeline import normalise
+from posekit.inference.predictors import Predictor
+from posekit.reid.segments import SIZE, segment_maps, visible_segments
+from posekit.signals import ctrl_c, restore_handlers
+
+
+def heatmap_pictures(heatmaps: np.ndarray, intervals: bool = False) -> np.ndarray:
+    """Heatmaps (K, h, h) as pictures (K, 64, 64) uint8: 0–1 becomes 0–255, cut off at both ends.
+
+    Maps of another size are interpolated so that their first cell stays the first, as a codec places cells;
+    intervals: see `Codec`.
+    """
+    cells = heatmaps.shape[-1]
+    if cells != SIZE:
+        at = np.minimum(np.arange(SIZE) * (cells - intervals) / (SIZE - intervals), cells - 1)
+        weights = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(cells)))  # (64, h), bilinear
+        heatmaps = weights @ heatmaps @ weights.T
+    return np.clip(heatmaps * 255, 0, 255).astype(np.uint8)
+
+
+def write_reid(
+    predictor: Predictor,
+    data: Path,
+    splits: Sequence[str],
+    out: Path,
+    threshold: float | None = None,
+    lossless: bool = False,
+    model: str = "",
+) -> dict[str, int]:
+    """Write the data of `splits` into `out`, or go on where an earlier run stopped; split → images computed now.
+
+    Scores are the heatmaps' highest values. With a threshold they become 1 (reached) or 0, which moves MultiTaskNet's
+    limit of 0.5 there, and the segments that this closes are black. `lossless` writes PNG in place of JPEG. `model`
+    identifies the network: an `out` made with another, or with other settings or another run time, is refused, as are
+    folders of the same name that posekit did not make. Raises InputError, before anything is computed, for what
+    `read_split` refuses, and Stopped after Ctrl-C and SIGTERM.
+    """
+    skeleton = predictor.recipe.keypoint_skeleton
+    if not skeleton.segments:
+        raise InputError(
+            f"{predictor.recipe.name} finds {skeleton.name}, which has no segments; take a vehicle's model"
+        )
+    opened = [read_split(data, split) for split in splits]
+    described = {"model": model, "recipe": predictor.recipe.name, "run_time": predictor.run_time}
+    settings = {"flip_test": predictor.recipe.flip_test, "threshold": threshold, "lossless": lossless}
+    _claim(out, splits, described | settings)
+    suffix = ".png" if lossless else ".jpg"
+    try:
+        with ctrl_c():
+            return {split.name: _Writer(predictor, split, out, threshold, suffix).write() for split in opened}
+    except KeyboardInterrupt:
+        raise Stopped(f"{out}: stopped; the same command goes on with the rest") from None
+
+
+def _claim(out: Path, splits: Sequence[str], made_with: dict[str, object]) -> None:
+    """Note in OUT/reid.json how the data is made; InputError when what is there was made otherwise, or not by us."""
+    note = out / "reid.json"
+    before = read_note(out)
+    for key, value in made_with.items():
+        if before is not None and before.get(key) != value:
+            was = f"{key} was {before.get(key)}, now it is {value}"
+            raise InputError(f"{out}: holds data that was made otherwise ({was}); choose another --out")
+    for split in splits:
+        table = out / f"pose_{split}.csv"
+        if before is not None and (table.exists() or table.with_suffix(".csv.part").exists()):
+            continue
+        for there in (table, out / f"heatmap_{split}", out / f"segment_{split}"):
+            if there.exists():
+                raise InputError(f"{there}: is there, but not from posekit reid; move it away or choose another --out")
+    if before is None:
+        write_json(note, made_with)
+
+
+def read_note(out: Path) -> dict | None:
+    """How the data in `out` was made, from its reid.json; None where posekit did not make it."""
+    note = out / "reid.json"
+    return read_json(note, "make the data again in another --out") if note.exists() else None
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """How a split's images become its data."""
+
+    predictor: Predictor
+    split: ReidSplit
+    out: Path
+    threshold: float | None
+    suffix: str  # of the pictures
+
+    def write(self) -> int:
+        """Write the split, or the rest of it; returns how many images were computed."""
+        total = len(self.split.images)
+        table, part = (self.out / f"pose_{self.split.name}.csv{suffix}" for suffix in ("", ".part"))
+        if table.is_file() and _rows_done(table, self.split) < total:
+            os.replace(table, part)  # rows have been added to the label file
+        if table.is_file():
+            return 0
+        done = _rows_done(part, self.split)
+        part.touch()  # before the folders, which are somebody else's without it
+        for kind in ("heatmap", "segment"):
+            (self.out / f"{kind}_{self.split.name}").mkdir(exist_ok=True)
+        with (
+            _scratch(self.out / f".partial-{self.split.name}") as scratch,
+            part.open("a", encoding="utf-8", newline="") as stream,
+            tqdm(desc=self.split.name, initial=done, total=total, unit="image", disable=None) as bar,
+        ):
+            for line in self._lines(done, scratch):
+                stream.write(line)
+                stream.flush()
+                bar.update()
+        os.replace(part, table)
+        return total - done
+
+    def _lines(self, done: int, scratch: Path) -> Iterator[str]:
+        """The table's lines from row `done` on, each when its image's pictures are there."""
+        total, batch = len(self.split.images), self.predictor.batch
+        with ThreadPoolExecutor(2) as pool:  # pictures are decoded and encoded beside each other
+            while done < total:
+                rows = range(done, min(total, (done // batch + 1) * batch))
+                images = list(pool.map(self.split.read, rows))
+                yield from pool.map(partial(self._save, scratch), rows, images, *self._find(images, done % batch))
+                done = rows.stop
+
+    def _find(self, images: list[np.ndarray], place: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Heatmaps (n, K, h, h), keypoints (n, K, 2) in pixels of each image, and scores (n, K).
+
+        The images stand in the batch from `place` on, where they would without an interruption, so that a network gives
+        the same values to the last bit.
+        """
+        recipe = self.predictor.recipe
+        crops = [crop_whole(image, recipe) for image in images]
+        inputs = normalise(np.stack([cut.image for cut in [crops[0]] * place + crops]), recipe)
+        heatmaps = self.predictor.tested_heatmaps(inputs)[place:]
+        restore_handlers()  # of Ctrl-C, which MindSpore's graph took
+        keypoints, scores = recipe.codec.decode(heatmaps)
+        return heatmaps, transform_points(invert(np.stack([cut.matrix for cut in crops])), keypoints), scores
+
+    def _save(
+        self,
+        scratch: Path,
+        row: int,
+        image: np.ndarray,
+        heatmaps: np.ndarray,
+        keypoints: np.ndarray,
+        scores: np.ndarray,
+    ) -> str:
+        """Write one image's pictures; returns its line of the table. Segments are drawn from what the line says."""
+        recipe, name = self.predictor.recipe, self.split.images[row]
+        confidence = scores if self.threshold is None else scores >= self.threshold
+        values = np.column_stack([keypoints, confidence]).ravel().tolist()
+        line = name + ",%.3f" * len(values) % tuple(values)
+        written = np.array(line.split(",")[1:], float).reshape(-1, 3)
+        segments = segment_maps(written[:, :2], image.shape[1], image.shape[0], recipe.keypoint_skeleton)
+        if self.threshold is not None:
+            segments[~visible_segments(written[:, 2], recipe.keypoint_skeleton)] = 0
+        for kind, maps in (("heatmap", heatmap_pictures(heatmaps, recipe.intervals)), ("segment", segments)):
+            folder = self.out / f"{kind}_{self.split.name}" / name[:-4]
+            _write_pictures(maps, folder, scratch / f"{row}-{kind}", self.suffix)
+        return line + "\n"
+
+
+def _rows_done(table: Path, split: ReidSplit) -> int:
+    """How many of the split's rows a table holds, from the first on; a last line that broke off is removed."""
+    if not table.is_file():
+        return 0
+    done = length = 0
+    with table.open("r+b") as stream:
+        for line in stream:
+            if not line.endswith(b"\n"):
+                break
+            name = line.partition(b",")[0].decode(errors="replace")
+            if split.images[done : done + 1] != [name]:
+                raise InputError(
+                    f"{table}: row {done + 1}: {name} is not that row of label_{split.name}.csv, which was another "
+                    "when this data was begun; choose another --out"
+                )
+            done, length = done + 1, length + len(line)
+        stream.truncate(length)
+    return done
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """A new folder for what is not finished; whatever a killed run left there is removed, and at the end all of it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_pictures(maps: np.ndarray, folder: Path, scratch: Path, suffix: str) -> None:
+    """Write maps (M, 64, 64) as 00, 01, … into `folder`, which appears when it is complete; one that is there stays."""
+    if folder.is_dir():  # of another row with this image, or of a run that ended before the image's row was written
+        return
+    scratch.mkdir()
+    for number, picture in enumerate(maps):
+        (scratch / f"{number:02d}{suffix}").write_bytes(cv2.imencode(suffix, picture)[1].tobytes())
+    try:
+        os.rename(scratch, folder)
+    except OSError:
+        if not folder.is_dir():  # else another row with this image was quicker
+            raise

@@ -1,0 +1,193 @@
+"""Where a training is, and its files: the checkpoints from which it goes on, the log, the curves, the manifest."""
+
+import hashlib
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from mindspore import nn, ops
+
+from posekit.datasets.dataset import PoseDataset
+from posekit.errors import InputError
+from posekit.figures.results import training_curves
+from posekit.files import ROOT, atomic_path, write_json
+from posekit.manifest import describe
+from posekit.models.checkpoint import load_weights, read_training, save_checkpoint
+from posekit.datasets.pipeline import steps_per_epoch
+from posekit.training.ranks import average, gathered, rank, ranks
+from posekit.recipes import Recipe
+from posekit.runtime import chosen_device
+from posekit.training.step import TrainStep
+
+LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+
+
+@dataclass
+class Progress:
+    """How far a training has come, as its checkpoint says beside weights and optimiser."""
+
+    data: str  # digest of what it is trained with
+    workers: int = field(default_factory=ranks)  # that share an update's images
+    epoch: int = 0  # epochs that are over, validation included
+    step: int = 0  # updates made
+    best: float = -1.0  # PCK of best.ckpt
+    seconds: float = 0.0  # of work, up to the last checkpoint
+    since: float = field(default_factory=time.time)  # when that was saved, or this process began
+    saved: int = 0  # the step of the last checkpoint
+    rows: list[dict] = field(default_factory=list)  # of log.csv
+    losses: list[list[float]] = field(default_factory=list)  # of each update since the last row, of each rank
+    waited: float = 0.0  # seconds for data since the last row
+    spent: float = 0.0  # seconds since the last row
+    pretrained: str | None = None  # the file of the first weights, and its digest
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training under way."""
+
+    recipe: Recipe
+    data: PoseDataset
+    validation: PoseDataset
+    out: Path
+    network: nn.Cell  # that is trained
+    tested: nn.Cell  # that is validated and kept as best.ckpt: the same, or the average of its weights
+    step: TrainStep
+    progress: Progress
+
+    @property
+    def steps(self) -> int:
+        """Updates an epoch."""
+        return steps_per_epoch(len(self.data), self.recipe.update_images * ranks())
+
+
+def resumed(out: Path, recipe: Recipe, network: nn.Cell, step: TrainStep, fresh: Progress) -> Progress:
+    """Bring weights and optimiser to where the run's last whole checkpoint has them; returns its progress."""
+    found = _last_whole(out)
+    if found is None:
+        return fresh
+    path, (trained, values, state) = found
+    before, now = asdict(trained), asdict(recipe)
+    other = [name for name in now if before[name] != now[name]]
+    if other:
+        was, wanted = (", ".join(f"{name}={fields[name]}" for name in other) for fields in (before, now))
+        raise InputError(f"{out}: was trained with {was}, not {wanted}; resume with the same, or give another --out")
+    kept = step.state()
+    missing = [name for name in (*kept, "progress") if name not in state]
+    if missing:
+        raise InputError(
+            f"{path}: {missing[0]} is missing, so this training cannot go on; start one with another --out"
+        )
+    progress = Progress(**json.loads(state["progress"]) | {"since": fresh.since})
+    if progress.data != fresh.data:
+        raise InputError(f"{out}: was trained with other data; resume it with the same --data, or give another --out")
+    if progress.workers != fresh.workers:
+        raise InputError(f"{out}: was trained by {progress.workers} workers, not {fresh.workers}; resume with as many")
+    load_weights(network, values, path)
+    for name, parameter in kept.items():
+        ops.assign(parameter, state[name])
+    return progress
+
+
+def _last_whole(out: Path) -> tuple[Path, tuple[Recipe, dict, dict]] | None:
+    """The newest checkpoint that can be read, and what it holds; None where there is none at all."""
+    damage = None
+    for path in (out / LAST, out / PREVIOUS):
+        try:
+            found = path, read_training(path)
+        except InputError as error:
+            damage = error if path.exists() else damage
+            continue
+        if damage and rank() == 0:
+            os.replace(out / LAST, out / "damaged.ckpt")  # so that it doesn't become the previous one
+            print(f"posekit: warning: {damage}; going on from {path}, the one before", file=sys.stderr)
+        return found
+    if damage:
+        raise damage
+    return None
+
+
+def save(training: Training) -> None:
+    """Write last.ckpt, with all that the training needs to go on. All ranks must call it."""
+    average_statistics(training)
+    check_finite(training)
+    if ranks() > 1:
+        _compare_weights(training)
+    state = training.progress
+    now = time.time()
+    state.seconds, state.since, state.saved = state.seconds + now - state.since, now, state.step
+    if rank() == 0:
+        _write(training)
+    gathered(np.zeros(1, np.int32))  # no rank goes on, perhaps to end, before the file is there
+
+
+def _write(training: Training) -> None:
+    state, out = training.progress, training.out
+    kept = {**training.step.state(), "progress": json.dumps(asdict(state))}
+    save_checkpoint(
+        out / LAST, training.network, training.recipe, state.epoch, state.step, training=kept, keep=out / PREVIOUS
+    )
+
+
+def _compare_weights(training: Training) -> None:
+    """Say in each rank's log which weights it has, and warn where ranks differ."""
+    digest = hashlib.sha256(b"".join(p.asnumpy().tobytes() for p in training.network.get_parameters()))
+    mine = np.frombuffer(digest.digest(), np.int32)[None]
+    print(f"step {training.progress.step}: weights {digest.hexdigest()[:16]}", flush=True)
+    if (gathered(mine) != mine).any():
+        print(f"posekit: warning: rank {rank()} has other weights than another rank", file=sys.stderr)
+
+
+def average_statistics(training: Training) -> None:
+    """Set BatchNorm's moving statistics, which each rank has of its own batches, to their mean over the ranks."""
+    cells = training.network, training.tested
+    average({p.name: p for cell in cells for p in cell.get_parameters() if not p.requires_grad}.values())
+
+
+def check_finite(training: Training) -> None:
+    """Refuse to keep what is no number any more."""
+    for parameter in (*training.network.get_parameters(), *training.step.state().values()):
+        if not np.isfinite(parameter.asnumpy()).all():
+            raise diverged(training, f"{parameter.name} became infinite or no number by step {training.progress.step}")
+
+
+def diverged(training: Training, what: str) -> InputError:
+    """The error for a training that has diverged."""
+    state = training.progress
+    good = f"{training.out / LAST} is good, at step {state.saved}" if state.saved else "nothing was saved yet"
+    return InputError(f"{what}; lower learning_rate, or set clip_norm; {good}")
+
+
+def write_log(training: Training) -> None:
+    """Write log.csv whole, so that a reader never sees half a row."""
+    if rank() > 0:
+        return
+    with atomic_path(training.out / "log.csv") as temporary:
+        pd.DataFrame(training.progress.rows).to_csv(temporary, index=False, float_format="%.6g")
+
+
+def write_curves(training: Training) -> None:
+    """Draw log.csv, which takes a second."""
+    if rank() == 0 and training.progress.rows:
+        with atomic_path(training.out / "curves.png") as temporary:
+            training_curves(pd.DataFrame(training.progress.rows)).savefig(temporary)
+
+
+def write_manifest(training: Training) -> None:
+    """What the run was made of and what came out."""
+    recipe, state = training.recipe, training.progress
+    splits = (training.data, training.validation)
+    manifest = {
+        "recipe": asdict(recipe),
+        "data": {split.split: {"samples": len(split), "labels_sha256": split.digest()} for split in splits},
+        "pretrained": state.pretrained,
+        "device": str(chosen_device()),
+        "results": {f"best PCK@{recipe.validation_threshold:g}": state.best},
+        "seconds": round(state.seconds, 1),
+        **describe(ROOT),
+    }
+    write_json(training.out / "manifest.json", manifest)

@@ -1,0 +1,209 @@
+"""One update of the weights: learning rate, weight decay, loss, gradients and what is done to them."""
+
+from collections.abc import Iterable, Sequence
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, ParameterTuple, Tensor, amp, nn, ops
+
+from posekit.models import build
+from posekit.models.loss import heatmap_loss
+from posekit.training.ranks import AveragedUpdate, ranks
+from posekit.recipes import Recipe
+from posekit.runtime import mixed_precision
+
+AVERAGE = "average."  # begins the names of averaged weights
+
+
+class Update(nn.Cell):
+    """From gradients to weights: scaling undone, clipping, the optimiser, the running average of the weights.
+
+    With a `scaler` the gradients come scaled, and where one of them is no finite number nothing is updated. `averaged`
+    follow `weights` as far as `ema` says: both in the same order.
+    """
+
+    def __init__(
+        self,
+        optimizer: nn.Optimizer,
+        clip_norm: float = 0.0,
+        scaler: amp.DynamicLossScaler | None = None,
+        ema: float = 0.0,
+        weights: Sequence[Parameter] = (),
+        averaged: Sequence[Parameter] = (),
+    ) -> None:
+        super().__init__(auto_prefix=False)
+        self.optimizer, self.clip_norm, self.scaler, self.ema = optimizer, clip_norm, scaler, ema
+        self.parameters = optimizer.parameters
+        self.weights, self.averaged = ParameterTuple(weights), ParameterTuple(averaged)
+
+    def construct(self, gradients: tuple[Tensor, ...]) -> None:
+        """Gradients of `parameters`, in that order."""
+        if self.scaler is None:
+            self.apply(gradients)
+        else:
+            finite = amp.all_finite(gradients)
+            if finite:
+                self.apply(self.scaler.unscale(gradients))
+            self.scaler.adjust(finite)
+
+    def apply(self, gradients: tuple[Tensor, ...]) -> None:
+        """The update itself."""
+        if self.clip_norm > 0:
+            gradients = clipped(gradients, self.clip_norm)
+        self.optimizer(gradients)
+        if self.ema > 0:
+            count = self.optimizer.global_step[0].astype(ms.float32)
+            keep = ops.minimum(self.ema, (1 + count) / (10 + count))  # at first the average follows more closely
+            for i in range(len(self.weights)):
+                ops.assign(self.averaged[i], self.averaged[i] * keep + self.weights[i] * (1 - keep))
+
+
+class Finish(nn.Cell):
+    """The update by the mean of the gradients that a TrainStep has added up."""
+
+    def __init__(self, update: nn.Cell, sums: ParameterTuple, accumulate: int) -> None:
+        super().__init__(auto_prefix=False)
+        self.update, self.sums, self.accumulate = update, sums, accumulate
+
+    def construct(self) -> None:
+        """Update the weights and empty the sums."""
+        means = []
+        for total in self.sums:
+            means.append(total / self.accumulate)
+        self.update(tuple(means))
+        for total in self.sums:
+            ops.assign(total, ops.zeros_like(total))
+
+
+class TrainStep(nn.Cell):
+    """Loss and gradients of a batch, and the update; or, where several batches make one update, their part in it.
+
+    update: a cell that takes gradients, in the order of its `parameters`: an optimiser, or `Update`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Cell,
+        update: nn.Cell,
+        loss_factor: float,
+        accumulate: int = 1,
+        scaler: amp.DynamicLossScaler | None = None,
+    ) -> None:
+        super().__init__(auto_prefix=False)
+        self.network, self.update, self.loss_factor, self.scaler = network, update, loss_factor, scaler
+        self.accumulate = accumulate
+        self.optimizer = getattr(update, "optimizer", update)
+        self.gradient = ms.value_and_grad(self.losses, None, update.parameters, has_aux=True)
+        if accumulate > 1:
+            self.sums = update.parameters.clone(prefix="sum", init="zeros")
+            self.finish = Finish(update, self.sums, accumulate)
+
+    def losses(self, images: Tensor, heatmaps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """What gradients are taken of, and the loss: images (B, 3, S, S), heatmaps (B, K, h, w), weights (B, K)."""
+        loss = heatmap_loss(self.network(images), heatmaps, weights, self.loss_factor)
+        return (loss if self.scaler is None else self.scaler.scale(loss)), loss
+
+    def construct(self, images: Tensor, heatmaps: Tensor, weights: Tensor) -> Tensor:
+        """Update the weights, or add up the gradients; returns the loss before the update."""
+        (_, loss), gradients = self.gradient(images, heatmaps, weights)
+        if self.accumulate == 1:
+            self.update(gradients)
+        else:
+            for i in range(len(self.sums)):
+                ops.assign_add(self.sums[i], gradients[i])
+        return loss
+
+    def prepare(self, batch: Sequence[np.ndarray]) -> None:
+        """Compile for such batches, which the first update does otherwise."""
+        self.compile(*(Tensor(array) for array in batch))
+
+    def learn(self, batches: Iterable[Sequence[np.ndarray]]) -> float:
+        """One update from `accumulate` batches; returns the mean of their losses."""
+        losses = [float(self(*(Tensor(array) for array in batch)).asnumpy()) for batch in batches]
+        if self.accumulate > 1:
+            self.finish()
+        return float(np.mean(losses))
+
+    def scaling(self, updates: int) -> dict[str, float]:
+        """With loss scaling: the scale and how many of so many updates were skipped, since a gradient overflowed."""
+        if self.scaler is None:
+            return {}
+        done = int(self.optimizer.global_step.asnumpy()[0])
+        return {"loss_scale": float(self.scaler.scale_value.asnumpy()), "skipped": updates - done}
+
+    def state(self) -> dict[str, Parameter]:
+        """What later updates depend on beside the network's weights, by name: optimiser, average, loss scale."""
+        scale = [self.scaler.scale_value, self.scaler.counter] if self.scaler else []
+        own = {p.name for p in self.network.get_parameters()}
+        return {p.name: p for p in [*self.update.get_parameters(), *scale] if p.name not in own}
+
+
+def clipped(gradients: tuple[Tensor, ...], limit: float) -> tuple[Tensor, ...]:
+    """The gradients, shortened together where their norm over all weights exceeds `limit`."""
+    total = 0.0
+    for gradient in gradients:
+        total = total + ops.square(gradient).sum()
+    factor = ops.minimum(limit / (ops.sqrt(total) + 1e-6), 1.0)
+    shorter = []
+    for gradient in gradients:
+        shorter.append(gradient * factor)
+    return tuple(shorter)
+
+
+def learning_rates(recipe: Recipe, steps: int) -> np.ndarray:
+    """The rate of every update, (epochs * steps,) float32: linear warm-up times the recipe's schedule."""
+    update = np.arange(recipe.epochs * steps)
+    if recipe.schedule == "step":
+        factor = recipe.decay_factor ** np.searchsorted(np.array(recipe.milestones) * steps, update, side="right")
+    elif recipe.schedule == "exponential":
+        factor = recipe.decay_factor ** (update // steps)
+    else:
+        factor = 0.5 * (1 + np.cos(np.pi * update / len(update)))
+    warmup = recipe.warmup_epochs * steps
+    ramp = np.minimum((update + 1) / warmup, 1) if warmup else 1
+    return (recipe.learning_rate * factor * ramp).astype(np.float32)
+
+
+def make_optimizer(network: nn.Cell, recipe: Recipe, steps: int) -> nn.Optimizer:
+    """Adam with the recipe's rates. Weight decay is the classic one, added to the gradient of what `decayed` names."""
+    weights = network.trainable_params()
+    groups = [([w for w in weights if _decays(w, recipe)], recipe.weight_decay)]
+    groups += [([w for w in weights if not _decays(w, recipe)], 0.0)]
+    described = [{"params": group, "weight_decay": decay} for group, decay in groups if group]
+    return nn.Adam([*described, {"order_params": weights}], learning_rate=learning_rates(recipe, steps).tolist())
+
+
+def _decays(weight: Parameter, recipe: Recipe) -> bool:
+    if recipe.decayed == "weights":
+        return weight.ndim > 1
+    return recipe.decayed == "all" or not weight.name.endswith((".gamma", ".beta"))
+
+
+def averaged_network(network: nn.Cell, recipe: Recipe) -> nn.Cell:
+    """The recipe's network once more, with the same weights under names of their own."""
+    averaged = build(recipe)
+    averaged.update_parameters_name(AVERAGE)
+    for average, weight in zip(averaged.get_parameters(), network.get_parameters(), strict=True):
+        ops.assign(average, weight)
+    return averaged
+
+
+def make_step(network: nn.Cell, recipe: Recipe, steps: int, averaged: nn.Cell | None = None) -> TrainStep:
+    """The recipe's update, with `steps` updates an epoch; `averaged` holds what `ema` makes of the weights."""
+    optimizer = update = make_optimizer(network, recipe, steps)
+    scaler = amp.DynamicLossScaler(recipe.loss_scale, 2, recipe.loss_scale_window) if recipe.loss_scale else None
+    if recipe.clip_norm or recipe.ema or scaler:
+        pair = [list(cell.get_parameters()) if recipe.ema else [] for cell in (network, averaged)]
+        update = Update(optimizer, recipe.clip_norm, scaler, recipe.ema, *pair)
+    if ranks() > 1:
+        update = AveragedUpdate(update)
+    return TrainStep(mixed_precision(network, recipe.amp), update, recipe.loss_factor, recipe.accumulate, scaler)
+
+
+def describe_update(recipe: Recipe, devices: int = 1) -> str:
+    """What one update is made of, in a line."""
+    parts = [f"{devices} device{'s' if devices > 1 else ''}", f"{recipe.batch} images"]
+    if recipe.accumulate > 1:
+        parts.insert(1, f"{recipe.accumulate} batches")
+    total = devices * recipe.accumulate * recipe.batch
+    return f"learning rate {recipe.learning_rate:g} for a global batch of {total} ({' x '.join(parts)})"
