@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from posekit.geometry import invert, transform_points
+
 
 @dataclass(frozen=True)
 class Codec:
@@ -97,6 +99,15 @@ class Codec:
         if self.offset == "udp":
             return _udp_offsets(maps, cells)
         return _dark_offsets(maps, cells, self.sigma)
+
+
+def image_keypoints(codec: Codec, heatmaps: np.ndarray, matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Keypoints (N, K, 2) in pixels of each image, and scores (N, K), of heatmaps (N, K, h, w).
+
+    matrices: (N, 2, 3), the maps from image to input pixels that made the crops.
+    """
+    keypoints, scores = codec.decode(heatmaps)
+    return transform_points(invert(matrices), keypoints), scores
 
 
 # Codecs by the names that their papers go by: what `dataclasses.replace` takes. A recipe has the same in its fields

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from posekit.errors import InputError
+
 
 @dataclass(frozen=True)
 class Skeleton:
@@ -107,3 +109,10 @@ COCO_PERSON = Skeleton(
 )  # fmt: skip
 
 SKELETONS = {skeleton.name: skeleton for skeleton in (VEHICLE, PERSON, COCO_PERSON)}
+
+
+def get_skeleton(name: str) -> Skeleton:
+    """The skeleton of that name; InputError lists the names there are."""
+    if name not in SKELETONS:
+        raise InputError(f"unknown skeleton {name!r}; choose one of {', '.join(SKELETONS)}")
+    return SKELETONS[name]

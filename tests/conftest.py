@@ -4,6 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from networks import fresh
+
+from posekit.layouts.veri import VERI
 
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.setdefault("GLOG_v", "3")  # MindSpore's errors only
@@ -21,17 +24,17 @@ def annotations() -> Path:
 @pytest.fixture(scope="session")
 def tiny_vehicles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 training and 12 test vehicles in the VeRi layout."""
-    from posekit.synthetic.vehicle import write_vehicles
 
     folder = tmp_path_factory.mktemp("vehicles") / "data"
-    write_vehicles(folder, 24, 12, seed=1)
+    VERI.draw(folder, 24, 12, seed=1)
     return folder
 
 
 @pytest.fixture(scope="session")
 def tiny_run(tiny_vehicles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training of poseestnet-tiny on `tiny_vehicles`: 12 epochs of 6 updates, without augmentation."""
-    from posekit.recipes import get_recipe, override
+    from posekit.recipes import get_recipe
+    from posekit.settings import override
     from posekit.training.loop import run
 
     plain = ["scale_factor=0", "rotation_probability=0", "flip_probability=0"]
@@ -46,14 +49,13 @@ def tiny_models(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     """A checkpoint of each network: the trained HRNet, and an hourglass of random weights."""
     import mindspore as ms
 
-    from posekit.models import build
     from posekit.models.checkpoint import save_checkpoint
     from posekit.recipes import get_recipe
 
     recipe = get_recipe("hourglass-tiny")
     ms.set_seed(0)
     path = tmp_path_factory.mktemp("models") / "hourglass.ckpt"
-    save_checkpoint(path, build(recipe), recipe, 1, 1)
+    save_checkpoint(path, fresh(recipe), recipe, 1, 1)
     return {"hrnet": tiny_run / "best.ckpt", "hourglass": path}
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from posekit.codecs import Codec
 from posekit.inference.predictors import Predictor
 from posekit.recipes import Recipe, get_recipe
+from posekit.skeletons import VEHICLE
 
 TINY: Recipe = replace(get_recipe("poseestnet-tiny"), flip_test=False)
 LEVELS = tuple(range(20, 240, 20))  # a picture's grey level: what it shows
@@ -52,7 +53,7 @@ def oracle(batch: int = 4, seen: list[int] | None = None) -> Predictor:
         maps = codec.encode(np.stack([cells(level) for level in levels]) * 4, np.ones((len(levels), 36)))[0]
         return maps * np.stack([peaks(level) for level in levels])[..., None, None]
 
-    return Predictor(recipe, run, batch)
+    return Predictor(recipe, VEHICLE, run, batch)
 
 
 def write_data(folder: Path, rows: dict[str, list[int]]) -> Path:

@@ -9,22 +9,23 @@ import numpy as np
 import pytest
 from test_robustness import pictures
 
-from posekit.evaluation.ablation import perfect_predictions, read_by_codecs
 from posekit.codecs import CODECS, Codec
-from posekit.layouts.veri import read_veri
+from posekit.evaluation.ablation import perfect_predictions, read_by_codecs
 from posekit.evaluation.metrics import normalised_distances
 from posekit.inference.predictors import Predictor, predict_dataset
+from posekit.layouts.veri import VERI
 from posekit.recipes import get_recipe
+from posekit.skeletons import VEHICLE
 
 TINY = get_recipe("poseestnet-tiny")
 
 
 def test_one_pass_reads_as_each_codec_alone_does(tiny_vehicles: Path):
-    dataset, rng = read_veri(tiny_vehicles, "test"), np.random.default_rng(0)
+    dataset, rng = VERI.read(tiny_vehicles, "test"), np.random.default_rng(0)
     answers = rng.random((5, 36, 16, 16))
     asked = []
     predictor = Predictor(
-        TINY, lambda images: asked.append(1) or answers * images.std((1, 2, 3))[:, None, None, None], 5
+        TINY, VEHICLE, lambda images: asked.append(1) or answers * images.std((1, 2, 3))[:, None, None, None], 5
     )
     codecs = {name: replace(TINY.codec, offset=name) for name in ("none", "quarter", "dark", "udp")}
     read = read_by_codecs(predictor, dataset, codecs)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from posekit.doctor import accelerators, checks as doctor
+from posekit.doctor import accelerators
+from posekit.doctor import checks as doctor
 from posekit.doctor.accelerators import accelerator_checks
 
 LIBRARIES = (

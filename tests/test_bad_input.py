@@ -14,11 +14,12 @@ import cv2
 import mindspore as ms
 import numpy as np
 import pytest
+from networks import fresh
 
 from posekit.cli.main import main
-from posekit.models import build
 from posekit.models.checkpoint import load_network, read_checkpoint, save_checkpoint
-from posekit.recipes import get_recipe, override
+from posekit.recipes import get_recipe
+from posekit.settings import override
 
 ROOT = Path(__file__).parents[1]
 Refused = Callable[..., str]
@@ -183,7 +184,7 @@ def test_keypoints_of_another_skeleton(data: Path, tmp_path: Path, refused: Refu
 
 def test_a_checkpoint_of_another_network(data: Path, tmp_path: Path, refused: Refused):
     tiny = get_recipe("poseestnet-tiny")
-    save_checkpoint(tmp_path / "a.ckpt", build(override(tiny, ["width=16"])), tiny, 1, 1)
+    save_checkpoint(tmp_path / "a.ckpt", fresh(override(tiny, ["width=16"])), tiny, 1, 1)
     message = refused("evaluate", tmp_path / "a.ckpt", "--data", data, "--out", tmp_path / "out", "--device", "cpu")
     assert "a.ckpt: belongs to another network" in message and "use a checkpoint of this recipe" in message
     assert re.search(
@@ -344,7 +345,8 @@ def test_ctrl_c_in_training(tiny_vehicles: Path, tmp_path: Path):
     message = one_line(stderr)
     assert message.endswith(f"; {run}/last.ckpt has it all: go on with --resume")
     step = int(re.search(r"interrupted at step (\d+) of 30000; ", message)[1])
-    recipe, _ = load_network(run / "last.ckpt")
+    model = load_network(run / "last.ckpt")
+    recipe = model.recipe
     values = read_checkpoint(run / "last.ckpt")[1]
     assert recipe.epochs == 5000 and int(values["step"].asnumpy()) == step >= 6
     names = {"recipe.json", "log.csv", "curves.png", "last.ckpt", "previous.ckpt"}

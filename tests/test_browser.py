@@ -27,7 +27,7 @@ EXPLORE = """import numpy as np
 from posekit.figures.explorer import heatmaps_of
 from posekit.figures.widgets import explore_heatmaps
 moved = train.keypoints[:12] + np.random.default_rng(0).normal(0, 8, (12, skeleton.num_keypoints, 2))
-cuts = [crop(train[i], recipe.input_size, skeleton) for i in range(12)]
+cuts = [crop(train[i], recipe) for i in range(12)]
 points = np.stack([transform_points(cut.matrix, found) for cut, found in zip(cuts, moved)])
 drawn, _ = recipe.codec.encode(points, train.visible[:12])
 explore_heatmaps(heatmaps_of(train, range(12), recipe, {"coarse": drawn * 0.5, "fine": drawn}))"""

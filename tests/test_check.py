@@ -10,8 +10,8 @@ from check_reports import count, problems
 from rich.console import Console
 from veri_files import HEIGHT, WIDTH, jpeg, label_row, names_of, write_rows, write_veri
 
-from posekit.datasets.check import check_veri
 from posekit.errors import InputError
+from posekit.layouts.veri import VERI
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_a_sound_data_set_has_no_problems_and_is_counted(data: Path):
-    report = check_veri(data)
+    report = VERI.check(data)
     assert problems(report) == []
     assert count(report, "train: rows") == 4 and count(report, "test: rows") == 3
     assert count(report, "train: readable images") == 4
@@ -36,7 +36,7 @@ def test_damaged_images_are_told_apart(data: Path):
     (folder / missing).unlink()
     (folder / truncated).write_bytes(jpeg(1)[:-200])
     (folder / unreadable).write_bytes(b"no picture")
-    report = check_veri(data)
+    report = VERI.check(data)
     assert problems(report) == [
         ("error", "train: missing images", 1),
         ("error", "train: truncated images", 1),
@@ -49,7 +49,7 @@ def test_damaged_images_are_told_apart(data: Path):
 def test_rows_repeated_or_out_of_order_are_found(data: Path):
     a, b, c = names_of("test", 3)
     write_rows(data / "annot" / "label_test.csv", [label_row(name) for name in (b, a, c, a)])
-    assert problems(check_veri(data)) == [
+    assert problems(VERI.check(data)) == [
         ("error", "test: repeated names", 1),
         ("warning", "test: names not in sorted order", 2),
     ]
@@ -58,7 +58,7 @@ def test_rows_repeated_or_out_of_order_are_found(data: Path):
 def test_sizes_that_disagree_are_found(data: Path):
     name = names_of("test", 3)[2]
     (data / "images" / "image_test" / name).write_bytes(jpeg(2, WIDTH + 20, HEIGHT + 10))
-    (error,) = check_veri(data).errors
+    (error,) = VERI.check(data).errors
     assert (error.what, error.count) == ("test: sizes that disagree with the label", 1)
     assert error.examples == (f"{name}: label {WIDTH}x{HEIGHT}, image {WIDTH + 20}x{HEIGHT + 10}",)
 
@@ -69,7 +69,7 @@ def test_keypoints_out_of_bounds_are_found(data: Path):
     rows[1][6:9] = ["0", "-1", "0"]
     rows[2][9:12] = [str(WIDTH - 1), str(HEIGHT - 1), "1"]
     write_rows(data / "annot" / "label_test.csv", rows)
-    report = check_veri(data)
+    report = VERI.check(data)
     assert problems(report) == [
         ("error", "test: visible keypoints outside the image", 1),
         ("warning", "test: hidden keypoints outside the image", 1),
@@ -81,14 +81,14 @@ def test_rows_without_a_visible_keypoint_are_found(data: Path):
     rows = [label_row(name, i) for i, name in enumerate(names_of("test", 3))]
     rows[1][5::3] = ["0"] * 36
     write_rows(data / "annot" / "label_test.csv", rows)
-    assert problems(check_veri(data)) == [("warning", "test: rows without a visible keypoint", 1)]
+    assert problems(VERI.check(data)) == [("warning", "test: rows without a visible keypoint", 1)]
 
 
 def test_keypoints_on_one_line_are_found(data: Path):
     rows = [label_row(name, i) for i, name in enumerate(names_of("test", 3))]
     rows[2][3::3] = ["7"] * 36
     write_rows(data / "annot" / "label_test.csv", rows)
-    (error,) = check_veri(data).errors
+    (error,) = VERI.check(data).errors
     assert (error.what, error.count, error.examples) == (
         "test: keypoint boxes without area", 1, (rows[2][0],),
     )  # fmt: skip
@@ -97,7 +97,7 @@ def test_keypoints_on_one_line_are_found(data: Path):
 def test_the_report_prints_as_a_table(data: Path):
     (data / "images" / "image_train" / names_of("train", 1)[0]).unlink()
     console = Console(width=200, record=True, file=StringIO())
-    console.print(check_veri(data).table())
+    console.print(VERI.check(data).table())
     (line,) = [line for line in console.export_text().splitlines() if "missing images" in line and "train" in line]
     assert [cell.strip() for cell in line.split("│")[1:-1]] == [
         "error", "1", "train: missing images", names_of("train", 1)[0],
@@ -110,7 +110,7 @@ def test_images_and_identities_in_both_splits_are_found(data: Path):
     write_rows(data / "annot" / "label_test.csv", rows)
     for name in (shared, other):
         (data / "images" / "image_test" / name).write_bytes(jpeg(0))
-    report = check_veri(data)
+    report = VERI.check(data)
     assert problems(report) == [
         ("error", "images in both splits", 1),
         ("warning", "identities in both splits", 2),
@@ -120,7 +120,7 @@ def test_images_and_identities_in_both_splits_are_found(data: Path):
 
 def test_a_lone_split_is_checked_and_the_other_reported(data: Path):
     (data / "annot" / "label_train.csv").unlink()
-    report = check_veri(data)
+    report = VERI.check(data)
     assert problems(report) == [("warning", "train: no label file", 1)] and count(report, "test: rows") == 3
 
 
@@ -128,7 +128,7 @@ def test_the_index_file_has_the_seeds_form(data: Path, monkeypatch):
     a, b, c = names_of("test", 3)
     write_rows(data / "annot" / "label_test.csv", [label_row(name) for name in (c, a, b)])
     monkeypatch.chdir(data.parent)
-    check_veri("data")
+    VERI.check("data")
     index = json.loads((data / "annot" / "image_test.json").read_text())
     expected = {str(row): os.path.join("data", "images", "image_test", name) for row, name in enumerate((a, b, c))}
     assert index == expected and list(index) == ["0", "1", "2"]
@@ -138,7 +138,7 @@ def test_the_index_file_has_the_seeds_form(data: Path, monkeypatch):
 def test_another_layout_or_a_malformed_file_is_refused(data: Path, tmp_path: Path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="looked for annot/label_train.csv, found an empty folder"):
-        check_veri(tmp_path / "empty")
+        VERI.check(tmp_path / "empty")
     (data / "annot" / "label_test.csv").write_text("")
     with pytest.raises(InputError, match="label_test.csv: the file is empty"):
-        check_veri(data)
+        VERI.check(data)

@@ -6,12 +6,13 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 import pytest
+from networks import fresh
 
 from posekit.errors import InputError
-from posekit.models import build
 from posekit.models.checkpoint import load_network, read_checkpoint, save_checkpoint
-from posekit.recipes import get_recipe, override, to_json
+from posekit.recipes import get_recipe
 from posekit.runtime import set_up
+from posekit.settings import override, to_json
 
 TINY = get_recipe("poseestnet-tiny")
 
@@ -23,9 +24,10 @@ def device() -> None:
 
 def test_weights_and_recipe_come_back(tmp_path: Path):
     recipe = override(TINY, ["sigma=1.75", "head_bias=true"])
-    network = build(recipe)
+    network = fresh(recipe)
     save_checkpoint(tmp_path / "a.ckpt", network, recipe, 3, 45)
-    found, loaded = load_network(tmp_path / "a.ckpt")
+    model = load_network(tmp_path / "a.ckpt")
+    found, loaded = model.recipe, model.network
     assert found == recipe
     pairs = list(zip(network.get_parameters(), loaded.get_parameters(), strict=True))
     assert all(a.name == b.name and np.array_equal(a.asnumpy(), b.asnumpy()) for a, b in pairs) and len(pairs) > 50
@@ -36,14 +38,14 @@ def test_weights_and_recipe_come_back(tmp_path: Path):
 def test_a_checkpoint_replaces_the_one_before(tmp_path: Path):
     """MindSpore itself writes read-only files and removes the old one first."""
     for epoch in (1, 2):
-        save_checkpoint(tmp_path / "a.ckpt", build(TINY), TINY, epoch, epoch)
+        save_checkpoint(tmp_path / "a.ckpt", fresh(TINY), TINY, epoch, epoch)
     assert int(read_checkpoint(tmp_path / "a.ckpt")[1]["epoch"].asnumpy()) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["a.ckpt"]
     shutil.rmtree(tmp_path)  # nothing in it resists
 
 
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch):
-    save_checkpoint(tmp_path / "a.ckpt", build(TINY), TINY, 1, 1)
+    save_checkpoint(tmp_path / "a.ckpt", fresh(TINY), TINY, 1, 1)
     before = (tmp_path / "a.ckpt").read_bytes()
 
     def fail(_, path: str, **__) -> None:
@@ -52,7 +54,7 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path: Path, monk
 
     monkeypatch.setattr(ms, "save_checkpoint", fail)
     with pytest.raises(KeyboardInterrupt):
-        save_checkpoint(tmp_path / "a.ckpt", build(TINY), TINY, 2, 2)
+        save_checkpoint(tmp_path / "a.ckpt", fresh(TINY), TINY, 2, 2)
     assert (tmp_path / "a.ckpt").read_bytes() == before and [path.name for path in tmp_path.iterdir()] == ["a.ckpt"]
 
 
@@ -66,7 +68,7 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path: Path, monk
 )
 def test_weights_of_another_network_are_named(tmp_path: Path, settings, message):
     """The file's recipe asks for another network than the one whose weights it holds."""
-    save_checkpoint(tmp_path / "a.ckpt", build(TINY), override(TINY, settings), 1, 1)
+    save_checkpoint(tmp_path / "a.ckpt", fresh(TINY), override(TINY, settings), 1, 1)
     with pytest.raises(InputError, match=message) as caught:
         load_network(tmp_path / "a.ckpt")
     assert "a.ckpt: belongs to another network" in str(caught.value) and "\n" not in str(caught.value)
@@ -74,13 +76,13 @@ def test_weights_of_another_network_are_named(tmp_path: Path, settings, message)
 
 def test_surplus_weights_are_named(tmp_path: Path):
     """A head's bias that the recipe does not have would otherwise be lost without a word."""
-    save_checkpoint(tmp_path / "a.ckpt", build(override(TINY, ["head_bias=true"])), TINY, 1, 1)
+    save_checkpoint(tmp_path / "a.ckpt", fresh(override(TINY, ["head_bias=true"])), TINY, 1, 1)
     with pytest.raises(InputError, match="1 are not in the recipe's network, first final_layer.bias"):
         load_network(tmp_path / "a.ckpt")
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path):
-    save_checkpoint(tmp_path / "whole.ckpt", build(TINY), TINY, 1, 1)
+    save_checkpoint(tmp_path / "whole.ckpt", fresh(TINY), TINY, 1, 1)
     (tmp_path / "cut.ckpt").write_bytes((tmp_path / "whole.ckpt").read_bytes()[:20_000])
     (tmp_path / "text.ckpt").write_text("not a checkpoint")
     (tmp_path / "empty.ckpt").write_bytes(b"")
@@ -88,7 +90,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path):
         with pytest.raises(InputError, match=f"{name}: not a readable checkpoint") as caught:
             load_network(tmp_path / name)
         assert "\n" not in str(caught.value)
-    ms.save_checkpoint(build(TINY), str(tmp_path / "plain.ckpt"))
+    ms.save_checkpoint(fresh(TINY), str(tmp_path / "plain.ckpt"))
     with pytest.raises(InputError, match="plain.ckpt: holds no recipe"):
         load_network(tmp_path / "plain.ckpt")
     with pytest.raises(InputError, match="none.ckpt: no such model file"):
@@ -97,6 +99,6 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path):
 
 def test_a_recipe_of_a_later_version_names_its_field(tmp_path: Path):
     text = to_json(TINY).replace('"width"', '"breadth"')
-    ms.save_checkpoint(build(TINY), str(tmp_path / "a.ckpt"), append_dict={"recipe": text})
+    ms.save_checkpoint(fresh(TINY), str(tmp_path / "a.ckpt"), append_dict={"recipe": text})
     with pytest.raises(InputError, match="a.ckpt: unknown field 'breadth'; did you mean"):
         load_network(tmp_path / "a.ckpt")

@@ -10,10 +10,11 @@ import cv2
 import pytest
 
 from posekit.cli.main import main
+from posekit.inference.predictors import predict_dataset
+from posekit.inference.run_times import Request, load_predictor
+from posekit.layouts import open_split
 from posekit.layouts.veri import read_labels
 from posekit.predictions import read_predictions
-from posekit.inference.predictors import load_predictor, predict_dataset
-from posekit.layouts import open_split
 
 COLUMNS = ["Wheel", "Fender", "Back", "Front", "WindshieldBack", "WindshieldFront", "Mean", "Mean@0.1"]
 
@@ -89,14 +90,14 @@ def test_scoring_takes_rows_in_any_order(run, tiny_vehicles: Path, tiny_run: Pat
 def test_an_exported_model_predicts_pictures(run, tiny_run: Path, tiny_vehicles: Path, tmp_path: Path, kind):
     model, out = tmp_path / f"model.{kind}", tmp_path / "out"
     assert "MB" in run("export", tiny_run / "best.ckpt", "--format", kind, "--out", model)
-    dataset = open_split(load_predictor(model, "cpu").recipe, tiny_vehicles, "test")
+    dataset = open_split(load_predictor(Request(model, "cpu")).recipe, tiny_vehicles, "test")
     pictures = [dataset.where(row) for row in (0, 5)]
     run("predict", model, *pictures, "--out", out, "--device", "cpu")
     for picture in pictures:
         drawn, plain = cv2.imread(str(out / f"{Path(picture).stem}.png")), cv2.imread(picture)
         assert drawn.shape[0] % plain.shape[0] == 0 and drawn.shape[1] % plain.shape[1] == 0
     alone = read_predictions(out / "predictions.csv", 36)
-    split = predict_dataset(load_predictor(model, "cpu"), dataset, progress=False)
+    split = predict_dataset(load_predictor(Request(model, "cpu")), dataset, progress=False)
     assert alone.names == [split.names[row] for row in (0, 5)]
     apart = abs(alone.keypoints - split.keypoints[[0, 5]]).max()
     assert apart < 0.01  # pixels: the csv has 3 decimals

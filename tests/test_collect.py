@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from posekit.course.collect import collect, differing, gather
+from posekit.course.results import RESULT_MIME
 from posekit.errors import InputError
 from posekit.files import write_json
-from posekit.course.results import RESULT_MIME
 
 
 def write_training(folder: Path, recipe: str = "net", finished: bool = True, **fields: object) -> None:

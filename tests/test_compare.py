@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from veri_files import write_veri
 
 from posekit.cli import main as cli
+from posekit.errors import InputError
 from posekit.evaluation.compare import compare, divisions, estimate_rates, image_of, viewpoints
 from posekit.layouts.veri import read_labels
-from posekit.errors import InputError
 from posekit.predictions import Predictions, write_predictions
 from posekit.skeletons import PERSON, VEHICLE, Skeleton
 

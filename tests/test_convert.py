@@ -12,14 +12,15 @@ import pandas as pd
 import pytest
 import torch
 from mindspore import nn
+from networks import fresh
 from torch_networks import HRNet, StackedHourglass, with_random_values
 
 from posekit.cli.main import main
-from posekit.models.convert import load_pretrained, summary
 from posekit.errors import InputError
-from posekit.models import build
 from posekit.models.checkpoint import load_network, save_checkpoint
-from posekit.recipes import HOURGLASS, POSEESTNET, Recipe, get_recipe, override
+from posekit.models.convert import load_pretrained, summary
+from posekit.recipes import HOURGLASS, POSEESTNET, Recipe, get_recipe
+from posekit.settings import override
 from posekit.skeletons import SKELETONS
 
 SMALL = {"width": 8, "modules": (1, 2, 1), "blocks": 1}
@@ -135,7 +136,8 @@ def test_published_networks_agree_layer_by_layer_and_come_back(kind: str, conver
     assert set(report.status) - {"no tensor"} == {"renamed", "counter"} | (set() if prefix else {"loaded"})
     assert list(report[report.status == "counter"].file) == [n for n in names if n.endswith("num_batches_tracked")]
     assert "missing" not in text and "unexpected" not in text
-    recipe, ours = load_network(tmp_path / "a.ckpt")
+    model = load_network(tmp_path / "a.ckpt")
+    recipe, ours = model.recipe, model.network
     base = HOURGLASS if kind == "hourglass" else POSEESTNET
     assert vars(recipe) == vars(base) | {"name": layout} | FIELDS[kind]
     assert_agree(network, ours, layers)
@@ -164,11 +166,11 @@ def test_a_classifier_gives_its_backbone(convert, tmp_path: Path):
 
     recipe = override(POSEESTNET, ["width=8", "layer1_blocks=1", "stage_modules=1,2,1", "branch_blocks=1"])
     for file in ("a.ckpt", "a.pth"):
-        ours = build(recipe)
-        fresh = ours.final_layer.weight.asnumpy().copy()
+        ours = fresh(recipe)
+        start = ours.final_layer.weight.asnumpy().copy()
         table = load_pretrained(ours, tmp_path / file)
         assert list(table.file[table.status == "missing"]) == ["final_layer.weight"]
-        assert np.array_equal(ours.final_layer.weight.asnumpy(), fresh)
+        assert np.array_equal(ours.final_layer.weight.asnumpy(), start)
         outputs, _ = our_layers(ours)
         expected, _ = their_layers(network)
         del outputs["final_layer"]
@@ -182,7 +184,7 @@ def test_a_classifier_gives_its_backbone(convert, tmp_path: Path):
 
 
 def with_random_parameters(recipe: Recipe) -> nn.Cell:
-    network, rng = build(recipe), np.random.default_rng(3)
+    network, rng = fresh(recipe), np.random.default_rng(3)
     for parameter in network.get_parameters():
         low, high = (0.5, 1.5) if parameter.name.endswith(("gamma", "moving_variance")) else (-0.2, 0.2)
         parameter.set_data(ms.Tensor(rng.uniform(low, high, parameter.shape).astype(np.float32)))
@@ -215,7 +217,7 @@ def test_posekits_networks_load_strictly_in_pytorch(line: str, suffix: str, conv
     theirs.load_state_dict(tensors, strict=True)
     assert_agree(theirs.eval(), ours, len(list(their_layers(theirs)[0])))
     convert(tmp_path / f"a{suffix}", tmp_path / "b.ckpt", "--from", line)  # what was added does no harm
-    expected, found = (our_layers(network)[1] for network in (ours, load_network(tmp_path / "b.ckpt")[1]))
+    expected, found = (our_layers(network)[1] for network in (ours, load_network(tmp_path / "b.ckpt").network))
     np.testing.assert_array_equal(found, expected)
 
 
@@ -274,7 +276,7 @@ def test_other_files_are_refused_in_one_line(refused, pose: Path, tmp_path: Path
 
 def test_a_checkpoint_of_the_other_network_is_refused(refused, tmp_path: Path):
     recipe = get_recipe("hourglass-tiny")
-    save_checkpoint(tmp_path / "a.ckpt", build(recipe), recipe, 1, 1)
+    save_checkpoint(tmp_path / "a.ckpt", fresh(recipe), recipe, 1, 1)
     message = refused(tmp_path / "a.ckpt", tmp_path / "a.pth", "--to", "hrnet-pose")
     assert "a.ckpt: holds hourglass weights, which have no hrnet-pose layout; check --to" in message
     message = refused(tmp_path / "a.ckpt", tmp_path / "b.ckpt", "--to", "hourglass")
@@ -291,16 +293,16 @@ def test_what_posekit_does_not_know_is_named(convert, pose: Path, tmp_path: Path
 
 def test_pretrained_weights_of_other_keypoints_keep_the_fresh_head(pose: Path):
     recipe = override(POSEESTNET, ["width=8", "layer1_blocks=1", "stage_modules=1,2,1", "branch_blocks=1"])
-    network = build(recipe)
+    network = fresh(recipe)
     report = load_pretrained(network, pose)
     assert "left out (1): final_layer.weight" in summary(report)
     assert "unexpected (1): final_layer.bias" in summary(report)  # the recipe's head has none
     tensors = torch.load(pose, weights_only=True)
     assert np.array_equal(network.conv1.weight.asnumpy(), tensors["conv1.weight"].numpy())
     with pytest.raises(InputError, match=r"have another shape than the recipe's network, first conv1.weight, which is"):
-        load_pretrained(build(override(recipe, ["stem_width=32"])), pose)
+        load_pretrained(fresh(override(recipe, ["stem_width=32"])), pose)
     with pytest.raises(InputError, match="no tensor of the recipe's network is in it, only conv1.weight and"):
-        load_pretrained(build(get_recipe("hourglass-tiny")), pose)
+        load_pretrained(fresh(get_recipe("hourglass-tiny")), pose)
 
 
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=lambda skeleton: skeleton.name)
@@ -335,12 +337,12 @@ def test_training_starts_from_pretrained_weights(tiny_vehicles: Path, tmp_path: 
     assert manifest["pretrained"] == f"a.ckpt, sha256 {digest}"
     report = pd.read_csv(tmp_path / "run" / "pretrained.csv")
     assert list(report.posekit[report.status == "left out"]) == ["final_layer.weight"]
-    trained = load_network(tmp_path / "run" / "last.ckpt")[1]
+    trained = load_network(tmp_path / "run" / "last.ckpt").network
     ms.set_seed(recipe.seed)
-    fresh = build(recipe).final_layer.weight.asnumpy()
-    np.testing.assert_allclose(trained.final_layer.weight.asnumpy(), fresh, atol=1e-9)
+    start = fresh(recipe).final_layer.weight.asnumpy()
+    np.testing.assert_allclose(trained.final_layer.weight.asnumpy(), start, atol=1e-9)
     expected = {parameter.name: parameter.asnumpy() for parameter in before.trainable_params()} | {
-        "final_layer.weight": fresh
+        "final_layer.weight": start
     }
     for parameter in trained.trainable_params():
         np.testing.assert_allclose(parameter.asnumpy(), expected[parameter.name], atol=1e-9, err_msg=parameter.name)

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from lesson_files import write_lesson
 
-from posekit.course import run as course, lessons
+from posekit.course import lessons
+from posekit.course import run as course
+from posekit.course.results import RESULT_MIME, read_results, record
 from posekit.errors import InputError
 from posekit.manifest import data_hash
-from posekit.course.results import RESULT_MIME, read_results, record
 from posekit.runtime import cores
 
 

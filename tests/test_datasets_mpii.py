@@ -12,11 +12,10 @@ from check_reports import count, problems
 from mpii_files import HEIGHT, WIDTH, images_of, people, write_labels, write_mpii
 from veri_files import jpeg, write_veri
 
-from posekit.layouts import open_dataset
-from posekit.datasets.check import check_mpii
-from posekit.layouts.mpii import read_labels, read_mpii
-from posekit.layouts.veri import read_veri
 from posekit.errors import InputError
+from posekit.layouts import get_layout
+from posekit.layouts.mpii import MPII, read_labels
+from posekit.layouts.veri import VERI
 
 real_labels = pytest.mark.skipif("POSEKIT_ANNOTATIONS" not in os.environ, reason="needs the published label files")
 
@@ -43,7 +42,7 @@ def replace_field(data: Path, field: str, values: object) -> None:
 
 def test_a_data_set_holds_what_the_file_says(data: Path):
     fields = people(images_of("test", 4), len("test"))
-    dataset = open_dataset("mpii", data, "test")
+    dataset = get_layout("mpii").read(data, "test")
     assert dataset.skeleton.name == "person16" and dataset.split == "test" and len(dataset) == 4
     assert dataset.names == ["000005000.jpg:0", "000005000.jpg:1", "000005001.jpg:2", "000005002.jpg:3"]
     assert np.array_equal(dataset.keypoints, fields["part"]) and dataset.keypoints.dtype == np.float32
@@ -58,7 +57,7 @@ def test_every_joint_with_coordinates_is_visible_and_covered_ones_are_hidden_bes
     change(data, "part", (1, 5), (0, 7))
     change(data, "visible", 1, np.zeros(16))
     change(data, "visible", (1, 5), 1)
-    dataset = read_mpii(data, "test")
+    dataset = MPII.read(data, "test")
     assert np.flatnonzero(dataset.visible[1]).tolist() == [4, 5]
     assert np.flatnonzero(dataset.hidden[1]).tolist() == [4]
     sample = dataset[1]
@@ -66,27 +65,27 @@ def test_every_joint_with_coordinates_is_visible_and_covered_ones_are_hidden_bes
 
 
 def test_keypoints_of_vehicles_are_either_visible_or_hidden(tmp_path: Path):
-    dataset = read_veri(write_veri(tmp_path), "test")
+    dataset = VERI.read(write_veri(tmp_path), "test")
     assert np.array_equal(dataset.hidden, ~dataset.visible)
 
 
 def test_people_of_one_image_share_its_file(data: Path):
-    dataset = read_mpii(data, "test")
+    dataset = MPII.read(data, "test")
     assert dataset.where(0) == dataset.where(1) == str(data / "images" / "000005000.jpg")
     assert dataset.read_bytes(0) == dataset.read_bytes(1) == jpeg(0, WIDTH, HEIGHT)
     assert dataset.read_bytes(3) == jpeg(2, WIDTH, HEIGHT)
 
 
 def test_valid_is_another_name_of_the_test_split(data: Path):
-    assert read_mpii(data, "valid").names == read_mpii(data, "test").names
-    assert read_mpii(data, "valid").split == "test" and len(read_mpii(data, "train")) == 5
+    assert MPII.read(data, "valid").names == MPII.read(data, "test").names
+    assert MPII.read(data, "valid").split == "test" and len(MPII.read(data, "train")) == 5
 
 
 def test_names_of_variable_length_are_taken_and_further_fields_ignored(data: Path):
     replace_field(data, "imgname", [name.decode() for name in people(images_of("test", 4))["imgname"]])
     with h5py.File(data / "annot" / "valid.h5", "r+") as labels:
         labels["torsoangle"] = np.full(4, np.nan)
-    assert read_mpii(data, "test").names[3] == "000005002.jpg:3"
+    assert MPII.read(data, "test").names[3] == "000005002.jpg:3"
 
 
 @real_labels
@@ -104,34 +103,34 @@ def test_the_published_valid_file_loads():
 
 
 def test_images_may_lie_apart_or_in_a_zip(data: Path, tmp_path: Path):
-    expected = read_mpii(data, "test").read_bytes(2)
+    expected = MPII.read(data, "test").read_bytes(2)
     shutil.move(data / "images", tmp_path / "pictures")
-    assert read_mpii(data, "test", tmp_path / "pictures").read_bytes(2) == expected
+    assert MPII.read(data, "test", tmp_path / "pictures").read_bytes(2) == expected
     for inside in ("images/", "mpii_human_pose_v1/images/", ""):
         with zipfile.ZipFile(data / "images.zip", "w") as archive:
             for image in (tmp_path / "pictures").iterdir():
                 archive.write(image, inside + image.name)
-        assert read_mpii(data, "test").read_bytes(2) == expected
-        assert read_mpii(data, "test", data / "images.zip").read_bytes(2) == expected
+        assert MPII.read(data, "test").read_bytes(2) == expected
+        assert MPII.read(data, "test", data / "images.zip").read_bytes(2) == expected
     (tmp_path / "apart").mkdir()
     shutil.move(tmp_path / "pictures", tmp_path / "apart" / "images")
-    assert read_mpii(data, "test", tmp_path / "apart").read_bytes(2) == expected
+    assert MPII.read(data, "test", tmp_path / "apart").read_bytes(2) == expected
 
 
 def test_a_folder_of_images_is_taken_before_a_zip_beside_it(data: Path, tmp_path: Path):
-    expected = read_mpii(data, "test").read_bytes(2)
+    expected = MPII.read(data, "test").read_bytes(2)
     shutil.move(data / "images", tmp_path / "pictures")
     (tmp_path / "pictures.zip").write_text("some other file")
-    assert read_mpii(data, "test", tmp_path / "pictures").read_bytes(2) == expected
+    assert MPII.read(data, "test", tmp_path / "pictures").read_bytes(2) == expected
 
 
 def test_missing_images_are_counted_once_a_file(data: Path):
     (data / "images" / "000005000.jpg").unlink()
     with pytest.raises(InputError, match=r"1 of 3 images are missing, the first is 000005000.jpg; .*check mpii"):
-        read_mpii(data, "test")
-    assert len(read_mpii(data, "train")) == 5
+        MPII.read(data, "test")
+    assert len(MPII.read(data, "train")) == 5
     with pytest.raises(InputError, match="000005000.jpg: cannot read the image"):
-        read_mpii(data, "test", require_images=False).image(1)
+        MPII.read(data, "test", require_images=False).image(1)
 
 
 # Bad input
@@ -139,7 +138,7 @@ def test_missing_images_are_counted_once_a_file(data: Path):
 
 def refused(data: Path, split: str = "test") -> str:
     with pytest.raises(InputError) as error:
-        read_mpii(data, split)
+        MPII.read(data, split)
     message = str(error.value)
     assert "\n" not in message and "; " in message
     return message
@@ -229,7 +228,7 @@ def test_another_layout_is_refused_with_what_was_looked_for_and_found(data: Path
 
 
 def test_a_sound_data_set_has_no_problems_and_is_counted(data: Path):
-    report = check_mpii(data)
+    report = MPII.check(data)
     assert problems(report) == []
     fields = people(images_of("train", 5), len("train"))
     present = fields["part"].any(axis=2)
@@ -246,7 +245,7 @@ def test_each_damaged_image_file_is_counted_once(data: Path):
     (data / "images" / shared).unlink()
     (data / "images" / truncated).write_bytes(jpeg(1)[:-200])
     (data / "images" / unreadable).write_bytes(b"no picture")
-    report = check_mpii(data)
+    report = MPII.check(data)
     assert problems(report) == [
         ("error", "test: missing images", 1),
         ("error", "test: truncated images", 1),
@@ -262,7 +261,7 @@ def test_joints_outside_the_image_are_told_apart_by_what_covers_them(data: Path)
     change(data, "part", (3, 0), (WIDTH, 5))  # the last column is WIDTH - 1
     change(data, "visible", (3, 0), 0)
     change(data, "part", (3, 1), (WIDTH - 1, HEIGHT - 1))
-    report = check_mpii(data)
+    report = MPII.check(data)
     assert problems(report) == [
         ("warning", "test: visible keypoints outside the image", 1),
         ("warning", "test: hidden keypoints outside the image", 1),
@@ -277,7 +276,7 @@ def test_odd_labels_are_found(data: Path):
     change(data, "part", (3, 3), (0, 11))
     with h5py.File(data / "annot" / "valid.h5", "r+") as labels:
         labels["center"][1] = labels["center"][0]
-    report = check_mpii(data)
+    report = MPII.check(data)
     assert problems(report) == [
         ("warning", "test: missing joints that are called visible", 1),
         ("error", "test: people labelled twice (the same image and center)", 2),
@@ -290,19 +289,19 @@ def test_odd_labels_are_found(data: Path):
 def test_people_without_joints_are_found(data: Path):
     change(data, "part", 0, np.zeros((16, 2)))
     change(data, "visible", 0, np.zeros(16))
-    assert problems(check_mpii(data)) == [("warning", "test: rows without a visible keypoint", 1)]
+    assert problems(MPII.check(data)) == [("warning", "test: rows without a visible keypoint", 1)]
 
 
 def test_images_and_people_in_both_splits_are_found(data: Path):
     fields = people(images_of("train", 5), len("train"))
     write_labels(data / "annot" / "valid.h5", {name: values[2:4] for name, values in fields.items()})
     change(data, "center", (1, 0), 3)
-    report = check_mpii(data)
+    report = MPII.check(data)
     assert problems(report) == [("warning", "images in both splits", 2), ("error", "people in both splits", 1)]
 
 
 def test_a_lone_split_is_checked_and_the_other_reported(data: Path, tmp_path: Path):
     (data / "annot" / "train.h5").unlink()
-    assert problems(check_mpii(data)) == [("warning", "train: no label file", 1)]
+    assert problems(MPII.check(data)) == [("warning", "train: no label file", 1)]
     with pytest.raises(InputError, match="looked for annot/train.h5, found no such folder"):
-        check_mpii(tmp_path / "nowhere")
+        MPII.check(tmp_path / "nowhere")

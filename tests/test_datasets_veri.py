@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from veri_files import HEIGHT, WIDTH, jpeg, label_row, names_of, write_rows, write_veri
 
-from posekit.layouts import open_dataset
 from posekit.datasets.dataset import decode_image
-from posekit.layouts.veri import prepare_veri, read_labels, read_veri
 from posekit.errors import InputError
+from posekit.layouts import get_layout
+from posekit.layouts.veri import VERI, prepare_veri, read_labels
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_an_absent_label_file_is_named(tmp_path: Path):
 
 
 def test_the_box_is_the_whole_image_with_the_seeds_margin(data: Path):
-    dataset = open_dataset("veri", data, "test")
+    dataset = get_layout("veri").read(data, "test")
     sample = dataset[1]
     assert len(dataset) == 3 and dataset.names == names_of("test", 3)
     assert sample.image.shape == (HEIGHT, WIDTH, 3)
@@ -130,7 +130,7 @@ def test_images_are_rgb(data: Path):
     pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     pixels[..., 2] = 255  # OpenCV writes blue, green, red
     cv2.imwrite(str(data / "images" / "image_test" / names_of("test", 1)[0]), pixels)
-    assert read_veri(data, "test").image(0)[20, 30].tolist() == pytest.approx([255, 0, 0], abs=3)
+    assert VERI.read(data, "test").image(0)[20, 30].tolist() == pytest.approx([255, 0, 0], abs=3)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_images_may_lie_in_a_zip_file(data: Path, archive: str, inside: str):
     shutil.rmtree(data / "images")
     (data / archive).parent.mkdir(exist_ok=True)
     (data / "moved.zip").rename(data / archive)
-    dataset = read_veri(data, "test")
+    dataset = VERI.read(data, "test")
     assert [dataset.read_bytes(i) for i in range(3)] == expected
     assert dataset.where(0).endswith(names_of("test", 1)[0]) and archive in dataset.where(0)
 
@@ -158,7 +158,7 @@ def test_a_zip_may_name_its_own_root(data: Path):
     zip_folder(data / "images.zip", data / "images" / "image_test", "./image_test/")
     with zipfile.ZipFile(data / "images.zip", "a") as file:
         file.writestr("./", "")
-    assert read_veri(data, "test", data / "images.zip").read_bytes(0) == read_veri(data, "test").read_bytes(0)
+    assert VERI.read(data, "test", data / "images.zip").read_bytes(0) == VERI.read(data, "test").read_bytes(0)
 
 
 def test_a_zip_of_both_splits_keeps_them_apart(data: Path):
@@ -168,8 +168,8 @@ def test_a_zip_of_both_splits_keeps_them_apart(data: Path):
         file.writestr(f"image_test/{same}", jpeg(7))
         for name in names_of("train", 4):
             file.writestr(f"image_train/{name}", jpeg(8))
-    assert read_veri(data, "test", data / "both.zip").read_bytes(0) == jpeg(7)
-    assert read_veri(data, "train", data / "both.zip").read_bytes(0) == jpeg(8)
+    assert VERI.read(data, "test", data / "both.zip").read_bytes(0) == jpeg(7)
+    assert VERI.read(data, "train", data / "both.zip").read_bytes(0) == jpeg(8)
 
 
 def test_a_zip_is_read_by_many_threads_at_once(tmp_path: Path):
@@ -177,7 +177,7 @@ def test_a_zip_is_read_by_many_threads_at_once(tmp_path: Path):
     folder = data / "images" / "image_test"
     expected = [(folder / name).read_bytes() for name in names_of("test", 40)]
     zip_folder(data / "images.zip", folder, "image_test/")
-    dataset = read_veri(data, "test", data / "images.zip")
+    dataset = VERI.read(data, "test", data / "images.zip")
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(dataset.read_bytes, list(range(40)) * 10)) == expected * 10
 
@@ -191,43 +191,43 @@ def test_an_archive_whose_paths_escape_is_refused(data: Path, member: str):
     with zipfile.ZipFile(archive, "a") as file:
         file.writestr(member, b"x")
     with pytest.raises(InputError, match="points outside the archive"):
-        read_veri(data, "test", archive)
+        VERI.read(data, "test", archive)
 
 
 def test_a_file_that_is_no_zip_or_a_damaged_one_is_named(data: Path):
     archive = data / "images.zip"
     archive.write_bytes(b"not a zip")
     with pytest.raises(InputError, match="images.zip: not a readable zip file"):
-        read_veri(data, "test", archive)
+        VERI.read(data, "test", archive)
     zip_folder(archive, data / "images" / "image_test", "image_test/")
     content = bytearray(archive.read_bytes())
     content[200:300] = bytes(100)  # inside the first image
     archive.write_bytes(content)
     with pytest.raises(InputError, match=f"{names_of('test', 1)[0]}: damaged in the archive"):
-        read_veri(data, "test", archive).image(0)
+        VERI.read(data, "test", archive).image(0)
 
 
 def test_images_may_lie_elsewhere(data: Path, tmp_path: Path):
     expected = (data / "images" / "image_test" / names_of("test", 1)[0]).read_bytes()
     (data / "images").rename(tmp_path / "pictures")
-    assert read_veri(data, "test", tmp_path / "pictures").read_bytes(0) == expected
-    assert read_veri(data, "test", tmp_path / "pictures" / "image_test").read_bytes(0) == expected
+    assert VERI.read(data, "test", tmp_path / "pictures").read_bytes(0) == expected
+    assert VERI.read(data, "test", tmp_path / "pictures" / "image_test").read_bytes(0) == expected
 
 
 def test_a_missing_image_is_counted_and_named(data: Path):
     name = names_of("test", 3)[1]
     (data / "images" / "image_test" / name).unlink()
     with pytest.raises(InputError, match=f"1 of 3 images are missing, the first is {name}"):
-        read_veri(data, "test")
+        VERI.read(data, "test")
     with pytest.raises(InputError, match=f"{name}: cannot read the image"):
-        read_veri(data, "test", require_images=False).image(1)
+        VERI.read(data, "test", require_images=False).image(1)
 
 
 def test_a_truncated_image_is_named(data: Path):
     path = data / "images" / "image_test" / names_of("test", 1)[0]
     path.write_bytes(jpeg(0)[:-300])
     with pytest.raises(InputError, match=f"{path.name}: the JPEG is truncated"):
-        read_veri(data, "test").image(0)
+        VERI.read(data, "test").image(0)
 
 
 @pytest.mark.parametrize("content", [b"", b"no image at all", b"\xff\xd8\xff\xd9"])
@@ -260,21 +260,21 @@ def test_bytes_after_the_end_of_a_jpeg_do_no_harm_and_a_thumbnail_does_not_hide_
 def test_a_folder_of_another_layout_is_refused_with_what_was_looked_for_and_found(data: Path, change, said: str):
     change(data)
     with pytest.raises(InputError, match=said) as error:
-        read_veri(data, "test")
+        VERI.read(data, "test")
     assert "\n" not in str(error.value)
 
 
 def test_unknown_kinds_and_splits_are_refused(data: Path):
     with pytest.raises(InputError, match="veri"):
-        open_dataset("coco", data, "test")
+        get_layout("coco").read(data, "test")
     with pytest.raises(InputError, match="train or test"):
-        open_dataset("veri", data, "valid")
+        get_layout("veri").read(data, "valid")
 
 
 def test_repeated_names_are_refused_with_both_rows(data: Path):
     write_rows(data / "annot" / "label_test.csv", [label_row(n) for n in ("a.jpg", "b.jpg", "a.jpg")])
     with pytest.raises(InputError, match="row 3: repeats a.jpg of row 1"):
-        read_veri(data, "test")
+        VERI.read(data, "test")
 
 
 # Preparing
@@ -296,7 +296,7 @@ def test_prepare_builds_the_layout_from_image_train(original: tuple[Path, Path],
     veri, labels = original
     assert prepare_veri(veri, labels, tmp_path / "out") == (7, 0)
     for split, count in (("train", 4), ("test", 3)):
-        dataset = read_veri(tmp_path / "out", split)
+        dataset = VERI.read(tmp_path / "out", split)
         assert [dataset.read_bytes(i) for i in range(count)] == [(veri / "image_train" / n).read_bytes()
                                                                  for n in names_of(split, count)]  # fmt: skip
         assert len(list((tmp_path / "out" / "images" / f"image_{split}").iterdir())) == count
@@ -310,7 +310,7 @@ def test_prepare_goes_on_where_it_stopped_and_replaces_half_files(original: tupl
     second.unlink()
     second.write_bytes(b"half")
     assert prepare_veri(*original, out) == (2, 5)
-    assert read_veri(out, "train").image(1).shape == (HEIGHT, WIDTH, 3)
+    assert VERI.read(out, "train").image(1).shape == (HEIGHT, WIDTH, 3)
 
 
 def test_prepare_copies_where_links_are_not_possible(original: tuple[Path, Path], tmp_path: Path, monkeypatch):
@@ -319,7 +319,7 @@ def test_prepare_copies_where_links_are_not_possible(original: tuple[Path, Path]
 
     monkeypatch.setattr(os, "link", no_links)
     prepare_veri(*original, tmp_path / "out")
-    assert read_veri(tmp_path / "out", "test").image(0).shape == (HEIGHT, WIDTH, 3)
+    assert VERI.read(tmp_path / "out", "test").image(0).shape == (HEIGHT, WIDTH, 3)
 
 
 def test_prepare_lists_missing_images_before_writing_anything(original: tuple[Path, Path], tmp_path: Path):

@@ -16,7 +16,8 @@ import pandas as pd
 import pytest
 
 from posekit.errors import InputError
-from posekit.recipes import Recipe, get_recipe, override
+from posekit.recipes import Recipe, get_recipe
+from posekit.settings import override
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "scripts/distributed.sh"
@@ -126,8 +127,8 @@ def as_rank(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize(("count", "ranks"), [(12, 2), (13, 4), (2, 3)])
 def test_shares_joined_in_order_are_the_split(count: int, ranks: int, as_rank, tiny_vehicles: Path) -> None:
-    from posekit.training.ranks import share
     from posekit.layouts import open_split
+    from posekit.training.ranks import share
 
     split = open_split(get_recipe("poseestnet-tiny"), tiny_vehicles, "train").take(range(count))
     names, keypoints = [], []
@@ -145,8 +146,8 @@ def test_shares_joined_in_order_are_the_split(count: int, ranks: int, as_rank, t
 def test_average_is_the_mean_over_ranks(as_rank, monkeypatch: pytest.MonkeyPatch) -> None:
     import mindspore as ms
 
-    from posekit.training import ranks
     from posekit.runtime import set_up
+    from posekit.training import ranks
 
     set_up("cpu")
     as_rank(0, 2)
@@ -157,8 +158,8 @@ def test_average_is_the_mean_over_ranks(as_rank, monkeypatch: pytest.MonkeyPatch
 
 
 def test_alone_nothing_is_shared(tiny_vehicles: Path) -> None:
-    from posekit.training import ranks
     from posekit.runtime import set_up
+    from posekit.training import ranks
 
     set_up("cpu")
     array = np.arange(6.0).reshape(2, 3)
@@ -277,7 +278,7 @@ def test_two_workers_equal_one_that_accumulates(together: Path, alone: Path) -> 
     np.testing.assert_allclose(many["loss"], one["loss"], rtol=1e-4)
     np.testing.assert_allclose(many["loss"], many[["loss_0", "loss_1"]].mean(axis=1), rtol=1e-4)
     assert (many["loss_0"] != many["loss_1"]).all(), "each has images of its own"
-    networks = [load_network(out / "last.ckpt")[1] for out in (together, alone)]
+    networks = [load_network(out / "last.ckpt").network for out in (together, alone)]
     for two, wanted in zip(*(network.trainable_params() for network in networks), strict=True):
         value = wanted.asnumpy()
         np.testing.assert_allclose(two.asnumpy(), value, 1e-4, 1e-4 * np.abs(value).max(), err_msg=two.name)
@@ -306,11 +307,12 @@ def logs(out: Path) -> list[Path]:
 
 @posix
 def test_evaluation_in_parts_is_that_of_the_whole(together: Path, tiny_vehicles: Path) -> None:
-    from posekit.models.checkpoint import load_network
     from posekit.layouts import open_split
+    from posekit.models.checkpoint import load_network
     from posekit.training.loop import validate
 
-    recipe, network = load_network(together / "last.ckpt")
+    model = load_network(together / "last.ckpt")
+    recipe, network = model.recipe, model.network
     found = validate(network, recipe, open_split(recipe, tiny_vehicles, "test"))
     assert pd.read_csv(together / "log.csv")["valid_pck"].iloc[-1] == pytest.approx(found, rel=1e-4)
 

@@ -11,13 +11,15 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from networks import fresh
 
-from posekit.errors import InputError
 from posekit.deploy.export import export_model, operations
-from posekit.models import build
-from posekit.inference.predictors import Predictor, load_predictor, predict_dataset
-from posekit.recipes import get_recipe, to_json
+from posekit.errors import InputError
+from posekit.inference.predictors import Predictor, predict_dataset
+from posekit.inference.run_times import Request, load_predictor
 from posekit.layouts import open_split
+from posekit.recipes import get_recipe
+from posekit.settings import to_json
 
 FORMATS = ("mindir", "onnx")
 RECIPES = {"hrnet": "poseestnet-tiny", "hourglass": "hourglass-tiny"}
@@ -48,12 +50,12 @@ def any_batch(
 
 @pytest.fixture(scope="module")
 def live(tiny_run: Path) -> Predictor:
-    return load_predictor(tiny_run / "best.ckpt", "cpu")
+    return load_predictor(Request(tiny_run / "best.ckpt", "cpu"))
 
 
 def opened(path: Path, batch: int = 16) -> Predictor:
     """What is left of rounding to 16 bits: OpenVINO would choose it on some processors."""
-    return load_predictor(path, "cpu", batch, precision="fp32")
+    return load_predictor(Request(path, "cpu", batch, precision="fp32"))
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -80,7 +82,7 @@ def test_keypoints_are_the_networks(exported, live, tiny_vehicles, kind):
 @pytest.mark.parametrize("network", NETWORKS)
 def test_an_onnx_file_for_any_number_of_images(tiny_models, any_batch, network):
     """In ONNX Runtime, without posekit; the last image of 32 is as right as the first."""
-    live = load_predictor(tiny_models[network], "cpu", batch=8)
+    live = load_predictor(Request(tiny_models[network], "cpu", batch=8))
     images = np.random.default_rng(0).standard_normal((32, 3, 64, 64)).astype(np.float32)
     wanted = live.heatmaps(images)
     path = any_batch[network, "onnx"]
@@ -96,7 +98,7 @@ def test_an_onnx_file_for_any_number_of_images(tiny_models, any_batch, network):
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_mindir_file_for_any_number_of_images(tiny_models, any_batch, network):
     images = np.random.default_rng(0).standard_normal((5, 3, 64, 64)).astype(np.float32)
-    wanted = load_predictor(tiny_models[network], "cpu", batch=5).heatmaps(images)
+    wanted = load_predictor(Request(tiny_models[network], "cpu", batch=5)).heatmaps(images)
     for batch in (1, 5):
         found = opened(any_batch[network, "mindir"], batch).heatmaps(images)
         assert np.abs(found - wanted).max() <= 1e-4 * np.ptp(wanted)
@@ -106,7 +108,7 @@ def test_a_mindir_file_for_any_number_of_images(tiny_models, any_batch, network)
 def test_only_operations_that_ascend_has(any_batch, network):
     counts = {kind: operations(any_batch[network, kind]) for kind in FORMATS}
     assert counts["onnx"].keys() <= ONNX_OPERATIONS and counts["mindir"].keys() <= MINDIR_OPERATIONS
-    cells = [type(cell).__name__ for _, cell in build(get_recipe(RECIPES[network])).cells_and_names()]
+    cells = [type(cell).__name__ for _, cell in fresh(get_recipe(RECIPES[network])).cells_and_names()]
     assert counts["onnx"]["Conv"] == counts["mindir"]["Conv2D"] == cells.count("Conv2d")
     assert counts["onnx"]["BatchNormalization"] == counts["mindir"]["BatchNorm"] == cells.count("BatchNorm2d")
     assert counts["onnx"]["Resize"] == counts["mindir"]["ResizeNearestNeighbor"] == cells.count("UpsampleNearest")
@@ -140,10 +142,10 @@ def test_the_onnx_file_is_valid_and_stands_alone(exported):
 def test_a_mindir_needs_what_lies_beside_it(exported, tmp_path: Path):
     (tmp_path / "a.mindir").write_bytes(exported["mindir"].read_bytes())
     with pytest.raises(InputError, match="a.mindir: its a.mindir.json is missing; copy it along"):
-        load_predictor(tmp_path / "a.mindir", "cpu")
+        load_predictor(Request(tmp_path / "a.mindir", "cpu"))
     (tmp_path / "a.mindir.json").write_text('{"batch": 5}')
     with pytest.raises(InputError, match="a.mindir.json: not a readable description"):
-        load_predictor(tmp_path / "a.mindir", "cpu")
+        load_predictor(Request(tmp_path / "a.mindir", "cpu"))
 
 
 @pytest.mark.parametrize("backend", ["mindir", "onnxruntime", "openvino"])
@@ -153,7 +155,7 @@ def test_damaged_files_are_refused(exported, tmp_path: Path, backend):
     damaged.write_bytes(exported[kind].read_bytes()[:3000])
     (tmp_path / "a.mindir.json").write_bytes(exported["mindir"].with_suffix(".mindir.json").read_bytes())
     with pytest.raises(InputError, match=f"a.{kind}: not a readable {name}") as caught:
-        load_predictor(damaged, "cpu", backend=backend)
+        load_predictor(Request(damaged, "cpu", backend=backend))
     assert "\n" not in str(caught.value)
 
 
@@ -172,7 +174,7 @@ def test_a_file_of_another_recipe_or_size_is_refused(exported, live, tmp_path: P
         onnx.save(graph, str(path))
     message = f"makes 3×64×64 -> 36×16×16, but its recipe {other.name} says .*{wanted}.*; export the checkpoint again"
     with pytest.raises(InputError, match=message):
-        load_predictor(path, "cpu", backend=backend)
+        load_predictor(Request(path, "cpu", backend=backend))
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
@@ -181,7 +183,7 @@ def test_an_onnx_file_of_somebody_else_carries_no_recipe(exported, tmp_path: Pat
     del graph.metadata_props[:]
     onnx.save(graph, str(tmp_path / "other.onnx"))
     with pytest.raises(InputError, match="other.onnx: carries no recipe; export it with posekit export"):
-        load_predictor(tmp_path / "other.onnx", "cpu", backend=backend)
+        load_predictor(Request(tmp_path / "other.onnx", "cpu", backend=backend))
 
 
 def test_what_cannot_be_exported(tiny_run: Path, tmp_path: Path):

@@ -12,11 +12,13 @@ from matplotlib.figure import Figure
 
 from posekit.codecs import Codec
 from posekit.datasets.dataset import PoseDataset
-from posekit.figures import crops, data
 from posekit.datasets.pipeline import Augmentation, crop
+from posekit.figures import crops, data
+from posekit.recipes import get_recipe
 from posekit.skeletons import PERSON, VEHICLE, Skeleton
 
 SIZE = 64  # of the network's input
+RECIPE = get_recipe("poseestnet-tiny")  # its input has that size
 CODEC = Codec(SIZE, 16, 1.5, "exact", offset="dark")
 
 
@@ -149,7 +151,7 @@ def test_three_views_agree_with_the_axes() -> None:
 
 def test_box_outline_is_what_the_crop_takes() -> None:
     dataset = make_dataset(VEHICLE)
-    cut = crop(dataset[0], SIZE, VEHICLE)
+    cut = crop(dataset[0], RECIPE)
     axes = Figure().subplots()
     crops.show_box(axes, cut)
     outline = axes.lines[0].get_xydata()
@@ -161,7 +163,7 @@ def test_box_outline_is_what_the_crop_takes() -> None:
 
 
 def test_heatmaps_lie_over_their_keypoints(dataset: PoseDataset) -> None:
-    cut = crop(dataset[0], SIZE, dataset.skeleton)
+    cut = crop(dataset[0], RECIPE)
     one = np.zeros(dataset.skeleton.num_keypoints, bool)
     one[1] = True
     keypoints = np.full((len(one), 2), 20.0) + (16, 4)  # (36, 24): cell (9, 6) of stride 4
@@ -178,7 +180,7 @@ def test_heatmaps_lie_over_their_keypoints(dataset: PoseDataset) -> None:
 
 def test_data_flow_ends_at_the_found_keypoints(dataset: PoseDataset) -> None:
     sample = dataset[0]
-    cut = crop(sample, SIZE, dataset.skeleton)
+    cut = crop(sample, RECIPE)
     heatmaps, _ = CODEC.encode(cut.keypoints, cut.visible)
     figure = draw(crops.data_flow(sample, cut, heatmaps, sample.keypoints + 3, dataset.skeleton))
     titles = [axes.get_title() for axes in figure.axes]
@@ -193,8 +195,8 @@ def test_mirrored_shows_three_crops_alike(dataset: PoseDataset) -> None:
     skeleton, sample = dataset.skeleton, dataset[0]
     flip = Augmentation(flip=True)
     three = [
-        crop(sample, SIZE, skeleton), crop(sample, SIZE, replace(skeleton, flip_pairs=()), flip),
-        crop(sample, SIZE, skeleton, flip),
+        crop(sample, RECIPE), crop(replace(sample, skeleton=replace(skeleton, flip_pairs=())), RECIPE, flip),
+        crop(sample, RECIPE, flip),
     ]  # fmt: skip
     panels = draw(crops.mirrored(*three, skeleton)).axes
     plain, wrong, correct = (axes.collections[1] for axes in panels)
@@ -205,14 +207,14 @@ def test_mirrored_shows_three_crops_alike(dataset: PoseDataset) -> None:
 def test_augmentations_show_each_draw(dataset: PoseDataset) -> None:
     sample, skeleton = dataset[1], dataset.skeleton
     drawn = [Augmentation(0.9, 20, True), Augmentation(1.1, 0, False)]
-    figure = draw(crops.augmentations(sample, [(a, crop(sample, SIZE, skeleton, a)) for a in drawn], skeleton))
+    figure = draw(crops.augmentations(sample, [(a, crop(sample, RECIPE, a)) for a in drawn], skeleton))
     first, *panels = [axes for axes in figure.axes if axes.images]
     assert [axes.get_title() for axes in panels] == ["×0.90, +20°, mirrored", "×1.10, +0°"]
     assert len(first.lines) == 4 and first.get_ylim()[0] > first.get_ylim()[1]
 
 
 def test_heatmap_layers_show_the_maps_asked_for(dataset: PoseDataset) -> None:
-    cut = crop(dataset[0], SIZE, dataset.skeleton)
+    cut = crop(dataset[0], RECIPE)
     heatmaps, weights = CODEC.encode(cut.keypoints, cut.visible)
     figure = draw(crops.heatmap_layers(cut, heatmaps, weights, dataset.skeleton, [1, 5, 9]))
     for axes, k in zip(figure.axes[2:], [1, 5, 9], strict=True):
@@ -221,7 +223,7 @@ def test_heatmap_layers_show_the_maps_asked_for(dataset: PoseDataset) -> None:
 
 
 def test_sigma_effect_draws_the_profile_through_the_peak() -> None:
-    cut = crop(make_dataset(VEHICLE)[0], SIZE, VEHICLE)
+    cut = crop(make_dataset(VEHICLE)[0], RECIPE)
     cut.keypoints[0] = (32, 24)  # the centre of cell (8, 6)
     figure = draw(crops.sigma_effect(cut, 0, [replace(CODEC, sigma=s) for s in (1.0, 2.0)], VEHICLE))
     narrow, wide, mark = figure.axes[2].lines

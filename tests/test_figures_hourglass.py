@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from posekit.figures.hourglass import down_and_up, recursion, stack_heatmaps, stack_losses, stacks
-from posekit.recipes import get_recipe, override
+from posekit.recipes import get_recipe
+from posekit.settings import override
+from posekit.skeletons import PERSON
 
 
 def texts(figure: Figure) -> list[str]:
@@ -25,7 +27,7 @@ def boxes(figure: Figure) -> list[FancyBboxPatch]:
 # the last a slat for its features and one for its heatmaps on their way to the next.
 @pytest.mark.parametrize(("recipe", "count", "depth"), [("hourglass", 2, 4), ("hourglass-smoke", 3, 2)])
 def test_diagram_follows_the_recipe(recipe: str, count: int, depth: int) -> None:
-    figure = stacks(override(get_recipe(recipe), [f"stacks={count}"]))
+    figure = stacks(override(get_recipe(recipe), [f"stacks={count}"]), PERSON)
     stem = 5  # the image, a convolution, three blocks
     each = (3 * depth + 1) + 1 + 2 + 1
     assert len(boxes(figure)) == stem + count * each + 2 * (count - 1)
@@ -35,7 +37,7 @@ def test_diagram_follows_the_recipe(recipe: str, count: int, depth: int) -> None
 
 
 def test_diagram_names_sizes() -> None:
-    written = texts(stacks(get_recipe("hourglass")))
+    written = texts(stacks(get_recipe("hourglass"), PERSON))
     for label in (
         "image\n3 × 256²",
         "128 × 128²",

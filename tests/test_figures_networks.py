@@ -9,8 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from posekit.figures.diagrams import hrnet_branches
-from posekit.figures.networks import accuracy_against_cost, feature_maps, influence_maps, map_row, shared_cells, stage_costs
+from posekit.figures.networks import (
+    accuracy_against_cost,
+    feature_maps,
+    influence_maps,
+    map_row,
+    shared_cells,
+    stage_costs,
+)
 from posekit.recipes import get_recipe
+from posekit.skeletons import VEHICLE
 
 
 def texts(figure: Figure) -> str:
@@ -29,7 +37,7 @@ def texts(figure: Figure) -> str:
     ],
 )
 def test_diagram_follows_the_recipe(recipe: str, blocks: int, sums: int) -> None:
-    figure = hrnet_branches(get_recipe(recipe))
+    figure = hrnet_branches(get_recipe(recipe), VEHICLE)
     boxes = [patch for patch in figure.axes[0].patches if isinstance(patch, FancyBboxPatch)]
     others = 5  # the image, two convolutions of the stem, the head and the heatmaps
     assert len(boxes) == blocks + others
@@ -37,7 +45,7 @@ def test_diagram_follows_the_recipe(recipe: str, blocks: int, sums: int) -> None
 
 
 def test_diagram_names_resolutions() -> None:
-    written = texts(hrnet_branches(get_recipe("poseestnet")))
+    written = texts(hrnet_branches(get_recipe("poseestnet"), VEHICLE))
     for label in ("3 × 256²", "64 × 128²", "256 × 64²", "1/4: 32 × 64²", "1/8: 64 × 32²", "1/32: 256 × 8²", "36 × 64²"):
         assert label in written
 

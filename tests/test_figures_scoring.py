@@ -9,8 +9,8 @@ from test_figures_results import drawn, legend_texts
 
 from posekit.evaluation.compare import Estimate
 from posekit.evaluation.diagnosis import Reliability
-from posekit.figures import scoring
 from posekit.evaluation.published import Step
+from posekit.figures import scoring
 
 STEPS = [Step(name, "", {}) for name in ("as published", "second", "third")]
 

@@ -5,14 +5,15 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 import onnxruntime
+from networks import fresh
 
-from posekit.deploy.export import export_model
-from posekit.models import build
-from posekit.models.checkpoint import load_network, save_checkpoint
 from posekit.datasets.pipeline import EvaluationBatches, training_iterator
-from posekit.recipes import get_recipe, override
-from posekit.runtime import set_up
+from posekit.deploy.export import export_model
 from posekit.layouts import open_split
+from posekit.models.checkpoint import load_network, save_checkpoint
+from posekit.recipes import get_recipe
+from posekit.runtime import set_up
+from posekit.settings import override
 from posekit.training.step import make_step
 
 
@@ -21,8 +22,8 @@ def test_poseestnet_trains_saves_loads_and_exports(tiny_vehicles: Path, tmp_path
     recipe = override(get_recipe("poseestnet"), ["batch=2"])
     data = open_split(recipe, tiny_vehicles, "train")
     ms.set_seed(0)
-    network = build(recipe)
-    fresh = {p.name: p.asnumpy().copy() for p in network.trainable_params()}
+    network = fresh(recipe)
+    start = {p.name: p.asnumpy().copy() for p in network.trainable_params()}
     step = make_step(network, recipe, steps=12)
     step.set_train(True)
     batches = training_iterator(data, recipe, epoch=1)
@@ -30,11 +31,12 @@ def test_poseestnet_trains_saves_loads_and_exports(tiny_vehicles: Path, tmp_path
     batches.close()
     assert np.isfinite(losses).all() and losses[1] != losses[0] > 0
     for parameter in network.trainable_params():  # Adam's first two updates move every weight by about the rate each
-        moved = np.abs(parameter.asnumpy() - fresh[parameter.name])
+        moved = np.abs(parameter.asnumpy() - start[parameter.name])
         assert 0 < moved.max() <= 2.5 * recipe.learning_rate, parameter.name
 
     save_checkpoint(tmp_path / "last.ckpt", network, recipe, 1, 2)
-    found, loaded = load_network(tmp_path / "last.ckpt")
+    model = load_network(tmp_path / "last.ckpt")
+    found, loaded = model.recipe, model.network
     assert found == recipe
     pairs = zip(network.get_parameters(), loaded.get_parameters(), strict=True)
     assert all(np.array_equal(a.asnumpy(), b.asnumpy()) for a, b in pairs)

@@ -11,8 +11,8 @@ from test_robustness import pictures
 from veri_files import write_veri
 
 from posekit.datasets.dataset import PoseDataset
-from posekit.layouts.veri import read_veri
 from posekit.figures.gallery import SECTIONS, draw_case, find_cases, write_gallery
+from posekit.layouts.veri import VERI
 from posekit.predictions import Predictions, write_predictions
 from posekit.skeletons import VEHICLE
 
@@ -58,7 +58,7 @@ def test_truth_and_prediction_are_drawn(dataset: PoseDataset):
 
 def test_the_page_stands_alone(tmp_path: Path):
     data = write_veri(tmp_path / "data", test=5)
-    dataset = read_veri(data, "test")
+    dataset = VERI.read(data, "test")
     noise = np.random.default_rng(0).normal(0, 8, dataset.keypoints.shape)
     scores = np.random.default_rng(1).random(dataset.visible.shape)
     write_predictions(tmp_path / "p.csv", Predictions(dataset.names, dataset.keypoints + noise, scores))

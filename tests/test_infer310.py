@@ -12,17 +12,17 @@ import onnx
 import pytest
 from mpii_files import write_mpii
 
+from posekit.datasets.pipeline import EvaluationBatches
 from posekit.deploy import infer310
-from posekit.errors import InputError
-from posekit.evaluation.protocols import evaluate
 from posekit.deploy.export import export_model
 from posekit.deploy.parity import largest_difference
-from posekit.datasets.pipeline import EvaluationBatches
-from posekit.inference.predictors import load_predictor
-from posekit.inference.run_times import lite
+from posekit.errors import InputError
+from posekit.evaluation.protocols import evaluate
+from posekit.inference.predictors import Predictor
+from posekit.inference.run_times import Request, lite, load_predictor
 from posekit.inference.run_times.description import write_description
 from posekit.inference.run_times.request import MissingRunTime
-from posekit.layouts import open_split
+from posekit.layouts import get_layout, open_split
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,6 +35,13 @@ def data(tiny_vehicles: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
 
 def tables(scores: dict) -> dict:
     return {protocol: table.rows for protocol, table in scores.items()}
+
+
+def evaluated(predictor: Predictor, data: Path, folder: Path) -> dict:
+    """What `posekit evaluate` gives, written to `folder`/evaluated."""
+    recipe = predictor.recipe
+    protocols = get_layout(recipe.dataset).protocols
+    return tables(evaluate(predictor, open_split(recipe, data, "test"), protocols, folder / "evaluated"))
 
 
 def for_five(path: Path, out: Path) -> Path:
@@ -50,13 +57,13 @@ def for_five(path: Path, out: Path) -> Path:
 def test_the_stages_give_the_table_of_evaluate(tiny_onnx, data, tmp_path: Path, network):
     """For an ONNX file of batch 5, which divides neither data set; between the stages the folder moves."""
     model = for_five(tiny_onnx[network], tmp_path / "model.onnx")
-    predictor = load_predictor(model, "cpu", backend="onnxruntime")
-    wanted = tables(evaluate(predictor, data[network], "test", tmp_path / "evaluated"))
+    predictor = load_predictor(Request(model, "cpu", backend="onnxruntime"))
+    wanted = evaluated(predictor, data[network], tmp_path)
     count = infer310.preprocess(model, data[network], "test", None, tmp_path / "a")
-    infer310.convert(model, tmp_path / "a", "onnxruntime")
+    infer310.convert(Request(model, backend="onnxruntime"), tmp_path / "a")
     (tmp_path / "a").rename(tmp_path / "b")
     model.unlink()
-    times = infer310.infer(tmp_path / "b")
+    times = infer310.infer(Request(tmp_path / "b", "cpu"))
     assert times["run_time"] == "onnxruntime fp32, CPU" and times["milliseconds"] > 0
     assert times["images"] == 2 * count, "mirrored ones, too"
     (tmp_path / "b" / "model.onnx").unlink()
@@ -66,7 +73,7 @@ def test_the_stages_give_the_table_of_evaluate(tiny_onnx, data, tmp_path: Path, 
 
 
 def test_the_binary_files_are_the_networks_input(tiny_models, tiny_vehicles: Path, tmp_path: Path):
-    recipe = load_predictor(tiny_models["hrnet"], "cpu").recipe
+    recipe = load_predictor(Request(tiny_models["hrnet"], "cpu")).recipe
     infer310.preprocess(tiny_models["hrnet"], tiny_vehicles, "test", None, tmp_path)
     images, matrices, _ = EvaluationBatches(open_split(recipe, tiny_vehicles, "test"), recipe, 12)[0]
     for number in (0, 11):
@@ -82,12 +89,12 @@ def test_what_a_stage_misses(tiny_models, tiny_onnx, tiny_vehicles: Path, tmp_pa
     with pytest.raises(InputError, match="recipe.json: cannot read .*; run the stage preprocess first"):
         infer310.postprocess(out)
     with pytest.raises(InputError, match="model.json: cannot read .*; run the stage convert first"):
-        infer310.infer(out)
-    infer310.convert(tiny_onnx["hrnet"], out, "onnxruntime")
+        infer310.infer(Request(out, "cpu"))
+    infer310.convert(Request(tiny_onnx["hrnet"], backend="onnxruntime"), out)
     with pytest.raises(InputError, match="images: holds no .bin files; run the stage preprocess first"):
-        infer310.infer(out)
+        infer310.infer(Request(out, "cpu"))
     infer310.preprocess(tiny_models["hrnet"], tiny_vehicles, "test", None, out)
-    infer310.infer(out)
+    infer310.infer(Request(out, "cpu"))
     maps = out / "heatmaps" / "000003.bin"
     maps.write_bytes(maps.read_bytes()[:-4])
     with pytest.raises(InputError, match=r"000003.bin: 36860 bytes are not the 36864 of \(36, 16, 16\) float32"):
@@ -99,44 +106,44 @@ def test_what_a_stage_misses(tiny_models, tiny_onnx, tiny_vehicles: Path, tmp_pa
     with pytest.raises(InputError, match="labels.npz: cannot read .*; run the stage preprocess again"):
         infer310.postprocess(out)
     with pytest.raises(InputError, match="hrnet.onnx: is for any number of images, an .om file for one number"):
-        infer310.convert(tiny_onnx["hrnet"], out, "om")
+        infer310.convert(Request(tiny_onnx["hrnet"], backend="om"), out)
 
 
 def test_inputs_of_another_recipe_are_refused(tiny_onnx, tiny_vehicles: Path, tmp_path: Path):
     """Where all shapes agree, a table would come out, a wrong one."""
     infer310.preprocess(tiny_onnx["hrnet"], tiny_vehicles, "test", None, tmp_path)
-    infer310.convert(tiny_onnx["hrnet"], tmp_path, "onnxruntime")
+    infer310.convert(Request(tiny_onnx["hrnet"], backend="onnxruntime"), tmp_path)
     recipe = json.loads((tmp_path / "recipe.json").read_text())
     (tmp_path / "recipe.json").write_text(json.dumps(recipe | {"seed": 5, "mean": [0.0, 0.0, 0.0]}))
     with pytest.raises(
         InputError, match=r"a model with mean \(0.0, 0.0, 0.0\), this one has .* the stage preprocess with"
     ):
-        infer310.infer(tmp_path)
+        infer310.infer(Request(tmp_path, "cpu"))
     (tmp_path / "recipe.json").write_text(json.dumps(recipe | {"seed": 5}))
-    assert infer310.infer(tmp_path)["images"] == 24, "how it was trained does not matter"
+    assert infer310.infer(Request(tmp_path, "cpu"))["images"] == 24, "how it was trained does not matter"
 
 
 def test_the_run_time_is_the_files(tiny_models, tmp_path: Path):
     mindir = export_model(tiny_models["hourglass"], "mindir", tmp_path / "a.mindir", 1)
-    infer310.convert(mindir, tmp_path / "out")
+    infer310.convert(Request(mindir, "cpu"), tmp_path / "out")
     assert json.loads((tmp_path / "out" / "model.json").read_text()) == {"file": "model.mindir", "run_time": "mindir"}
-    write_description(mindir, load_predictor(mindir, "cpu").recipe, 1, "fp32", "lite")
-    infer310.convert(mindir, tmp_path / "out")
+    write_description(mindir, load_predictor(Request(mindir, "cpu")).recipe, 1, "fp32", "lite")
+    infer310.convert(Request(mindir, "cpu"), tmp_path / "out")
     assert json.loads((tmp_path / "out" / "model.json").read_text())["run_time"] == "lite"
     om = tmp_path / "a.om"
     om.write_bytes(b"om")
     shutil.copyfile(tmp_path / "a.mindir.json", tmp_path / "a.om.json")
-    infer310.convert(om, tmp_path / "out", device="ascend:0")
+    infer310.convert(Request(om, "ascend:0"), tmp_path / "out")
     assert json.loads((tmp_path / "out" / "model.json").read_text()) == {"file": "model.om", "run_time": "om"}
     om.unlink()
     with pytest.raises(InputError, match="a.om: no such model file"):
-        infer310.convert(om, tmp_path / "out")
+        infer310.convert(Request(om, "cpu"), tmp_path / "out")
 
 
 def test_without_atc_the_command_is_in_the_folder(tiny_models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     with pytest.raises(InputError, match="atc is not on the path; .* model.onnx and the command, model.atc.sh"):
-        infer310.convert(tiny_models["hrnet"], tmp_path, "om", soc="Ascend310P3")
+        infer310.convert(Request(tiny_models["hrnet"], "cpu", backend="om"), tmp_path, "Ascend310P3")
     assert "atc --model=model.onnx --framework=5 --output=model --soc_version=Ascend310P3" in (
         tmp_path / "model.atc.sh"
     ).read_text().splitlines()  # fmt: skip
@@ -172,8 +179,8 @@ def test_the_script_goes_the_whole_way_through_lite(script, tiny_models, tiny_ve
     model, out = tiny_models["hrnet"], tmp_path / "out"
     done = script(model, tiny_vehicles, "y", "CPU", OUT=str(out), **chosen)
     assert done.returncode == 0, done.stderr
-    assert f"{run_time}: " in done.stdout and "ms an image, mean of 24" in done.stdout and "Mean@0.1" in done.stdout
-    wanted = tables(evaluate(load_predictor(model, "cpu"), tiny_vehicles, "test", tmp_path / "evaluated"))
+    assert f"{run_time}: " in done.stdout and "ms per image, mean of 24" in done.stdout and "Mean@0.1" in done.stdout
+    wanted = evaluated(load_predictor(Request(model, "cpu")), tiny_vehicles, tmp_path)
     found = json.loads((out / "scores.json").read_text())
     assert largest_difference(found, wanted) <= 0.05
 

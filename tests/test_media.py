@@ -11,9 +11,10 @@ import pytest
 
 from posekit.errors import InputError
 from posekit.inference.media import predict_media
-from posekit.predictions import Predictions, read_predictions
 from posekit.inference.predictors import Predictor
+from posekit.predictions import Predictions, read_predictions
 from posekit.recipes import get_recipe
+from posekit.skeletons import PERSON
 
 ROOT = Path(__file__).parents[1]
 RECIPE = replace(get_recipe("hourglass-tiny"), flip_test=False, offset="none")
@@ -28,7 +29,7 @@ def brightest(batch: int = 1) -> Predictor:
         cells = np.stack([cv2.blur(image[0], (5, 5))[::4, ::4] for image in images])
         return np.repeat(cells[:, None], 16, axis=1)
 
-    return Predictor(RECIPE, run, batch)
+    return Predictor(RECIPE, PERSON, run, batch)
 
 
 def picture(x: int, y: int, width: int = 100, height: int = 80) -> np.ndarray:
@@ -180,7 +181,9 @@ def test_a_broken_video_is_one_line(tmp_path: Path):
     """FFmpeg adds none of its own; it must be told before its first use in a process."""
     clip = video(tmp_path / "clip.mp4", SPOTS)
     clip.write_bytes(clip.read_bytes()[:400])
-    program = "import sys, pathlib; from posekit.inference.media import _open_video; _open_video(pathlib.Path(sys.argv[1]))"
+    program = (
+        "import sys, pathlib; from posekit.inference.media import _open_video; _open_video(pathlib.Path(sys.argv[1]))"
+    )
     done = subprocess.run([sys.executable, "-c", program, str(clip)], capture_output=True, text=True, cwd=ROOT)
     *trace, last = done.stderr.splitlines()
     assert "not a readable video" in last and not [line for line in trace if "moov" in line], done.stderr

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 from veri_files import write_veri
 
-from posekit.evaluation import metrics
-from posekit.layouts.veri import VeriLabels, read_labels, read_veri
 from posekit.errors import InputError
-from posekit.evaluation.metrics import veri_pck
+from posekit.evaluation import metrics
+from posekit.evaluation.published import AS_PUBLISHED, PLAIN, Quirks, veri_pck, veri_published_table, veri_walk
+from posekit.layouts.veri import VERI, VeriLabels, read_labels
 from posekit.predictions import Predictions, write_predictions
-from posekit.evaluation.published import PLAIN, SEED, Quirks, veri_seed_table, veri_walk
 from posekit.skeletons import VEHICLE
 
 COLUMNS = ["Wheel", "Fender", "Back", "Front", "WindshieldBack", "WindshieldFront", "Mean", "Mean@0.1"]
@@ -119,11 +118,11 @@ def test_the_area_is_that_under_the_curve():
 
 def test_a_data_set_scores_as_its_label_file(tmp_path: Path):
     data = write_veri(tmp_path / "data", test=8)
-    labels, dataset = read_labels(data / "annot" / "label_test.csv"), read_veri(data, "test")
+    labels, dataset = read_labels(data / "annot" / "label_test.csv"), VERI.read(data, "test")
     labels.visible[0], dataset.visible[0] = True, True
     found = moved(labels, np.random.default_rng(2).uniform(0, 6, labels.visible.shape), score=0.8)
     assert veri_pck(labels, found) == veri_pck(dataset, found)
-    assert veri_seed_table(labels, found) == veri_seed_table(dataset, found)
+    assert veri_published_table(labels, found) == veri_published_table(dataset, found)
 
 
 def test_a_box_without_area_counts_as_missed():
@@ -138,7 +137,7 @@ def test_what_is_not_a_number_is_missed():
     found.keypoints[:] = np.nan
     table = veri_pck(labels, found)
     assert table["PCK@0.1"]["Mean"] == table["AUC"]["Mean"] == 0
-    assert veri_seed_table(labels, found)["Mean"] == 0
+    assert veri_published_table(labels, found)["Mean"] == 0
 
 
 # The published evaluator
@@ -169,7 +168,7 @@ def test_seed_table_agrees_with_a_plain_statement_of_it(count: int):
     rng = np.random.default_rng(count)
     found = moved(labels, rng.uniform(0, 0.25 * math.sqrt(count), labels.visible.shape))
     found.scores[:] = rng.uniform(0.2, 1.1, found.scores.shape)
-    table = veri_seed_table(labels, found)
+    table = veri_published_table(labels, found)
     assert list(table) == COLUMNS
     assert list(table.values()) == pytest.approx(published(labels, found), abs=1e-10)
 
@@ -177,47 +176,47 @@ def test_seed_table_agrees_with_a_plain_statement_of_it(count: int):
 @pytest.mark.parametrize(("count", "pixels"), [(16, 0.5), (64, 1.0), (1060, 0.125 * math.sqrt(1060))])
 def test_the_seed_threshold_is_an_eighth_of_the_root_of_the_number_of_images(count: int, pixels: float):
     labels = some_labels(count)
-    assert veri_seed_table(labels, moved(labels, pixels * 0.999))["Mean"] == pytest.approx(100)
-    assert veri_seed_table(labels, moved(labels, pixels * 1.001))["Mean"] == 0
+    assert veri_published_table(labels, moved(labels, pixels * 0.999))["Mean"] == pytest.approx(100)
+    assert veri_published_table(labels, moved(labels, pixels * 1.001))["Mean"] == 0
 
 
 def test_mean_at_a_tenth_is_read_at_eleven_hundredths_unless_switched_off():
     labels = some_labels(64)  # 0.11 of the unit 0.25 * 8 is 0.22 pixels, 0.10 of it 0.20
-    assert veri_seed_table(labels, moved(labels, 0.219))["Mean@0.1"] == pytest.approx(100)
-    assert veri_seed_table(labels, moved(labels, 0.221))["Mean@0.1"] == 0
-    plain = replace(SEED, late_index=False)
-    assert veri_seed_table(labels, moved(labels, 0.199), plain)["Mean@0.1"] == pytest.approx(100)
-    assert veri_seed_table(labels, moved(labels, 0.201), plain)["Mean@0.1"] == 0
+    assert veri_published_table(labels, moved(labels, 0.219))["Mean@0.1"] == pytest.approx(100)
+    assert veri_published_table(labels, moved(labels, 0.221))["Mean@0.1"] == 0
+    plain = replace(AS_PUBLISHED, late_index=False)
+    assert veri_published_table(labels, moved(labels, 0.199), plain)["Mean@0.1"] == pytest.approx(100)
+    assert veri_published_table(labels, moved(labels, 0.201), plain)["Mean@0.1"] == 0
 
 
 def test_the_score_enters_the_distance_unless_switched_off():
     labels = some_labels(16)  # threshold 0.5 pixels
     found = moved(labels, 0.4, score=0.69)  # √(0.4² + 0.31²) = 0.506
-    assert veri_seed_table(labels, found)["Mean"] == 0
-    assert veri_seed_table(labels, moved(labels, 0.4, score=0.71))["Mean"] == pytest.approx(
+    assert veri_published_table(labels, found)["Mean"] == 0
+    assert veri_published_table(labels, moved(labels, 0.4, score=0.71))["Mean"] == pytest.approx(
         100
     )  # √(0.4² + 0.29²) = 0.494
-    assert veri_seed_table(labels, found, replace(SEED, third_column=False))["Mean"] == pytest.approx(100)
+    assert veri_published_table(labels, found, replace(AS_PUBLISHED, third_column=False))["Mean"] == pytest.approx(100)
 
 
 def test_boxes_have_their_area_and_each_image_its_own_when_switched_off():
     labels = some_labels(16, side=80)
-    own = replace(SEED, unit_area=False, norm_over_images=False)  # an eighth of 80: 10 pixels
-    assert veri_seed_table(labels, moved(labels, 9.99), own)["Mean"] == pytest.approx(100)
-    assert veri_seed_table(labels, moved(labels, 10.01), own)["Mean"] == 0
-    joint = replace(SEED, unit_area=False)  # √(16 * 80²) / 8: 40 pixels
-    assert veri_seed_table(labels, moved(labels, 39.9), joint)["Mean"] == pytest.approx(100)
-    assert veri_seed_table(labels, moved(labels, 40.1), joint)["Mean"] == 0
-    unit = replace(SEED, norm_over_images=False)  # an eighth of a pixel
-    assert veri_seed_table(labels, moved(labels, 0.124), unit)["Mean"] == pytest.approx(100)
-    assert veri_seed_table(labels, moved(labels, 0.126), unit)["Mean"] == 0
+    own = replace(AS_PUBLISHED, unit_area=False, norm_over_images=False)  # an eighth of 80: 10 pixels
+    assert veri_published_table(labels, moved(labels, 9.99), own)["Mean"] == pytest.approx(100)
+    assert veri_published_table(labels, moved(labels, 10.01), own)["Mean"] == 0
+    joint = replace(AS_PUBLISHED, unit_area=False)  # √(16 * 80²) / 8: 40 pixels
+    assert veri_published_table(labels, moved(labels, 39.9), joint)["Mean"] == pytest.approx(100)
+    assert veri_published_table(labels, moved(labels, 40.1), joint)["Mean"] == 0
+    unit = replace(AS_PUBLISHED, norm_over_images=False)  # an eighth of a pixel
+    assert veri_published_table(labels, moved(labels, 0.124), unit)["Mean"] == pytest.approx(100)
+    assert veri_published_table(labels, moved(labels, 0.126), unit)["Mean"] == 0
 
 
 def test_without_quirks_the_seeds_rate_is_the_plain_one():
     labels = some_labels(50)
     found = moved(labels, np.random.default_rng(5).uniform(0, 30, labels.visible.shape), score=0.3)
     plain = veri_pck(labels, found, thresholds=(0.125, 0.025))
-    table = veri_seed_table(labels, found, PLAIN)
+    table = veri_published_table(labels, found, PLAIN)
     groups = {name: rate for name, rate in table.items() if name != "Mean@0.1"}
     assert groups == pytest.approx(plain["PCK@0.125"], abs=1e-4)
     assert table["Mean@0.1"] == pytest.approx(plain["PCK@0.025"]["Mean"], abs=1e-4)
@@ -228,18 +227,20 @@ def test_a_group_is_the_mean_of_its_keypoints_rates_unless_switched_off():
     labels.visible[:] = True
     labels.visible[1:, 1] = False  # keypoint 1 counts once, and is missed then; 0, 18 and 19 ten times each
     found = moved(labels, np.where(np.arange(36) == 1, 50, 0))
-    assert veri_seed_table(labels, found)["Wheel"] == 75
-    table = veri_seed_table(labels, found, replace(SEED, keypoint_means=False))
-    assert table["Wheel"] == pytest.approx(100 * 30 / 31) and table["Mean"] == veri_seed_table(labels, found)["Mean"]
+    assert veri_published_table(labels, found)["Wheel"] == 75
+    table = veri_published_table(labels, found, replace(AS_PUBLISHED, keypoint_means=False))
+    assert (
+        table["Wheel"] == pytest.approx(100 * 30 / 31) and table["Mean"] == veri_published_table(labels, found)["Mean"]
+    )
 
 
 def test_a_keypoint_that_is_never_visible_is_left_out_when_switched_off():
     labels = some_labels(4)
     labels.visible[:, 0] = False
-    table = veri_seed_table(labels, exact(labels), replace(SEED, nan_unseen=False))
+    table = veri_published_table(labels, exact(labels), replace(AS_PUBLISHED, nan_unseen=False))
     assert table == dict.fromkeys(COLUMNS, 100)
     labels.visible[:, [1, 18, 19]] = False
-    assert math.isnan(veri_seed_table(labels, exact(labels), replace(SEED, nan_unseen=False))["Wheel"])
+    assert math.isnan(veri_published_table(labels, exact(labels), replace(AS_PUBLISHED, nan_unseen=False))["Wheel"])
 
 
 def test_sorted_rows_meet_the_wrong_images_of_a_label_file_in_another_order():
@@ -247,22 +248,22 @@ def test_sorted_rows_meet_the_wrong_images_of_a_label_file_in_another_order():
     labels.visible[:] = True
     labels.keypoints[:] += 1000 * np.arange(5)[:, None, None]
     turned = VeriLabels(labels.names[::-1], labels.sizes, labels.keypoints[::-1], labels.visible)
-    quirks = replace(SEED, sorted_rows=True)
-    assert veri_seed_table(labels, exact(labels), quirks)["Mean"] == pytest.approx(100)
-    assert veri_seed_table(turned, exact(turned), quirks)["Mean"] == pytest.approx(20)  # the middle row stays
-    assert veri_seed_table(turned, exact(turned))["Mean"] == pytest.approx(100)
+    quirks = replace(AS_PUBLISHED, sorted_rows=True)
+    assert veri_published_table(labels, exact(labels), quirks)["Mean"] == pytest.approx(100)
+    assert veri_published_table(turned, exact(turned), quirks)["Mean"] == pytest.approx(20)  # the middle row stays
+    assert veri_published_table(turned, exact(turned))["Mean"] == pytest.approx(100)
 
 
 def test_the_walk_goes_from_the_published_figures_to_the_plain_ones():
     labels = some_labels(50)
     found = moved(labels, np.random.default_rng(5).uniform(0, 30, labels.visible.shape), score=0.3)
     walk = veri_walk(labels, found)
-    published_table = veri_seed_table(labels, found, replace(SEED, drop_remainder=32))
+    published_table = veri_published_table(labels, found, replace(AS_PUBLISHED, drop_remainder=32))
     plain = veri_pck(labels, found, thresholds=(0.125, 0.025))
     assert list(walk[0][1].values()) == [published_table["Mean"], published_table["Mean@0.1"]]
     expected = [plain["PCK@0.125"]["Mean"], plain["PCK@0.025"]["Mean"]]
     assert list(walk[-1][1].values()) == pytest.approx(expected, abs=1e-4)
-    after_remainder = veri_seed_table(labels, found)
+    after_remainder = veri_published_table(labels, found)
     assert list(walk[1][1].values()) == pytest.approx([after_remainder["Mean"], after_remainder["Mean@0.1"]])
 
 
@@ -270,17 +271,17 @@ def test_a_dropped_remainder_keeps_zeros():
     labels = some_labels(10)
     labels.visible[:] = True
     shuffled = VeriLabels(labels.names[::-1], labels.sizes, labels.keypoints[::-1], labels.visible)
-    assert veri_seed_table(labels, exact(labels), Quirks(drop_remainder=4))["Mean"] == pytest.approx(80)
-    assert veri_seed_table(shuffled, exact(shuffled), Quirks(drop_remainder=4))["Mean"] == pytest.approx(80)
-    assert veri_seed_table(labels, exact(labels), Quirks(drop_remainder=5))["Mean"] == pytest.approx(100)
+    assert veri_published_table(labels, exact(labels), Quirks(drop_remainder=4))["Mean"] == pytest.approx(80)
+    assert veri_published_table(shuffled, exact(shuffled), Quirks(drop_remainder=4))["Mean"] == pytest.approx(80)
+    assert veri_published_table(labels, exact(labels), Quirks(drop_remainder=5))["Mean"] == pytest.approx(100)
     found = moved(labels, np.where(np.arange(10) >= 8, 1000, 0)[:, None])  # the two that are dropped, by name
-    assert veri_seed_table(labels, found, Quirks(drop_remainder=4))["Mean"] == pytest.approx(80)
+    assert veri_published_table(labels, found, Quirks(drop_remainder=4))["Mean"] == pytest.approx(80)
 
 
 def test_a_keypoint_that_is_never_visible_makes_the_seeds_mean_nan():
     labels = some_labels(4)
     labels.visible[:, 0] = False
-    table = veri_seed_table(labels, exact(labels))
+    table = veri_published_table(labels, exact(labels))
     assert math.isnan(table["Wheel"]) and math.isnan(table["Mean"]) and table["Fender"] == 100
 
 
@@ -288,7 +289,7 @@ def flat(table: dict) -> list[float]:
     return [x for value in table.values() for x in (value.values() if isinstance(value, dict) else [value])]
 
 
-@pytest.mark.parametrize("protocol", [veri_seed_table, veri_pck])
+@pytest.mark.parametrize("protocol", [veri_published_table, veri_pck])
 def test_rows_may_come_in_any_order(protocol):
     labels = some_labels(30)
     found = moved(labels, np.random.default_rng(7).uniform(0, 2, labels.visible.shape), score=0.9)
@@ -299,7 +300,7 @@ def test_rows_may_come_in_any_order(protocol):
     assert flat(protocol(other, found)) == pytest.approx(flat(protocol(labels, found)))
 
 
-@pytest.mark.parametrize("protocol", [veri_seed_table, veri_pck])
+@pytest.mark.parametrize("protocol", [veri_published_table, veri_pck])
 def test_predictions_of_other_images_are_refused(protocol):
     labels = some_labels(4)
     found = exact(some_labels(5))
@@ -320,7 +321,7 @@ def cell_quantised(labels: VeriLabels) -> Predictions:
 @real_labels
 def test_oracle_figures_on_the_published_test_labels():
     labels = read_labels(Path(os.environ["POSEKIT_ANNOTATIONS"]) / "veri_label_test.csv")
-    table = veri_seed_table(labels, cell_quantised(labels))
+    table = veri_published_table(labels, cell_quantised(labels))
     expected = [94.279, 96.269, 95.953, 96.094, 96.739, 96.385, 96.651, 18.886]
     assert [round(value, 3) for value in table.values()] == expected
     assert list(table.values()) == pytest.approx(published(labels, cell_quantised(labels)), abs=1e-10)
@@ -329,7 +330,7 @@ def test_oracle_figures_on_the_published_test_labels():
 @real_labels
 def test_the_shipped_test_loader_loses_four_images():
     labels = read_labels(Path(os.environ["POSEKIT_ANNOTATIONS"]) / "veri_label_test.csv")
-    table = veri_seed_table(labels, exact(labels), Quirks(drop_remainder=32))
+    table = veri_published_table(labels, exact(labels), Quirks(drop_remainder=32))
     assert table["Mean"] == pytest.approx(100 * (1 - labels.visible[-4:].sum() / labels.visible.sum()))
     assert round(table["Mean"], 2) == 99.61
 

@@ -14,13 +14,22 @@ from typer.testing import CliRunner
 from veri_files import write_veri
 
 from posekit.cli import main as cli
-from posekit.layouts.mpii import MpiiLabels, read_labels, read_mpii
-from posekit.layouts.veri import read_veri
 from posekit.errors import InputError
-from posekit.evaluation.protocols import PROTOCOLS, score, score_file, write_scores
-from posekit.evaluation.metrics import mpii_pckh, mpii_pckh_counts
+from posekit.evaluation.protocols import score, write_scores
+from posekit.evaluation.published import (
+    MpiiQuirks,
+    mpii_pckh,
+    mpii_pckh_counts,
+    mpii_published_counts,
+    mpii_published_report,
+    mpii_published_table,
+    mpii_walk,
+)
+from posekit.layouts import score_file
+from posekit.layouts.mpii import MPII, MpiiLabels, read_labels
+from posekit.layouts.record import Layout
+from posekit.layouts.veri import VERI
 from posekit.predictions import Predictions, read_predictions, write_predictions
-from posekit.evaluation.published import MpiiQuirks, mpii_seed_counts, mpii_seed_report, mpii_seed_table, mpii_walk
 
 real_labels = pytest.mark.skipif("POSEKIT_ANNOTATIONS" not in os.environ, reason="needs the published label files")
 
@@ -68,14 +77,14 @@ def published(labels: MpiiLabels, found: Predictions) -> dict[str, tuple[int, in
 
 
 def test_perfect_predictions_score_one_everywhere(labels: MpiiLabels):
-    table = mpii_seed_table(labels, moved(labels, 0))
+    table = mpii_published_table(labels, moved(labels, 0))
     assert list(table) == ["all", "visible", "not visible"] and list(table["all"]) == REPORT_ORDER
     assert {value for row in table.values() for value in row.values() if not math.isnan(value)} == {100.0}
 
 
 @pytest.mark.parametrize(("units", "expected"), [(0.499, 100), (0.501, 0), (3, 0)])
 def test_a_displacement_by_a_known_share_of_normalize(labels: MpiiLabels, units: float, expected: float):
-    table = mpii_seed_table(labels, moved(labels, units))
+    table = mpii_published_table(labels, moved(labels, units))
     assert set(table["all"].values()) == {expected}
 
 
@@ -84,7 +93,7 @@ def test_each_joint_and_visibility_has_its_own_figure(labels: MpiiLabels):
     units = np.zeros(labels.visible.shape)
     units[:, [11, 14]] = np.where(labels.hidden[:, [11, 14]], 0.6, 0.4)
     units[:, 1] = np.where(labels.hidden[:, 1], 0.4, 0.6)
-    table = mpii_seed_table(labels, moved(labels, units))
+    table = mpii_published_table(labels, moved(labels, units))
     seen, hidden = labels.visible & ~labels.hidden, labels.hidden
     expected = {"visible": {"elbow": 100}, "not visible": {"elbow": 0, "knee": 100}, "all": {}}
     expected["visible"]["knee"] = 100 * seen[:, 4].sum() / seen[:, [1, 4]].sum()
@@ -104,15 +113,15 @@ def test_the_border_of_the_threshold_is_outside_and_x_zero_is_missing(labels: Mp
     unit = np.full(40, 16.0)
     whole = MpiiLabels(labels.names, labels.images, labels.center, unit / 20, labels.keypoints, labels.seen, unit)
     found = Predictions(labels.names, labels.keypoints + np.array([8.0, 0]), np.ones((40, 16)))
-    assert mpii_seed_table(whole, found)["all"]["total"] == 0
+    assert mpii_published_table(whole, found)["all"]["total"] == 0
     assert mpii_pckh(whole, found)["PCK@0.5"]["Mean"] == 100  # there the border is inside
-    assert mpii_seed_counts(whole)["all, count"]["head"] == 39
+    assert mpii_published_counts(whole)["all, count"]["head"] == 39
     assert mpii_pckh_counts(whole)["count"]["head"] == 40
 
 
 def test_the_table_and_its_counts_agree_with_a_plain_statement_of_them(labels: MpiiLabels):
     found = moved(labels, np.random.default_rng(2).uniform(0, 1, labels.visible.shape))
-    table, counts = mpii_seed_table(labels, found), mpii_seed_counts(labels)
+    table, counts = mpii_published_table(labels, found), mpii_published_counts(labels)
     for key, (right, count) in published(labels, found).items():
         part, column = key.rsplit(" ", 1)
         assert counts[f"{part}, count"][column] == count
@@ -121,7 +130,7 @@ def test_the_table_and_its_counts_agree_with_a_plain_statement_of_them(labels: M
 
 def test_the_report_prints_as_the_seeds_does(labels: MpiiLabels):
     found = moved(labels, np.random.default_rng(4).uniform(0, 1, labels.visible.shape))
-    rows = mpii_seed_table(labels, found) | mpii_seed_counts(labels)
+    rows = mpii_published_table(labels, found) | mpii_published_counts(labels)
     tally, lines = published(labels, found), []
     for part in ("all", "visible", "not visible"):
         lines.append(f"{part} :")
@@ -130,26 +139,26 @@ def test_the_report_prints_as_the_seeds_does(labels: MpiiLabels):
             for split in ("Val", "Tra"):
                 lines.append(f"{split} PCK @, 0.5 , {column} : {round(right / max(count, 1), 3)} , count: {count}")
         lines += ["", ""]
-    assert mpii_seed_report(rows, rows).splitlines() == lines[:-1]
-    assert mpii_seed_report(rows).splitlines() == [line for line in lines[:-1] if not line.startswith("Tra")]
+    assert mpii_published_report(rows, rows).splitlines() == lines[:-1]
+    assert mpii_published_report(rows).splitlines() == [line for line in lines[:-1] if not line.startswith("Tra")]
 
 
 def test_the_report_of_nothing_says_zero_as_the_seed_does():
     row = {"total": math.nan, "neck": math.nan}
     rows = {part: row for part in ("all", "visible", "not visible")}
     rows |= {f"{part}, count": {"total": 0, "neck": 0} for part in rows}
-    assert mpii_seed_report(rows).splitlines()[2] == "Val PCK @, 0.5 , neck : 0.0 , count: 0"
+    assert mpii_published_report(rows).splitlines()[2] == "Val PCK @, 0.5 , neck : 0.0 , count: 0"
 
 
 @real_labels
 def test_the_counts_are_the_published_ones():
     labels = read_labels(Path(os.environ["POSEKIT_ANNOTATIONS"]) / "mpii_valid.h5")
-    assert list(mpii_seed_counts(labels)["all, count"].values()) == PUBLISHED
-    table = mpii_seed_table(labels, moved(labels, 0))
+    assert list(mpii_published_counts(labels)["all, count"].values()) == PUBLISHED
+    table = mpii_published_table(labels, moved(labels, 0))
     assert table["all"] == dict.fromkeys(REPORT_ORDER, 100.0)
     found = moved(labels, np.random.default_rng(0).uniform(0, 1, labels.visible.shape))
     right, count = published(labels, found)["not visible wrist"]
-    assert mpii_seed_table(labels, found)["not visible"]["wrist"] == pytest.approx(100 * right / count, abs=1e-10)
+    assert mpii_published_table(labels, found)["not visible"]["wrist"] == pytest.approx(100 * right / count, abs=1e-10)
 
 
 @real_labels
@@ -159,8 +168,8 @@ def test_the_published_share_of_the_published_count_is_printed_as_published():
     counted = np.argwhere(labels.keypoints[..., 0] != 0)
     units = np.zeros(labels.visible.shape)
     units[tuple(counted[: round(44239 * 0.118)].T)] = 1
-    rows = mpii_seed_table(labels, moved(labels, units)) | mpii_seed_counts(labels)
-    assert mpii_seed_report(rows).splitlines()[:2] == ["all :", "Val PCK @, 0.5 , total : 0.882 , count: 44239"]
+    rows = mpii_published_table(labels, moved(labels, units)) | mpii_published_counts(labels)
+    assert mpii_published_report(rows).splitlines()[:2] == ["all :", "Val PCK @, 0.5 , total : 0.882 , count: 44239"]
 
 
 # Its quirks, one by one
@@ -169,15 +178,15 @@ def test_the_published_share_of_the_published_count_is_printed_as_published():
 def test_the_border_counts_as_inside_when_switched_off(labels: MpiiLabels):
     whole = replace(labels, unit=np.full(40, 16.0))
     found = Predictions(labels.names, labels.keypoints + np.array([8.0, 0]), np.ones((40, 16)))
-    assert mpii_seed_table(whole, found)["all"]["total"] == 0
-    assert mpii_seed_table(whole, found, quirks=MpiiQuirks(open_border=False))["all"]["total"] == 100
+    assert mpii_published_table(whole, found)["all"]["total"] == 0
+    assert mpii_published_table(whole, found, quirks=MpiiQuirks(open_border=False))["all"]["total"] == 100
 
 
 def test_a_joint_at_x_zero_counts_when_switched_off(labels: MpiiLabels):
     units = np.zeros(labels.visible.shape)
     units[5, 9] = 1  # the head at x = 0 is missed
-    assert mpii_seed_table(labels, moved(labels, units))["all"]["head"] == 100
-    table = mpii_seed_table(labels, moved(labels, units), quirks=MpiiQuirks(zero_missing=False))
+    assert mpii_published_table(labels, moved(labels, units))["all"]["head"] == 100
+    table = mpii_published_table(labels, moved(labels, units), quirks=MpiiQuirks(zero_missing=False))
     assert table["all"]["head"] == pytest.approx(100 * 39 / 40)
 
 
@@ -186,18 +195,18 @@ def test_pelvis_and_thorax_do_not_count_when_switched_off(labels: MpiiLabels):
     units[:, [6, 7]] = 1
     counted = labels.keypoints[..., 0] != 0
     expected = 100 * np.delete(counted, [6, 7], axis=1).sum() / counted.sum()
-    assert mpii_seed_table(labels, moved(labels, units))["all"]["total"] == pytest.approx(expected)
-    table = mpii_seed_table(labels, moved(labels, units), quirks=MpiiQuirks(all_joints=False))
+    assert mpii_published_table(labels, moved(labels, units))["all"]["total"] == pytest.approx(expected)
+    table = mpii_published_table(labels, moved(labels, units), quirks=MpiiQuirks(all_joints=False))
     assert table["all"]["total"] == 100 and math.isnan(table["all"]["pelvis"])
 
 
 def test_the_head_box_takes_the_place_of_normalize_when_switched_off(labels: MpiiLabels):
     heads = replace(labels, unit=np.full(40, 10.0), head_size=np.full(40, 30.0))
     found = Predictions(labels.names, labels.keypoints + np.array([14.9, 0]), np.ones((40, 16)))
-    assert mpii_seed_table(heads, found)["all"]["total"] == 0
-    assert mpii_seed_table(heads, found, quirks=MpiiQuirks(scale_unit=False))["all"]["total"] == 100
+    assert mpii_published_table(heads, found)["all"]["total"] == 0
+    assert mpii_published_table(heads, found, quirks=MpiiQuirks(scale_unit=False))["all"]["total"] == 100
     with pytest.raises(InputError, match="no head boxes; `posekit data add-heads`"):
-        mpii_seed_table(labels, found, quirks=MpiiQuirks(scale_unit=False))
+        mpii_published_table(labels, found, quirks=MpiiQuirks(scale_unit=False))
 
 
 @pytest.mark.parametrize("head_size", [None, np.linspace(3, 9, 40)])
@@ -205,7 +214,7 @@ def test_the_walk_ends_at_pckh(labels: MpiiLabels, head_size: np.ndarray | None)
     people = replace(labels, head_size=head_size)
     found = moved(people, np.random.default_rng(2).uniform(0, 1, labels.visible.shape))
     walk = mpii_walk(people, found)
-    seed = [mpii_seed_table(people, found, t)["all"]["total"] for t in (0.5, 0.1)]
+    seed = [mpii_published_table(people, found, t)["all"]["total"] for t in (0.5, 0.1)]
     table = mpii_pckh(people, found)
     assert list(walk[0][1].values()) == seed
     assert list(walk[-1][1].values()) == pytest.approx([table["PCK@0.5"]["Mean"], table["PCK@0.1"]["Mean"]])
@@ -226,7 +235,7 @@ def test_a_head_box_of_50_pixels_across_is_a_unit_of_30(tmp_path: Path):
     for pixels, expected in ((14.99, 100), (15.01, 0)):
         found = Predictions(heads.names, heads.keypoints + np.array([0, pixels]), np.ones((4, 16)))
         assert mpii_pckh(heads, found)["PCK@0.5"]["Mean"] == expected
-    assert PROTOCOLS["mpii"]["pckh"].about(heads).startswith("1 is 0.6 of the head box's diagonal")
+    assert MPII.protocols["pckh"].about(heads).startswith("1 is 0.6 of the head box's diagonal")
     boxes[2, 2:] = boxes[2, :2]
     with pytest.raises(InputError, match="field headbox, row 2 .*: no box with a size"):
         with_heads(tmp_path / "flat.h5", people(images_of("test", 4)), boxes)
@@ -257,7 +266,7 @@ def test_head_boxes_come_from_the_annotation_whose_joints_lie_nearest(tmp_path: 
     assert "of 6 people" in run("data", "add-heads", mat, data)
     expected = 0.6 * np.hypot(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
     np.testing.assert_allclose(read_labels(labels).head_size, expected)
-    np.testing.assert_allclose(read_mpii(data, "test").head_size, expected)
+    np.testing.assert_allclose(MPII.read(data, "test").head_size, expected)
     run("data", "add-heads", mat, data)  # once more changes nothing
     np.testing.assert_allclose(read_labels(labels).head_size, expected)
 
@@ -310,9 +319,9 @@ def test_pckh_counts_all_but_pelvis_and_thorax():
 # From files
 
 
-@pytest.mark.parametrize("protocol", list(PROTOCOLS["mpii"]))
+@pytest.mark.parametrize("protocol", list(MPII.protocols))
 def test_rows_may_come_in_any_order_and_others_are_refused(labels: MpiiLabels, protocol: str):
-    table = PROTOCOLS["mpii"][protocol].table
+    table = MPII.protocols[protocol].table
     found = moved(labels, np.random.default_rng(7).uniform(0, 1, labels.visible.shape))
     order = np.random.default_rng(8).permutation(40)
     shuffled = Predictions([found.names[i] for i in order], found.keypoints[order], found.scores[order])
@@ -321,14 +330,14 @@ def test_rows_may_come_in_any_order_and_others_are_refused(labels: MpiiLabels, p
         table(labels, Predictions(found.names[1:], found.keypoints[1:], found.scores[1:]))
 
 
-@pytest.mark.parametrize(("kind", "write", "read"), [("mpii", write_mpii, read_mpii), ("veri", write_veri, read_veri)])
-def test_a_file_scores_to_the_digit_as_the_data_set_does(tmp_path: Path, kind: str, write, read):
-    dataset = read(write(tmp_path / "data", 3, 9), "test")
+@pytest.mark.parametrize(("layout", "write"), [(MPII, write_mpii), (VERI, write_veri)])
+def test_a_file_scores_to_the_digit_as_the_data_set_does(tmp_path: Path, layout: Layout, write):
+    dataset = layout.read(write(tmp_path / "data", 3, 9), "test")
     noise = np.random.default_rng(0).normal(0, 0.2, dataset.keypoints.shape)
     write_predictions(tmp_path / "p.csv", Predictions(dataset.names, dataset.keypoints + noise, 1 - noise[..., 0] ** 2))
     found = read_predictions(tmp_path / "p.csv", dataset.skeleton.num_keypoints)
-    for protocol, table in score(kind, dataset, found).items():
-        alone = score_file(kind, tmp_path / "data", tmp_path / "p.csv", protocol, "test")
+    for protocol, table in score(layout.protocols, dataset, found).items():
+        alone = score_file(layout, tmp_path / "data", tmp_path / "p.csv", protocol, "test")
         assert repr({name: alone.rows[name] for name in table.rows}) == repr(table.rows)  # NaN is NaN
         assert alone.about == table.about
 
@@ -369,7 +378,7 @@ def test_the_command_says_what_the_normaliser_is_and_needs_no_images(tmp_path: P
     labels = data / "annot" / "valid.h5"
     text = run("score", "mpii", labels, "--predictions", predictions, "--protocol", "pckh")
     assert "PCK@0.2" in text and "20 x scale" in text and "lack the head boxes" in text
-    with pytest.raises(InputError, match="unknown protocol 'pck'; choose one of seed, pckh"):
+    with pytest.raises(InputError, match="unknown protocol 'pck'; choose one of published, pckh"):
         run("score", "mpii", labels, "--predictions", predictions, "--protocol", "pck")
     with pytest.raises(InputError, match="give the folder"):
         run("score", "mpii", labels, "--predictions", predictions, "--train-predictions", predictions)

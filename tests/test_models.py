@@ -4,12 +4,13 @@ import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import nn
+from networks import fresh
 
-from posekit.models import build
 from posekit.models.hrnet import HRNet
 from posekit.models.layers import BasicBlock, UpsampleNearest
-from posekit.recipes import get_recipe, override
+from posekit.recipes import get_recipe
 from posekit.runtime import set_up
+from posekit.settings import override
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -19,7 +20,7 @@ def device() -> None:
 
 @pytest.fixture(scope="module")
 def w32() -> nn.Cell:
-    return build(get_recipe("poseestnet"))
+    return fresh(get_recipe("poseestnet"))
 
 
 def trainable(network: nn.Cell) -> int:
@@ -33,7 +34,7 @@ def cells(network: nn.Cell, kind: type) -> list[nn.Cell]:
 def test_w32_has_the_published_number_of_parameters(w32):
     assert trainable(w32) == 28_536_704
     tiny = get_recipe("poseestnet-tiny")
-    bias = trainable(build(override(tiny, ["head_bias=true"]))) - trainable(build(tiny))
+    bias = trainable(fresh(override(tiny, ["head_bias=true"]))) - trainable(fresh(tiny))
     assert trainable(w32) + bias == 28_536_740
 
 
@@ -73,7 +74,7 @@ def test_weight_decay_and_training_reach_every_weight(w32):
 def test_heatmaps_have_the_recipes_size():
     recipe = get_recipe("poseestnet-tiny")
     images = ms.Tensor(np.zeros((2, 3, recipe.input_size, recipe.input_size), np.float32))
-    (heatmaps,) = build(recipe).set_train(False)(images)
+    (heatmaps,) = fresh(recipe).set_train(False)(images)
     assert heatmaps.shape == (2, 36, recipe.heatmap_size, recipe.heatmap_size)
 
 

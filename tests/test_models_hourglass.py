@@ -4,11 +4,12 @@ import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn
+from networks import fresh
 
-from posekit.models import build
 from posekit.models.hourglass import ConvNorm, Hourglass, Residual, StackedHourglass
-from posekit.recipes import get_recipe, override
+from posekit.recipes import get_recipe
 from posekit.runtime import set_up
+from posekit.settings import override
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,8 +44,8 @@ def parameters(keypoints: int, stacks: int, width: int, depth: int) -> int:
 
 def test_the_seeds_network_has_the_published_number_of_parameters():
     seed = get_recipe("hourglass")
-    assert trainable(build(seed)) == 8_429_088
-    assert trainable(build(override(seed, ["unused_skips=false"]))) == 6_570_400 == parameters(16, 2, 256, 4)
+    assert trainable(fresh(seed)) == 8_429_088
+    assert trainable(fresh(override(seed, ["unused_skips=false"]))) == 6_570_400 == parameters(16, 2, 256, 4)
 
 
 @pytest.mark.parametrize(("stacks", "width", "depth"), [(1, 16, 1), (3, 16, 2), (2, 32, 3)])
@@ -63,7 +64,7 @@ def test_any_multiple_of_64_goes_through_four_halvings(height, width):
 def test_a_heatmap_for_every_keypoint_of_every_stack(stacks):
     recipe = override(get_recipe("hourglass-tiny"), [f"stacks={stacks}"])
     images = Tensor(np.zeros((2, 3, recipe.input_size, recipe.input_size), np.float32))
-    heatmaps = build(recipe).set_train(False)(images)
+    heatmaps = fresh(recipe).set_train(False)(images)
     assert [maps.shape for maps in heatmaps] == stacks * [(2, 16, recipe.heatmap_size, recipe.heatmap_size)]
 
 

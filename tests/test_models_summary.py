@@ -5,8 +5,8 @@ from dataclasses import replace
 import mindspore as ms
 import pytest
 from mindspore import nn
+from networks import fresh
 
-from posekit.models import build
 from posekit.models.hrnet import HRNet
 from posekit.models.summary import hourglass_table, hrnet_table, layer_table
 from posekit.recipes import get_recipe
@@ -69,10 +69,10 @@ def test_stages_by_hand(w32: HRNet) -> None:
 
 def test_head_bias_and_state_left_as_found() -> None:
     recipe = replace(get_recipe("poseestnet-tiny"), head_bias=True)
-    network = build(recipe)
+    network = fresh(recipe)
     network.set_train(True)
     mode = ms.get_context("mode")
-    without = layer_table(build(replace(recipe, head_bias=False)), 64)["parameters"].sum()
+    without = layer_table(fresh(replace(recipe, head_bias=False)), 64)["parameters"].sum()
     assert layer_table(network, 64)["parameters"].sum() == without + 36
     assert ms.get_context("mode") == mode and network.training
     assert sum(parameter.size for parameter in network.trainable_params()) == without + 36
@@ -80,7 +80,7 @@ def test_head_bias_and_state_left_as_found() -> None:
 
 def test_hourglass_by_hand() -> None:
     """The seed's network: what runs of it, and that every size has the same blocks at a quarter of the work."""
-    table = hourglass_table(build(get_recipe("hourglass")), 64)
+    table = hourglass_table(fresh(get_recipe("hourglass")), 64)
     assert table["parameters"].sum() == 6_570_400  # 8,429,088 are built
     block = 2 * (256 + 128 + 128) + (256 * 128 + 128) + (9 * 128 * 128 + 128) + (128 * 256 + 256)
     work = 256 * 128 + 9 * 128 * 128 + 128 * 256

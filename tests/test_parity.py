@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from mpii_files import write_mpii
 
-from posekit.deploy import parity
 from posekit.cli.main import main
-from posekit.models.checkpoint import load_network, save_checkpoint
+from posekit.deploy import parity
 from posekit.deploy.parity import Row, check, largest_difference, ties
+from posekit.inference.run_times import Request
+from posekit.models.checkpoint import load_network, save_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_the_gate_stops_fp32_only():
 
 @pytest.mark.parametrize("network", ["hrnet", "hourglass"])
 def test_every_run_time_that_is_here_passes(network, tiny_models, data, tmp_path: Path):
-    rows = parity.run(tiny_models[network], data[network], first=7, out=tmp_path / "out", device="cpu")
+    rows = parity.run(Request(tiny_models[network], "cpu"), data[network], first=7, out=tmp_path / "out")
     assert check(rows) == []
     here = {row.run_time: row for row in rows if not row.missing}
     exact = {"mindspore fp32", "mindir fp32", "onnxruntime fp32, CPU", "openvino fp32, CPU"}
@@ -94,7 +95,8 @@ def test_every_run_time_that_is_here_passes(network, tiny_models, data, tmp_path
 
 def test_another_network_is_stopped(tiny_models, data, tmp_path: Path, monkeypatch, capsys):
     """The ONNX file is made of weights that are 1 % larger in one convolution."""
-    recipe, network = load_network(tiny_models["hrnet"])
+    model = load_network(tiny_models["hrnet"])
+    recipe, network = model.recipe, model.network
     weight = next(iter(network.trainable_params()))
     weight.set_data(weight * 1.01)
     save_checkpoint(tmp_path / "other.ckpt", network, recipe, 1, 1)

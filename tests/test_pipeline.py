@@ -12,9 +12,19 @@ from mindspore import nn
 from scipy import stats
 
 from posekit.datasets.dataset import PoseDataset, Sample
+from posekit.datasets.pipeline import (
+    Augmentation,
+    EvaluationBatches,
+    TrainingBatches,
+    crop,
+    draw_augmentation,
+    evaluation_iterator,
+    iterate,
+    normalise,
+    training_iterator,
+)
 from posekit.errors import InputError
-from posekit.datasets.pipeline import Augmentation, EvaluationBatches, TrainingBatches, crop, draw_augmentation, evaluation_iterator, iterate, normalise, training_iterator
-from posekit.recipes import get_recipe
+from posekit.recipes import Recipe, get_recipe
 from posekit.runtime import set_up
 from posekit.signals import ctrl_c
 from posekit.skeletons import VEHICLE
@@ -128,12 +138,17 @@ def blots(points: np.ndarray, size: int = 200) -> np.ndarray:
     return np.repeat((255 * np.exp(-square / 18).max(0))[..., None], 3, 2).astype(np.uint8)
 
 
+def sized(side: int) -> Recipe:
+    """A recipe whose input has that side."""
+    return replace(get_recipe("poseestnet-tiny"), input_size=side, heatmap_size=side // 4)
+
+
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("rotation", [0.0, 40.0])
 def test_keypoints_stay_on_their_pixels(flip, rotation):
     points = np.random.default_rng(1).uniform(60, 140, (36, 2)).astype(np.float32)
-    sample = Sample(blots(points), points, np.ones(36, bool), np.array([105, 95], np.float32), 160.0)
-    cut = crop(sample, 160, VEHICLE, Augmentation(1.2, rotation, flip))
+    sample = Sample(blots(points), points, np.ones(36, bool), np.array([105, 95], np.float32), 160.0, VEHICLE)
+    cut = crop(sample, sized(160), Augmentation(1.2, rotation, flip))
     at = np.round(cut.keypoints).astype(int)
     assert cut.image[at[:, 1], at[:, 0], 0].min() > 230
 
@@ -143,8 +158,8 @@ def test_a_flip_swaps_left_and_right():
     points = np.zeros((36, 2), np.float32)
     points[VEHICLE.keypoints.index("left rear wheel")] = (60, 80)
     visible = (points > 0).any(1)
-    sample = Sample(blots(points[visible]), points, visible, np.array([100, 100], np.float32), 200.0)
-    cut = crop(sample, 200, VEHICLE, Augmentation(flip=True))
+    sample = Sample(blots(points[visible]), points, visible, np.array([100, 100], np.float32), 200.0, VEHICLE)
+    cut = crop(sample, sized(200), Augmentation(flip=True))
     (shown,) = np.flatnonzero(cut.visible)
     assert VEHICLE.keypoints[shown] == "right rear wheel"
     row, column = np.unravel_index(cut.image[..., 0].argmax(), (200, 200))
@@ -215,7 +230,7 @@ def test_a_pipeline_starts_with_python_s_handler_of_ctrl_c(monkeypatch):
         signal.sigtimedwait([], 2)
         pytest.fail("not interrupted")
 
-    monkeypatch.setattr("posekit.datasets.pipeline.ds.GeneratorDataset.create_tuple_iterator", start)
+    monkeypatch.setattr("mindspore.dataset.GeneratorDataset.create_tuple_iterator", start)
     set_up("cpu")
     with pytest.raises(KeyboardInterrupt), ctrl_c():
         nn.Dense(3, 2)(ms.Tensor(np.zeros((2, 3), np.float32)))

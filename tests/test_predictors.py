@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from posekit.codecs import Codec
-from posekit.layouts.veri import read_veri
 from posekit.errors import InputError
 from posekit.geometry import crop_matrix, transform_points
-from posekit.inference.predictors import Predictor, load_predictor, mirror_heatmaps, predict_dataset
+from posekit.inference.predictors import Predictor, mirror_heatmaps, predict_dataset
+from posekit.inference.run_times import Request, load_predictor
+from posekit.layouts.veri import VERI
 from posekit.recipes import get_recipe
 from posekit.skeletons import VEHICLE
 
 TINY = get_recipe("poseestnet-tiny")
-SEED = get_recipe("poseestnet")
+POSEESTNET = get_recipe("poseestnet")
 
 
 def columns(images: np.ndarray) -> np.ndarray:
@@ -32,7 +33,7 @@ def test_any_number_of_images_goes_through_a_fixed_batch():
         return columns(images)
 
     images = np.random.default_rng(0).random((11, 3, 64, 64)).astype(np.float32)
-    found = Predictor(TINY, run, batch=4).heatmaps(images)
+    found = Predictor(TINY, VEHICLE, run, batch=4).heatmaps(images)
     assert sizes == [4, 4, 4]
     np.testing.assert_array_equal(found, columns(images))
 
@@ -47,7 +48,7 @@ def test_mirroring_by_hand(shift):
     """Turned back, a ramp falls; moved right by the shift, column c holds what belonged to c - shift."""
     maps = np.zeros((1, 36, 16, 16))
     maps[0, 18] = ramp(0)  # the right rear wheel's map becomes the left rear wheel's
-    found = mirror_heatmaps(maps, replace(TINY, flip_shift=shift))
+    found = mirror_heatmaps(maps, VEHICLE, shift)
     assert not found[0, 1:].any()
     beyond = int(np.ceil(shift))
     expected = 15 - (np.arange(16) - shift)
@@ -56,7 +57,7 @@ def test_mirroring_by_hand(shift):
 
 def test_every_pair_is_swapped():
     maps = np.random.default_rng(0).random((2, 36, 16, 16))
-    found = mirror_heatmaps(maps, replace(TINY, flip_shift=0.0))
+    found = mirror_heatmaps(maps, VEHICLE, 0.0)
     for k in range(36):
         np.testing.assert_array_equal(found[:, k], maps[:, (k + 18) % 36, :, ::-1])
 
@@ -68,14 +69,14 @@ def test_the_exact_shift_brings_mirrored_targets_onto_the_others():
         plain[0, k] = ramp(0) * 4 - 10.0 * k  # x - x_k at every cell
         other = VEHICLE.flip_order[k]
         mirrored[0, other] = -(ramp(0) * 4 - (63 - 10.0 * k))  # the same function of the mirrored image
-    found = mirror_heatmaps(mirrored, replace(TINY, flip_shift=0.75))
+    found = mirror_heatmaps(mirrored, VEHICLE, 0.75)
     np.testing.assert_allclose(found[..., 1:], plain[..., 1:], atol=1e-9)
 
 
-def test_the_seeds_shift_is_one_cell_with_the_first_column_kept():
+def test_the_originals_shift_is_one_cell_with_the_first_column_kept():
     maps = np.random.default_rng(0).random((1, 36, 16, 16))
     back = maps[:, [*range(18, 36), *range(18)]][..., ::-1]
-    found = mirror_heatmaps(maps, SEED)
+    found = mirror_heatmaps(maps, VEHICLE, POSEESTNET.flip_shift)
     np.testing.assert_array_equal(found[..., 1:], back[..., :-1])
     np.testing.assert_array_equal(found[..., 0], back[..., 0])
 
@@ -91,17 +92,17 @@ def test_the_flip_test_averages_with_the_mirrored_image():
 
     images = np.zeros((2, 3, 64, 64), np.float32)
     recipe = replace(TINY, flip_test=True, flip_shift=0.0)
-    found = Predictor(recipe, run, 2).tested_heatmaps(images)
+    found = Predictor(recipe, VEHICLE, run, 2).tested_heatmaps(images)
     np.testing.assert_array_equal(found[0, 0, 0], [0.5] * 8 + [1.5] * 8)
     np.testing.assert_array_equal(found[0, 18, 0], [1.5] * 8 + [0.5] * 8)
-    plain = Predictor(replace(recipe, flip_test=False), run, 2).tested_heatmaps(images)
+    plain = Predictor(replace(recipe, flip_test=False), VEHICLE, run, 2).tested_heatmaps(images)
     np.testing.assert_array_equal(plain, run(images))
 
 
 def test_the_flip_test_shows_the_network_the_mirrored_image():
     images = np.random.default_rng(0).random((3, 3, 64, 64)).astype(np.float32)
     seen = []
-    Predictor(replace(TINY, flip_test=True), lambda x: seen.append(x) or columns(x), 3).tested_heatmaps(images)
+    Predictor(replace(TINY, flip_test=True), VEHICLE, lambda x: seen.append(x) or columns(x), 3).tested_heatmaps(images)
     np.testing.assert_array_equal(seen[0], images)
     np.testing.assert_array_equal(seen[1], images[:, :, :, ::-1])
 
@@ -110,7 +111,7 @@ def test_the_flip_test_shows_the_network_the_mirrored_image():
 @pytest.mark.parametrize("offset, cells", [("none", 0.5), ("quarter", 0.25), ("dark", 0.1)])
 def test_an_oracle_is_right_within_its_quantisation(tiny_vehicles: Path, batch, offset, cells):
     """Heatmaps of the truth in; keypoints in pixels of each image out, in the split's order, padding dropped."""
-    dataset = read_veri(tiny_vehicles, "test")
+    dataset = VERI.read(tiny_vehicles, "test")
     recipe = replace(TINY, flip_test=False, offset=offset)
     maps = [crop_matrix(c, s, 64) for c, s in zip(dataset.center, dataset.box_size, strict=True)]
     inputs = np.stack([transform_points(m, p) for m, p in zip(maps, dataset.keypoints, strict=True)])
@@ -122,7 +123,7 @@ def test_an_oracle_is_right_within_its_quantisation(tiny_vehicles: Path, batch, 
         served.append(len(images))
         return truth[[min(row, len(dataset) - 1) for row in rows]]
 
-    found = predict_dataset(Predictor(recipe, run, batch), dataset, progress=False)
+    found = predict_dataset(Predictor(recipe, VEHICLE, run, batch), dataset, progress=False)
     assert found.names == dataset.names and set(served) == {batch}
     inner = ((inputs > 12) & (inputs < 52)).all(-1)  # whole Gaussians
     pixels_a_cell = dataset.box_size / 16
@@ -136,12 +137,12 @@ def test_model_files_that_cannot_be(tmp_path: Path):
     (tmp_path / "model.pth").write_bytes(b"")
     told = "model.pth: unknown kind of model file; give a .ckpt, .mindir, .onnx, .om file"
     with pytest.raises(InputError, match=told):
-        load_predictor(tmp_path / "model.pth")
+        load_predictor(Request(tmp_path / "model.pth"))
     for suffix in ("ckpt", "mindir", "onnx"):
         with pytest.raises(InputError, match=f"none.{suffix}: no such model file"):
-            load_predictor(tmp_path / f"none.{suffix}")
+            load_predictor(Request(tmp_path / f"none.{suffix}"))
 
 
 def test_the_flip_test_can_be_switched(tiny_run: Path):
-    assert load_predictor(tiny_run / "best.ckpt", "cpu").recipe.flip_test is True
-    assert load_predictor(tiny_run / "best.ckpt", "cpu", flip_test=False).recipe.flip_test is False
+    assert load_predictor(Request(tiny_run / "best.ckpt", "cpu")).recipe.flip_test is True
+    assert load_predictor(Request(tiny_run / "best.ckpt", "cpu", flip_test=False)).recipe.flip_test is False

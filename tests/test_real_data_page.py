@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from posekit.doctor.accelerators import _CUDA
 from posekit.cli.main import app
+from posekit.doctor.accelerators import _CUDA
 
 PAGE = Path(__file__).parents[1] / "docs" / "real-data.md"
 TEXT = PAGE.read_text(encoding="utf-8")

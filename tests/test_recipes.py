@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from posekit.errors import InputError
-from posekit.recipes import RECIPES, from_json, get_recipe, override, override_from_file, to_json
+from posekit.recipes import RECIPES, get_recipe
+from posekit.settings import from_json, override, override_from_file, to_json
+from posekit.skeletons import get_skeleton
 
 TINY = get_recipe("poseestnet-tiny")
 
@@ -25,7 +27,7 @@ def test_poseestnet_is_the_seeds():
     assert (r.learning_rate, r.weight_decay, r.decay_factor) == (1e-3, 1e-4, 0.1)
     assert (r.schedule, r.milestones, r.epochs, r.batch) == ("step", (170, 200), 210, 32)
     assert (r.flip_test, r.flip_shift, r.offset) == (True, 1.0, "quarter")
-    assert r.keypoint_skeleton.num_keypoints == 36
+    assert get_skeleton(r.skeleton).num_keypoints == 36
 
 
 def test_only_the_seeds_hourglass_trains_in_mixed_precision():

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,11 +19,12 @@ from polygons import depth
 from reid_files import LEVELS, NAMES, cells, image_size, keypoints, oracle, peaks, write_data
 
 from posekit.errors import InputError, Stopped
-from posekit.inference.predictors import Predictor, load_predictor
+from posekit.inference.predictors import Predictor
+from posekit.inference.run_times import Request, load_predictor
 from posekit.recipes import get_recipe
-from posekit.reid.write import heatmap_pictures, write_reid
 from posekit.reid.segments import is_convex, segment_maps
-from posekit.skeletons import VEHICLE
+from posekit.reid.write import heatmap_pictures, write_reid
+from posekit.skeletons import PERSON, VEHICLE
 
 ROOT = Path(__file__).parents[1]
 
@@ -161,7 +163,7 @@ def breaking(after: int, seen: list[int]) -> Predictor:
             raise Interrupted
         return whole.run(images)
 
-    return Predictor(whole.recipe, run, whole.batch)
+    return replace(whole, run=run)
 
 
 @pytest.mark.parametrize("torn", ["", "0040_c001_40.png,12.000,13"], ids=["between rows", "in a row"])
@@ -191,7 +193,7 @@ def test_ctrl_c_says_how_to_go_on(data: Path, tmp_path: Path):
         raise KeyboardInterrupt
 
     with pytest.raises(Stopped, match="stopped; the same command goes on"):
-        write_reid(Predictor(oracle().recipe, stopping, 4), data, ["test"], tmp_path)
+        write_reid(replace(oracle(), run=stopping), data, ["test"], tmp_path)
     assert not list(tmp_path.glob(".partial*")) and write_reid(oracle(), data, ["test"], tmp_path) == {"test": 9}
 
 
@@ -242,7 +244,7 @@ def test_a_killed_command_goes_on_where_it_was(tiny_run: Path, tiny_vehicles: Pa
     finished = [path for name in names[:done] for path in (out / "heatmap_query" / name[:-4]).iterdir()]
     assert len(finished) == 36 * done
     before = {path: path.stat().st_mtime_ns for path in finished}
-    predictor, digest = load_predictor(model, "cpu"), hashlib.sha256(model.read_bytes()).hexdigest()
+    predictor, digest = load_predictor(Request(model, "cpu")), hashlib.sha256(model.read_bytes()).hexdigest()
     assert write_reid(predictor, data, ["query"], out, model=digest) == {"query": count - done}
     assert {path: path.stat().st_mtime_ns for path in finished} == before
     write_reid(predictor, data, ["query"], tmp_path / "whole", model=digest)
@@ -309,7 +311,7 @@ def test_label_files_that_cannot_be(data: Path, tmp_path: Path, label: str, mess
 def test_splits_and_skeletons_that_cannot_be(data: Path, tmp_path: Path):
     with pytest.raises(InputError, match="looked for label_train.csv, found .*label_query.csv.*other --splits"):
         write_reid(oracle(), data, ["query", "train"], tmp_path / "out")
-    people = Predictor(get_recipe("hourglass-tiny"), oracle().run, 4)
+    people = Predictor(get_recipe("hourglass-tiny"), PERSON, oracle().run, 4)
     with pytest.raises(InputError, match="hourglass-tiny finds person16, which has no segments"):
         write_reid(people, data, ["query"], tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -9,10 +9,10 @@ import pytest
 from check_reports import problems
 from reid_files import NAMES, oracle, write_data
 
-from posekit.reid import check as reid_check
 from posekit.errors import InputError
-from posekit.reid.write import write_reid
+from posekit.reid import check as reid_check
 from posekit.reid.check import check_reid
+from posekit.reid.write import write_reid
 
 ROWS = {"test": [220, 40, 100, 40], "query": [80, 20]}
 

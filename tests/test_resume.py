@@ -12,17 +12,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from mindspore import Tensor, ops
+from networks import fresh
 
 from posekit.datasets.dataset import PoseDataset
 from posekit.errors import InputError, Stopped
-from posekit.training.kills import kill, same_results, start, wait_for
-from posekit.models import build
-from posekit.models.checkpoint import load_network, read_checkpoint, read_training, save_checkpoint
-from posekit.training.progress import LAST, PREVIOUS, _last_whole, check_finite
-from posekit.recipes import Recipe, get_recipe, override
-from posekit.runtime import set_up
 from posekit.layouts import open_split
+from posekit.models.checkpoint import load_network, read_checkpoint, read_training, save_checkpoint
+from posekit.recipes import Recipe, get_recipe
+from posekit.runtime import set_up
+from posekit.settings import override
+from posekit.training.kills import kill, same_results, start, wait_for
 from posekit.training.loop import _prepare, train
+from posekit.training.progress import LAST, PREVIOUS, _last_whole, check_finite
 from posekit.training.step import TrainStep
 
 TINY = get_recipe("poseestnet-tiny")
@@ -94,7 +95,7 @@ def test_the_kept_weights_are_the_average(tiny_vehicles, splits, tmp_path: Path)
     recipe = override(TINY, ["epochs=1", "ema=0.5"])
     go(recipe, splits, tmp_path / "run")
     _, weights, state = read_training(tmp_path / "run" / LAST)
-    best = {p.name: p.asnumpy() for p in load_network(tmp_path / "run" / "best.ckpt")[1].get_parameters()}
+    best = {p.name: p.asnumpy() for p in load_network(tmp_path / "run" / "best.ckpt").network.get_parameters()}
     assert all(np.array_equal(value, state[f"average.{name}"].asnumpy()) for name, value in best.items())
     assert not np.array_equal(best["conv1.weight"], weights["conv1.weight"].asnumpy())
 
@@ -145,7 +146,7 @@ def empty(path: Path) -> None:
 
 def two_checkpoints(folder: Path) -> None:
     for step in (1, 2):
-        save_checkpoint(folder / LAST, build(TINY), TINY, 0, step, {"progress": "{}"}, folder / PREVIOUS)
+        save_checkpoint(folder / LAST, fresh(TINY), TINY, 0, step, {"progress": "{}"}, folder / PREVIOUS)
 
 
 def test_the_newest_whole_checkpoint_is_taken(tmp_path: Path, capsys):
@@ -187,4 +188,4 @@ def test_a_diverging_training_names_its_last_good_checkpoint(splits, tmp_path: P
     with pytest.raises(InputError, match=message):
         go(recipe, splits, tmp_path, save_minutes=0)
     assert int(read_checkpoint(tmp_path / LAST)[1]["step"].asnumpy()) == 1
-    assert all(np.isfinite(p.asnumpy()).all() for p in load_network(tmp_path / LAST)[1].get_parameters())
+    assert all(np.isfinite(p.asnumpy()).all() for p in load_network(tmp_path / LAST).network.get_parameters())

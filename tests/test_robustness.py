@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from posekit.datasets.dataset import PoseDataset
+from posekit.evaluation.robustness import BOX_JITTER, CHANGES, STRENGTHS, UNITS, changed, robustness
 from posekit.inference.predictors import Predictor
 from posekit.recipes import get_recipe
-from posekit.evaluation.robustness import BOX_JITTER, CHANGES, STRENGTHS, UNITS, changed, robustness
 from posekit.skeletons import VEHICLE
 
 
@@ -87,7 +87,7 @@ def test_curves_have_every_strength_and_show_what_a_network_sees():
     maps = np.zeros((4, 36, 16, 16), np.float32)
     maps[..., 8, 8] = 1
     dataset = replace(pictures(24), keypoints=np.tile(np.float32([60, 45]), (24, 36, 1)))
-    curves = robustness(Predictor(recipe, lambda images: maps, 4), dataset, 0.1, progress=False)
+    curves = robustness(Predictor(recipe, VEHICLE, lambda images: maps, 4), dataset, 0.1, progress=False)
     assert {kind: tuple(curve) for kind, curve in curves.items()} == STRENGTHS and set(UNITS) == set(STRENGTHS)
     for kind, curve in curves.items():
         rates = [estimate.value for estimate in curve.values()]

@@ -12,12 +12,11 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from posekit.errors import InputError
 from posekit.deploy.export import export_model
-from posekit.inference.predictors import load_predictor
-from posekit.inference.run_times import lite, onnx_files
+from posekit.errors import InputError
+from posekit.inference.run_times import Request, lite, load_predictor, onnx_files
 from posekit.inference.run_times.description import write_description
-from posekit.inference.run_times.request import MissingRunTime, Request
+from posekit.inference.run_times.request import MissingRunTime
 from posekit.inference.run_times.rounding import rounded
 
 IMAGES = np.random.default_rng(0).standard_normal((3, 3, 64, 64)).astype(np.float32)
@@ -29,9 +28,9 @@ def reference(path: Path) -> np.ndarray:
 
 
 def test_the_file_chooses_the_run_time(tiny_onnx, tiny_models):
-    assert load_predictor(tiny_models["hrnet"], "cpu").run_time == "mindspore fp32"
-    assert load_predictor(tiny_onnx["hrnet"], "cpu", precision="fp32").run_time == "openvino fp32, CPU"
-    named = load_predictor(tiny_onnx["hrnet"], "cpu", backend="onnxruntime")
+    assert load_predictor(Request(tiny_models["hrnet"], "cpu")).run_time == "mindspore fp32"
+    assert load_predictor(Request(tiny_onnx["hrnet"], "cpu", precision="fp32")).run_time == "openvino fp32, CPU"
+    named = load_predictor(Request(tiny_onnx["hrnet"], "cpu", backend="onnxruntime"))
     assert (named.run_time, named.batch) == ("onnxruntime fp32, CPU", 16)
 
 
@@ -49,9 +48,9 @@ def test_what_does_not_fit_is_refused(tiny_onnx, tiny_models, tmp_path: Path):
         ({"backend": "lite", "device": "gpu"}, "MindSpore Lite runs on cpu or ascend"),
     ):
         with pytest.raises(InputError, match=message):
-            load_predictor(model, **{"device": "cpu", **options})
+            load_predictor(Request(model, **{"device": "cpu", **options}))
     with pytest.raises(InputError, match="best.ckpt: computes in fp32 here, not in bf16"):
-        load_predictor(tiny_models["hrnet"], "cpu", precision="bf16")
+        load_predictor(Request(tiny_models["hrnet"], "cpu", precision="bf16"))
 
 
 # ONNX Runtime and OpenVINO
@@ -83,7 +82,7 @@ def test_an_accelerator_is_told_to_keep_fp32(tiny_onnx, monkeypatch: pytest.Monk
     monkeypatch.setattr(onnxruntime, "InferenceSession", session)
     for device, precision in (("gpu:1", None), ("ascend", None), ("ascend", "fp16")):
         with pytest.raises(MissingRunTime, match="does not start here; check its driver and libraries"):
-            load_predictor(tiny_onnx["hrnet"], device, precision=precision)
+            load_predictor(Request(tiny_onnx["hrnet"], device, precision=precision))
     assert [providers[0] for providers in asked] == [
         ("CUDAExecutionProvider", {"device_id": "1", "use_tf32": "0"}),
         ("CANNExecutionProvider", {"device_id": "0", "precision_mode": "must_keep_origin_dtype"}),
@@ -96,7 +95,7 @@ def test_missing_run_times_say_what_to_install(tiny_onnx, tiny_models, tmp_path:
     monkeypatch.setattr(lite, "_has_lite", lambda python: False)
     monkeypatch.setattr(onnx_files, "find_spec", lambda name: None if name == "openvino" else name)
     plain = Path(shutil.copy(tiny_onnx["hrnet"], tmp_path / "model.om"))
-    write_description(plain, load_predictor(tiny_models["hrnet"], "cpu").recipe, 3, "fp16")
+    write_description(plain, load_predictor(Request(tiny_models["hrnet"], "cpu")).recipe, 3, "fp16")
     for model, options, message in (
         (tiny_onnx["hrnet"], {"backend": "openvino"}, "openvino is not installed; pip install openvino"),
         (tiny_onnx["hrnet"], {"device": "gpu"}, "no CUDAExecutionProvider; pip install onnxruntime-gpu"),
@@ -106,22 +105,22 @@ def test_missing_run_times_say_what_to_install(tiny_onnx, tiny_models, tmp_path:
     ):
         wanted = {"device": "cpu", "backend": "onnxruntime" if model.suffix == ".onnx" else None, **options}
         with pytest.raises(MissingRunTime, match=message):
-            load_predictor(model, **wanted)
+            load_predictor(Request(model, **wanted))
 
 
 def test_bf16_is_refused_where_openvino_would_silently_compute_in_fp32(tiny_onnx):
     import openvino
 
     if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        found = load_predictor(tiny_onnx["hrnet"], "cpu")
+        found = load_predictor(Request(tiny_onnx["hrnet"], "cpu"))
         assert found.run_time == "openvino bf16, CPU"
         wanted = reference(tiny_onnx["hrnet"])
         apart = np.abs(found.heatmaps(IMAGES) - wanted).max() / np.ptp(wanted)
         assert 1e-4 < apart < 0.05
     else:
-        assert load_predictor(tiny_onnx["hrnet"], "cpu").run_time == "openvino fp32, CPU"
+        assert load_predictor(Request(tiny_onnx["hrnet"], "cpu")).run_time == "openvino fp32, CPU"
         with pytest.raises(MissingRunTime, match="does not compute in bf16 .AMX or AVX512-BF16.; use --precision fp32"):
-            load_predictor(tiny_onnx["hrnet"], "cpu", precision="bf16")
+            load_predictor(Request(tiny_onnx["hrnet"], "cpu", precision="bf16"))
 
 
 def narrow(values: np.ndarray, precision: str) -> np.ndarray:
@@ -162,7 +161,7 @@ def test_half_precision_costs_what_its_digits_say(tiny_onnx, network):
     wanted = reference(tiny_onnx[network])
     apart = {}
     for precision in ("fp16", "bf16"):
-        found = load_predictor(tiny_onnx[network], "cpu", backend="onnxruntime", precision=precision)
+        found = load_predictor(Request(tiny_onnx[network], "cpu", backend="onnxruntime", precision=precision))
         assert found.run_time == f"onnxruntime {precision} simulated, CPU"
         apart[precision] = np.abs(found.heatmaps(IMAGES) - wanted).max() / np.ptp(wanted)
     assert 1e-4 < apart["fp16"] < 1e-2 and 3 < apart["bf16"] / apart["fp16"] < 30
@@ -181,7 +180,7 @@ def lite_python() -> Path:
 
 @pytest.mark.parametrize("network", ["hrnet", "hourglass"])
 def test_mindspore_lite_gives_the_same_heatmaps(tiny_onnx, lite_python, network):
-    found = load_predictor(tiny_onnx[network], "cpu", 2, backend="lite", lite_python=lite_python)
+    found = load_predictor(Request(tiny_onnx[network], "cpu", 2, backend="lite", lite_python=lite_python))
     assert (found.run_time, found.batch) == ("lite fp32, cpu", 2)
     wanted = reference(tiny_onnx[network])
     assert np.abs(found.heatmaps(IMAGES) - wanted).max() <= 1e-4 * np.ptp(wanted)
@@ -190,7 +189,7 @@ def test_mindspore_lite_gives_the_same_heatmaps(tiny_onnx, lite_python, network)
 def test_a_file_that_lite_converted_runs_alone(tiny_onnx, lite_python, tmp_path: Path):
     out = tmp_path / "converted.mindir"
     lite.convert_lite(Request(tiny_onnx["hrnet"], "cpu", batch=3, lite_python=lite_python), out)
-    found = load_predictor(out, "cpu", backend="lite", lite_python=lite_python)
+    found = load_predictor(Request(out, "cpu", backend="lite", lite_python=lite_python))
     wanted = reference(tiny_onnx["hrnet"])
     assert found.batch == 3 and np.abs(found.heatmaps(IMAGES) - wanted).max() <= 1e-4 * np.ptp(wanted)
     found.run._process.kill()
@@ -201,10 +200,10 @@ def test_a_file_that_lite_converted_runs_alone(tiny_onnx, lite_python, tmp_path:
 def test_lite_refuses_what_it_cannot_read(tiny_models, tiny_onnx, lite_python, tmp_path: Path):
     own = export_model(tiny_models["hrnet"], "mindir", tmp_path / "own.mindir", 1)
     with pytest.raises(InputError, match="own.mindir: MindSpore Lite refuses it .*; export the model again as ONNX"):
-        load_predictor(own, "cpu", backend="lite", lite_python=lite_python)
+        load_predictor(Request(own, "cpu", backend="lite", lite_python=lite_python))
     (tmp_path / "cut.onnx").write_bytes(tiny_onnx["hrnet"].read_bytes()[:3000])
     with pytest.raises(InputError, match="cut.onnx: not a readable ONNX file"):
-        load_predictor(tmp_path / "cut.onnx", "cpu", backend="lite", lite_python=lite_python)
+        load_predictor(Request(tmp_path / "cut.onnx", "cpu", backend="lite", lite_python=lite_python))
 
 
 def test_lite_is_looked_for_where_it_is_named(tmp_path: Path):
@@ -215,7 +214,7 @@ def test_lite_is_looked_for_where_it_is_named(tmp_path: Path):
 def test_an_om_file_is_run_as_its_tool_is_documented(tiny_onnx, tiny_models, tmp_path: Path, monkeypatch):
     """A stand-in with the calls of ais_bench's documentation: InferSession(device_id, path), infer([array])."""
     model = Path(shutil.copy(tiny_onnx["hrnet"], tmp_path / "model.om"))
-    recipe = load_predictor(tiny_models["hrnet"], "cpu").recipe
+    recipe = load_predictor(Request(tiny_models["hrnet"], "cpu")).recipe
     write_description(model, recipe, 3, "fp16")
     opened = []
 
@@ -238,9 +237,9 @@ def test_an_om_file_is_run_as_its_tool_is_documented(tiny_onnx, tiny_models, tmp
     for name, module in (("ais_bench", ModuleType("a")), ("ais_bench.infer", ModuleType("b"))):
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setitem(sys.modules, "ais_bench.infer.interface", interface)
-    found = load_predictor(model, "ascend:2")
+    found = load_predictor(Request(model, "ascend:2"))
     assert opened == [(2, str(model))] and found.run_time == "om fp16, Ascend" and found.batch == 3
     np.testing.assert_array_equal(found.heatmaps(IMAGES), reference(tiny_onnx["hrnet"]))
     write_description(model, replace(recipe, input_size=96, heatmap_size=24), 3, "fp16")
     with pytest.raises(InputError, match="model.om: makes 3×64×64 -> 36×16×16, but its recipe"):
-        load_predictor(model, "ascend:2")
+        load_predictor(Request(model, "ascend:2"))

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import cv2
 import pytest
+from networks import fresh
 from reid_files import write_data
 
 from posekit.cli.main import main
-from posekit.models.convert import to_published
+from posekit.layouts.mpii import MPII
 from posekit.layouts.veri import read_labels
-from posekit.models import build
 from posekit.models.checkpoint import save_checkpoint
+from posekit.models.convert import to_published
 from posekit.recipes import get_recipe
-from posekit.synthetic.person import write_people
 
 ROOT = Path(__file__).parents[1]
 COMMAND = re.compile(r"`((?:posekit|bash) [^`]*)`")
@@ -44,13 +44,13 @@ def place(tiny_vehicles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         shutil.copy(labels, folder / "LABELS")
         for name in read_labels(labels).names:
             shutil.copy(tiny_vehicles / "images" / f"image_{split}" / name, folder / "VERI" / "image_train")
-    save_checkpoint(folder / "fresh.ckpt", build(get_recipe("poseestnet-tiny")), get_recipe("poseestnet-tiny"), 0, 0)
+    save_checkpoint(folder / "fresh.ckpt", fresh(get_recipe("poseestnet-tiny")), get_recipe("poseestnet-tiny"), 0, 0)
     to_published(folder / "fresh.ckpt", folder / "BACKBONE.pth", "hrnet-imagenet")
     (folder / "FILE.toml").write_text("epochs = 1\n")
     image = next((tiny_vehicles / "images" / "image_test").iterdir())
     cv2.imwrite(str(folder / "PICTURE.jpg"), cv2.imread(str(image)))
     write_data(folder / "MULTITASKNET", {split: [20, 40] for split in ("test", "query", "train")})
-    write_people(folder / "PEOPLE", 8, 4, seed=0)
+    MPII.draw(folder / "PEOPLE", 8, 4, seed=0)
     (folder / "PEOPLE" / "images").rename(folder / "PICTURES")
     return folder
 

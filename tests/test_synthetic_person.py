@@ -11,13 +11,27 @@ import h5py
 import numpy as np
 import pytest
 
-from posekit.datasets.check import check_mpii
-from posekit.layouts.mpii import read_mpii
 from posekit.errors import InputError
+from posekit.layouts.mpii import MPII
 from posekit.skeletons import PERSON
 from posekit.synthetic import person as person_module
-from posekit.synthetic.person import Row, count_images, count_people, draw_image, label, write_people
-from posekit.synthetic.person_body import ARM, HEAD_TOP, LEG, NECK, PELVIS, THORAX, Figure, about_z, capsules, draw_build, gap, hidden_joints, lowest, pose_figure
+from posekit.synthetic.person import Row, count_images, count_people, draw_image, label
+from posekit.synthetic.person_body import (
+    ARM,
+    HEAD_TOP,
+    LEG,
+    NECK,
+    PELVIS,
+    THORAX,
+    Figure,
+    about_z,
+    capsules,
+    draw_build,
+    gap,
+    hidden_joints,
+    lowest,
+    pose_figure,
+)
 from posekit.synthetic.person_mesh import Looks
 from posekit.synthetic.person_pose import ACTIVITIES, LIMITS, Angles, draw_angles
 from posekit.synthetic.person_scene import Block, Picture, _paint_people, draw_picture, hidden
@@ -40,7 +54,7 @@ def read_labels(path: Path) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("people") / "set"
-    write_people(out, TRAIN, TEST, seed=5, workers=1)
+    MPII.draw(out, TRAIN, TEST, seed=5, workers=1)
     return out
 
 
@@ -94,18 +108,18 @@ def test_layout_and_label_format(drawn: Path):
 
 
 def test_the_reader_finds_what_was_drawn(drawn: Path):
-    data, labels = read_mpii(drawn, "test"), read_labels(drawn / "annot" / "valid.h5")
+    data, labels = MPII.read(drawn, "test"), read_labels(drawn / "annot" / "valid.h5")
     assert data.names == [f"{name.decode()}:{k}" for k, name in enumerate(labels["imgname"])]
     np.testing.assert_array_equal(data.keypoints, labels["part"].astype(np.float32))
     np.testing.assert_array_equal(data.visible & ~data.hidden, labels["visible"] == 1)
     np.testing.assert_allclose(data.box_size, 200 * labels["scale"], rtol=1e-6)
-    assert not check_mpii(drawn).problems
+    assert not MPII.check(drawn).problems
 
 
 def test_the_same_bytes_from_any_number_of_processes(drawn: Path, tmp_path: Path):
     script = (
-        "from pathlib import Path; from posekit.synthetic.person import write_people\n"
-        f"if __name__ == '__main__': write_people(Path('again'), {TRAIN}, {TEST}, seed=5, workers=2)"
+        "from pathlib import Path; from posekit.layouts.mpii import MPII\n"
+        f"if __name__ == '__main__': MPII.draw(Path('again'), {TRAIN}, {TEST}, seed=5, workers=2)"
     )
     (tmp_path / "draw.py").write_text(script)
     environment = {**os.environ, "PYTHONPATH": str(Path(person_module.__file__).parents[2])}
@@ -127,13 +141,13 @@ def test_nothing_is_left_when_interrupted_and_nothing_overwritten(tmp_path: Path
 
     monkeypatch.setattr(person_module, "_write_image", stop)
     with pytest.raises(KeyboardInterrupt):
-        write_people(tmp_path / "set", 2, 1, seed=0, workers=1)
+        MPII.draw(tmp_path / "set", 2, 1, seed=0, workers=1)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(InputError, match="exists already; name a new folder"):
-        write_people(tmp_path, 1, 1, seed=0)
+        MPII.draw(tmp_path, 1, 1, seed=0)
     with pytest.raises(InputError, match="--test -1"):
-        write_people(tmp_path / "new", 1, -1, seed=0)
+        MPII.draw(tmp_path / "new", 1, -1, seed=0)
 
 
 def test_images_show_one_to_four_people_and_rows_share_them():

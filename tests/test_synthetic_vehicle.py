@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,14 +13,15 @@ import cv2
 import numpy as np
 import pytest
 
-from posekit import synthetic
+from posekit import layouts
 from posekit.errors import InputError
+from posekit.layouts.veri import VERI
 from posekit.skeletons import VEHICLE
 from posekit.synthetic import vehicle as vehicle_module
 from posekit.synthetic.mesh import Pose
 from posekit.synthetic.scene import draw_light, look_at
 from posekit.synthetic.street import paint_vehicle
-from posekit.synthetic.vehicle import draw_camera, draw_image, draw_vehicle, write_vehicles
+from posekit.synthetic.vehicle import draw_camera, draw_image, draw_vehicle
 from posekit.synthetic.vehicle_mesh import self_hidden
 from posekit.synthetic.vehicle_shapes import BODY_TYPES, draw_body
 
@@ -37,7 +39,7 @@ def read_labels(path: Path) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarr
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("vehicles") / "set"
-    write_vehicles(out, TRAIN, TEST, seed=5, workers=1)
+    VERI.draw(out, TRAIN, TEST, seed=5, workers=1)
     return out
 
 
@@ -98,8 +100,8 @@ def test_names_are_like_those_of_veri_and_identities_do_not_cross(drawn: Path):
 
 def test_the_same_bytes_from_any_number_of_processes(drawn: Path, tmp_path: Path):
     script = (
-        "from pathlib import Path; from posekit.synthetic.vehicle import write_vehicles\n"
-        f"if __name__ == '__main__': write_vehicles(Path('again'), {TRAIN}, {TEST}, seed=5, workers=2)"
+        "from pathlib import Path; from posekit.layouts.veri import VERI\n"
+        f"if __name__ == '__main__': VERI.draw(Path('again'), {TRAIN}, {TEST}, seed=5, workers=2)"
     )
     (tmp_path / "draw.py").write_text(script)
     environment = {**os.environ, "PYTHONPATH": str(Path(vehicle_module.__file__).parents[2])}
@@ -121,24 +123,24 @@ def test_nothing_is_left_when_interrupted(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(vehicle_module, "_write_image", stop)
     with pytest.raises(KeyboardInterrupt):
-        write_vehicles(tmp_path / "set", 2, 1, seed=0, workers=1)
+        VERI.draw(tmp_path / "set", 2, 1, seed=0, workers=1)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_with_something_else_is_not_overwritten(tmp_path: Path):
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(InputError, match="exists already; name a new folder"):
-        write_vehicles(tmp_path, 1, 1, seed=0)
+        VERI.draw(tmp_path, 1, 1, seed=0)
     with pytest.raises(InputError, match="--train -1"):
-        write_vehicles(tmp_path / "new", -1, 1, seed=0)
+        VERI.draw(tmp_path / "new", -1, 1, seed=0)
 
 
 def test_two_who_ask_at_once_get_the_same_whole_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(synthetic, "ROOT", tmp_path)
-    monkeypatch.setitem(synthetic._WRITERS, "veri", ("vehicles", partial(write_vehicles, workers=1)))
+    monkeypatch.setattr(layouts, "ROOT", tmp_path)
+    monkeypatch.setitem(layouts.LAYOUTS, "veri", replace(VERI, draw=partial(VERI.draw, workers=1)))
     recipe = SimpleNamespace(dataset="veri", synthetic_train=2, synthetic_test=1)
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(synthetic.embedded_data, [recipe, recipe]))
+        found = list(pool.map(layouts.embedded_data, [recipe, recipe]))
     assert found == [tmp_path / "data" / "vehicles-2-1-s0"] * 2
     assert list((tmp_path / "data").iterdir()) == found[:1]  # the loser's copy is gone
     assert len(read_labels(found[0] / "annot" / "label_train.csv")[0]) == 2

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from posekit.errors import InputError
-from posekit.models.checkpoint import load_network
-from posekit.recipes import from_json, get_recipe, override
-from posekit.runtime import set_up
 from posekit.layouts import open_split
+from posekit.models.checkpoint import load_network
+from posekit.recipes import get_recipe
+from posekit.runtime import set_up
+from posekit.settings import from_json, override
 from posekit.training.loop import train, validate
 from posekit.training.step import learning_rates
 
@@ -48,7 +49,8 @@ def test_a_tiny_network_learns(tiny_run: Path, tiny_vehicles: Path):
     """It ends well under what it began with, and finds more training keypoints than a constant guess does."""
     log = pd.read_csv(tiny_run / "log.csv")
     assert log["loss"].iloc[-3:].mean() < 0.75 * log["loss"].iloc[0]
-    recipe, network = load_network(tiny_run / "last.ckpt")
+    model = load_network(tiny_run / "last.ckpt")
+    recipe, network = model.recipe, model.network
     data = open_split(recipe, tiny_vehicles, "train")
     middle = np.linalg.norm(data.keypoints - data.center[:, None], axis=-1) / data.unit[:, None]
     guess = 100 * (middle <= recipe.validation_threshold)[data.visible].mean()
@@ -81,7 +83,8 @@ def test_the_run_folder_is_whole(tiny_run: Path):
 
 def test_the_best_checkpoint_is_the_best(tiny_run: Path, tiny_vehicles: Path):
     log = pd.read_csv(tiny_run / "log.csv")
-    recipe, network = load_network(tiny_run / "best.ckpt")
+    model = load_network(tiny_run / "best.ckpt")
+    recipe, network = model.recipe, model.network
     found = validate(network, recipe, open_split(recipe, tiny_vehicles, "test"))
     assert found == pytest.approx(log["valid_pck"].max(), rel=1e-4)
 

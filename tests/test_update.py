@@ -4,11 +4,13 @@ import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
+from networks import fresh
 
-from posekit.models import build
 from posekit.models.loss import heatmap_loss
-from posekit.recipes import Recipe, get_recipe, override
+from posekit.recipes import Recipe, get_recipe
 from posekit.runtime import mixed_precision, precision, set_up
+from posekit.settings import override
+from posekit.skeletons import VEHICLE
 from posekit.training.step import AVERAGE, TrainStep, averaged_network, describe_update, make_optimizer, make_step
 
 TINY = override(get_recipe("poseestnet-tiny"), ["weight_decay=0"])
@@ -101,8 +103,8 @@ def test_where_gradients_overflow_nothing_is_updated(accumulate):
 def test_the_average_follows_the_weights():
     """In closed form: it keeps min(ema, (1 + t) / (10 + t)) of itself at update t; BatchNorm's statistics, too."""
     recipe = override(TINY, ["ema=0.25", "batch=2", "layer1_block=basic"])
-    network = build(recipe)
-    averaged = averaged_network(network, recipe)
+    network = fresh(recipe)
+    averaged = averaged_network(network, recipe, VEHICLE)
     step = make_step(network, recipe, 10, averaged).set_train(True)
     wanted = {name: value.copy() for name, value in arrays(step).items() if f"{AVERAGE}{name}" in arrays(step)}
     rng = np.random.default_rng(0)
@@ -121,7 +123,7 @@ def test_the_average_follows_the_weights():
                                             ("all", {"weight", "bias", "gamma", "beta"})])  # fmt: skip
 def test_weight_decay_takes_what_the_recipe_says(decayed, kinds):
     """With no gradient Adam's first update moves every decayed value by the whole rate towards 0, and no other."""
-    network = build(override(TINY, ["head_bias=true"]))
+    network = fresh(override(TINY, ["head_bias=true"]))
     for parameter in network.trainable_params():
         ops.assign(parameter, Tensor(np.full(parameter.shape, 0.5, np.float32)))
     recipe: Recipe = override(TINY, [f"decayed={decayed}", "weight_decay=0.1", "learning_rate=0.01", "warmup_epochs=0"])
@@ -135,7 +137,7 @@ def test_weight_decay_takes_what_the_recipe_says(decayed, kinds):
 @pytest.mark.parametrize("level", ["O2", "O3"])
 def test_mixed_precision_keeps_weights_and_loss_in_fp32(level, monkeypatch):
     """As a device would do it: half precision inside, which is seen in the values, fp32 weights and loss."""
-    network = build(TINY)
+    network = fresh(TINY)
     names = [parameter.name for parameter in network.get_parameters()]
     images, heatmaps, weights = (Tensor(part) for part in tiny_batch())
     network.set_train(False)
@@ -156,7 +158,7 @@ def tiny_batch() -> list[np.ndarray]:
 
 
 def test_the_cpu_leaves_mixed_precision_out_and_says_so():
-    network = build(TINY)
+    network = fresh(TINY)
     assert mixed_precision(network, "O2") is network
     assert precision("O2").startswith("fp32: amp O2 is left out") and precision("O0") == "fp32"
 

@@ -12,14 +12,14 @@ import pytest
 from nbclient import NotebookClient
 
 from posekit.codecs import Codec
+from posekit.course.lab import open_lab
 from posekit.datasets.dataset import PoseDataset
 from posekit.errors import InputError
 from posekit.figures.canvas import Panel
 from posekit.figures.explorer import Heatmaps, heatmap_picture, heatmaps_of, sample_picture
-from posekit.course.lab import open_lab
+from posekit.figures.widgets import dataset_browser, heatmap_explorer
 from posekit.recipes import get_recipe
 from posekit.skeletons import PERSON, VEHICLE, Skeleton
-from posekit.figures.widgets import dataset_browser, heatmap_explorer
 
 RECIPES = {"vehicle36": get_recipe("poseestnet-tiny"), "person16": get_recipe("hourglass-tiny")}
 both_lines = pytest.mark.parametrize("skeleton", [VEHICLE, PERSON], ids=lambda s: s.name)

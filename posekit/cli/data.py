@@ -1,12 +1,16 @@
 """`posekit data`: draw, prepare and check data sets."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from posekit.cli.options import Images, Seed, Split, Strict, Test, Train
 from posekit.errors import InputError
+
+if TYPE_CHECKING:
+    from posekit.datasets.check import Report
 
 data_app = typer.Typer(help="Make, prepare and check data sets.", no_args_is_help=True)
 synth_app = typer.Typer(help="Draw a data set in a published layout.", no_args_is_help=True)
@@ -14,33 +18,26 @@ check_app = typer.Typer(help="Verify a data set.", no_args_is_help=True)
 data_app.add_typer(synth_app, name="synth")
 data_app.add_typer(check_app, name="check")
 
+Out = Annotated[Path, typer.Option(help="Folder to make.")]
+
 
 @synth_app.command("vehicles")
-def synth_vehicles(
-    out: Annotated[Path, typer.Option(help="Folder to make.")],
-    train: Annotated[int, typer.Option(min=1, help="Training images.")] = 1500,
-    test: Annotated[int, typer.Option(min=1, help="Test images.")] = 300,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
-) -> None:
+def synth_vehicles(out: Out, train: Train = 1500, test: Test = 300, seed: Seed = 0) -> None:
     """Draw vehicles in the VeRi layout."""
-    from posekit.synthetic.vehicle import write_vehicles
-
-    write_vehicles(out, train, test, seed)
-    print(f"{out}: {train} training and {test} test images")
+    _draw("veri", out, train, test, seed)
 
 
 @synth_app.command("people")
-def synth_people(
-    out: Annotated[Path, typer.Option(help="Folder to make.")],
-    train: Annotated[int, typer.Option(min=1, help="Training people; an image shows one to four.")] = 1500,
-    test: Annotated[int, typer.Option(min=1, help="Test people.")] = 300,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
-) -> None:
-    """Draw people in the MPII layout."""
-    from posekit.synthetic.person import write_people
+def synth_people(out: Out, train: Train = 1500, test: Test = 300, seed: Seed = 0) -> None:
+    """Draw people in the MPII layout; an image shows one to four."""
+    _draw("mpii", out, train, test, seed)
 
-    write_people(out, train, test, seed)
-    print(f"{out}: {train} training and {test} test people")
+
+def _draw(layout: str, out: Path, train: int, test: int, seed: int) -> None:
+    from posekit.layouts import LAYOUTS
+
+    LAYOUTS[layout].draw(out, train, test, seed)
+    print(f"{out}: {train} training and {test} test {LAYOUTS[layout].drawn}")
 
 
 @data_app.command("prepare-veri")
@@ -60,45 +57,47 @@ def prepare_veri(
 def add_heads(
     annotation: Annotated[Path, typer.Argument(help="MPII's own mpii_human_pose_v1_u12_1.mat.")],
     data: Annotated[Path, typer.Argument(help="Folder in the MPII layout, or a label h5.")],
-    split: Annotated[str, typer.Option(help="The split.")] = "test",
+    split: Split = "test",
 ) -> None:
     """Write head boxes into a label file of people, so that `posekit score mpii --protocol pckh` is PCKh."""
     from posekit.layouts.heads import add_heads as add
-    from posekit.layouts.mpii import label_path
+    from posekit.layouts.mpii import MPII
 
-    labels = data if data.is_file() else label_path(data, split)
+    labels = data if data.is_file() else MPII.label_path(data, split)
     print(f"{labels}: head boxes of {add(annotation, labels)} people")
 
 
 @check_app.command("veri")
 def check_veri(
     data: Annotated[Path, typer.Argument(help="Folder in the VeRi layout.")],
-    images: Annotated[Path | None, typer.Option(help="Images, when they lie apart.")] = None,
-    strict: Annotated[bool, typer.Option(help="Exit with 2 when anything is wrong.")] = False,
+    images: Images = None,
+    strict: Strict = False,
 ) -> None:
     """Report what is wrong with a data set in the VeRi layout, and write its annot/image_test.json."""
-    from posekit.datasets.check import check_veri as check
-
-    _print_report(check(data, images), strict)
+    _check("veri", data, images, strict)
 
 
 @check_app.command("mpii")
 def check_mpii(
     data: Annotated[Path, typer.Argument(help="Folder in the MPII layout.")],
-    images: Annotated[Path | None, typer.Option(help="Images, when they lie apart.")] = None,
-    strict: Annotated[bool, typer.Option(help="Exit with 2 when anything is wrong.")] = False,
+    images: Images = None,
+    strict: Strict = False,
 ) -> None:
     """Report what is wrong with a data set in the MPII layout."""
-    from posekit.datasets.check import check_mpii as check
+    _check("mpii", data, images, strict)
 
-    _print_report(check(data, images), strict)
+
+def _check(layout: str, data: Path, images: Path | None, strict: bool) -> None:
+    from posekit.layouts import LAYOUTS
+
+    _print_report(LAYOUTS[layout].check(data, images), strict)
 
 
 @check_app.command("reid")
 def check_reid(
     out: Annotated[Path, typer.Argument(help="Folder that posekit reid wrote.")],
     data: Annotated[Path, typer.Option(help="The data set in MultiTaskNet's layout that it was made from.")],
-    strict: Annotated[bool, typer.Option(help="Exit with 2 when anything is wrong.")] = False,
+    strict: Strict = False,
 ) -> None:
     """Report what is wrong with the data that posekit reid made, picture by picture."""
     from posekit.reid.check import check_reid as check
@@ -106,7 +105,7 @@ def check_reid(
     _print_report(check(out, data), strict)
 
 
-def _print_report(report: object, strict: bool) -> None:
+def _print_report(report: "Report", strict: bool) -> None:
     Console().print(report.table())
     if strict and report.problems:
         raise InputError(f"{report.data}: {len(report.problems)} kinds of problem; see the table above")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from posekit.cli.options import Backend, Data, First, Images, LitePython, Model, Precision, Split
+from posekit.cli.options import Backend, Data, First, Images, LitePython, Model, Precision, Soc, Split
 from posekit.cli.score import print_scores
 
 infer310_app = typer.Typer(help="Stages of inference on an Ascend 310.", no_args_is_help=True)
@@ -30,13 +30,14 @@ def convert(
     out: Folder,
     backend: Backend = None,
     device: Target = "cpu",
-    soc: Annotated[str, typer.Option(help="For om: Ascend and the name that npu-smi info shows.")] = "Ascend310",
+    soc: Soc = "Ascend310",
     lite_python: LitePython = None,
 ) -> None:
-    """Write the file that the run time reads: lite, or om on an Ascend where atc is, when no --backend is given."""
+    """Write the file that the run time reads: lite, or om on an Ascend where atc is, if no --backend is given."""
     from posekit.deploy.infer310 import convert as run
+    from posekit.inference.run_times.request import Request
 
-    made = run(model, out, backend, device, soc, lite_python)
+    made = run(Request(model, device, backend=backend, lite_python=lite_python), out, soc)
     print(f"{made}: {made.stat().st_size / 1e6:.2f} MB")
 
 
@@ -44,9 +45,10 @@ def convert(
 def infer(out: Folder, device: Target = "cpu", precision: Precision = None, lite_python: LitePython = None) -> None:
     """Run the binary images through the converted file; write heatmaps as binary files."""
     from posekit.deploy.infer310 import infer as run
+    from posekit.inference.run_times.request import Request
 
-    times = run(out, device, precision, lite_python)
-    print(f"{times['run_time']}: {times['milliseconds']:.2f} ms an image, mean of {times['images']}")
+    times = run(Request(out, device, precision=precision, lite_python=lite_python))
+    print(f"{times['run_time']}: {times['milliseconds']:.2f} ms per image, mean of {times['images']}")
 
 
 @infer310_app.command()

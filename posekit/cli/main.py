@@ -12,7 +12,7 @@ from rich.console import Console
 from posekit.cli.data import data_app
 from posekit.cli.infer310 import infer310_app
 from posekit.cli.models import evaluate, export, parity, predict
-from posekit.cli.options import Device
+from posekit.cli.options import Data, Device, Images, Settings
 from posekit.cli.reid import reid
 from posekit.cli.score import compare, gallery, score_app
 from posekit.cli.weights import convert
@@ -34,8 +34,6 @@ for command in (predict, evaluate, export, parity, reid, convert, compare, galle
     app.command()(command)
 
 console = Console()
-
-Settings = Annotated[list[str] | None, typer.Option("--set", help="Change a recipe field: field=value. Repeatable.")]
 
 STOPPED = 75  # sysexits.h's EX_TEMPFAIL: try again, here with --resume
 CANNOT_WRITE = (
@@ -67,8 +65,8 @@ def _fail(message: str, code: int = 2) -> None:
 def train(
     recipe: Annotated[str, typer.Argument(help="For example poseestnet, poseestnet-laptop or poseestnet-smoke.")],
     out: Annotated[Path, typer.Option(help="Folder of the run to make.")],
-    data: Annotated[Path | None, typer.Option(help="Data set; the embedded one when not given.")] = None,
-    images: Annotated[Path | None, typer.Option(help="Images, when they lie apart.")] = None,
+    data: Data = None,
+    images: Images = None,
     device: Device = "auto",
     settings: Settings = None,
     config: Annotated[Path | None, typer.Option(help="TOML or JSON file of recipe fields.")] = None,
@@ -79,7 +77,8 @@ def train(
     ] = None,
 ) -> None:
     """Train a recipe's network. Ctrl-C and SIGTERM save and exit with code 75; --resume goes on."""
-    from posekit.recipes import get_recipe, override, override_from_file
+    from posekit.recipes import get_recipe
+    from posekit.settings import override, override_from_file
 
     chosen = get_recipe(recipe)
     if config:
@@ -136,13 +135,14 @@ def lab(context: typer.Context) -> None:
 @app.command()
 def bench(
     recipe: Annotated[str, typer.Argument(help="The recipe whose parts to time.")] = "poseestnet-smoke",
-    data: Annotated[Path | None, typer.Option(help="Data set; the embedded one when not given.")] = None,
+    data: Data = None,
     device: Device = "auto",
     settings: Settings = None,
     kills: Annotated[int, typer.Option(help="Instead: kill so many trainings, resume them, compare the bits.")] = 0,
 ) -> None:
     """Time each part of the line on this machine: pipeline, training step, forward, codec."""
-    from posekit.recipes import get_recipe, override
+    from posekit.recipes import get_recipe
+    from posekit.settings import override
 
     chosen = override(get_recipe(recipe), settings or [])
     if kills:
@@ -162,7 +162,7 @@ def doctor(device: Device = "auto") -> None:
 
     With --device gpu or ascend: whether driver and CUDA or CANN are what MindSpore needs.
     """
-    from posekit.doctor.checks import diagnose
+    from posekit.doctor.diagnose import diagnose
 
     sys.exit(diagnose(console, device))
 

@@ -8,7 +8,20 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from posekit.cli.options import Backend, Data, Device, First, FlipTest, Images, LitePython, Model, Precision, Split
+from posekit.cli.options import (
+    Backend,
+    Checkpoint,
+    Data,
+    Device,
+    First,
+    FlipTest,
+    Images,
+    LitePython,
+    Model,
+    Precision,
+    Soc,
+    Split,
+)
 from posekit.cli.score import print_scores
 from posekit.errors import InputError
 
@@ -37,17 +50,22 @@ def predict(
     """Find keypoints: a data set's split into a table, or images and videos into annotated ones and a table."""
     if (data is None) == (not pictures) or (data and boxes):
         raise InputError("give either images or --data, and --boxes only with images")
-    from posekit.inference.boxes import predict_split
     from posekit.inference.media import predict_media
-    from posekit.inference.predictors import load_predictor
+    from posekit.inference.predictors import predict_dataset
+    from posekit.inference.run_times import load_predictor
+    from posekit.inference.run_times.request import Request
+    from posekit.layouts import open_split
+    from posekit.predictions import write_predictions
 
-    batch = 16 if data else 1
-    predictor = load_predictor(model, device, batch, flip_test, backend, precision, lite_python)
+    request = Request(model, device, 16 if data else 1, backend, precision, lite_python, flip_test)
+    predictor = load_predictor(request)
     print(f"{model}: {predictor.run_time}")
     if data:
-        predict_split(predictor, data, split, out, images)
+        dataset = open_split(predictor.recipe, data, split, images)
+        write_predictions(out, predict_dataset(predictor, dataset))
+        print(f"{out}: {len(dataset)} samples")
     else:
-        predict_media(predictor, pictures, out, boxes)
+        predict_media(predictor, pictures or [], out, boxes)
 
 
 def evaluate(
@@ -64,21 +82,24 @@ def evaluate(
 ) -> None:
     """Predict a split and score it under every protocol."""
     from posekit.evaluation.protocols import evaluate as run
-    from posekit.inference.predictors import load_predictor
+    from posekit.inference.run_times import load_predictor
+    from posekit.inference.run_times.request import Request
+    from posekit.layouts import get_layout, open_split
 
-    predictor = load_predictor(model, device, 16, flip_test, backend, precision, lite_python)
+    predictor = load_predictor(Request(model, device, 16, backend, precision, lite_python, flip_test))
     print(f"{model}: {predictor.run_time}")
-    for protocol, table in run(predictor, data, split, out, images).items():
+    dataset = open_split(predictor.recipe, data, split, images)
+    for protocol, table in run(predictor, dataset, get_layout(predictor.recipe.dataset).protocols, out).items():
         print_scores(protocol, table.rows, table.about)
     print(f"{out}: predictions.csv and scores.json")
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="A checkpoint.")],
+    model: Checkpoint,
     out: Annotated[Path, typer.Option(help="File to write.")],
     format: Annotated[str, typer.Option(help="mindir, onnx, air or om.")] = "onnx",
     batch: Annotated[str, typer.Option(help="Images the file takes at once: a number, or dynamic.")] = "1",
-    soc: Annotated[str, typer.Option(help="For om: Ascend and the name that npu-smi info shows.")] = "Ascend310",
+    soc: Soc = "Ascend310",
 ) -> None:
     """Write a checkpoint as a file for other run times."""
     if batch != "dynamic" and not (batch.isdecimal() and int(batch) > 0):
@@ -95,7 +116,7 @@ def export(
 
 
 def parity(
-    model: Annotated[Path, typer.Argument(help="A checkpoint.")],
+    model: Checkpoint,
     data: Data = None,
     split: Split = "test",
     images: Images = None,
@@ -106,8 +127,9 @@ def parity(
 ) -> None:
     """Compare every run time that is here with the checkpoint; exit code 1 when one in fp32 is another network."""
     from posekit.deploy.parity import check, run
+    from posekit.inference.run_times.request import Request
 
-    rows = run(model, data, split, images, first, out, device, lite_python)
+    rows = run(Request(model, device, lite_python=lite_python), data, split, images, first, out)
     print_parity(rows)
     problems = check(rows)
     for problem in problems:

@@ -7,16 +7,26 @@ import typer
 
 Device = Annotated[str, typer.Option(help="auto, cpu, gpu or ascend, with :ID for one of several.")]
 Model = Annotated[Path, typer.Argument(help="A .ckpt, .mindir, .onnx or .om file.")]
+Checkpoint = Annotated[Path, typer.Argument(help="A checkpoint.")]
 Backend = Annotated[
     str | None,
-    typer.Option(help="mindspore, mindir, onnxruntime, openvino, lite or om; by file and device when not given."),
+    typer.Option(help="mindspore, mindir, onnxruntime, openvino, lite or om; by file and device if not given."),
 ]
 Precision = Annotated[
-    str | None, typer.Option(help="fp32, fp16 or bf16; the run time's usual one when not given, which is printed.")
+    str | None, typer.Option(help="fp32, fp16 or bf16; the run time's usual one if not given, which is printed.")
 ]
 LitePython = Annotated[Path | None, typer.Option(help="For lite: a Python that has MindSpore Lite.")]
 FlipTest = Annotated[bool | None, typer.Option(help="Average with the mirrored image; the recipe's default.")]
-Data = Annotated[Path | None, typer.Option(help="Data set; the embedded one when not given.")]
+Soc = Annotated[str, typer.Option(help="For om: Ascend and the name that npu-smi info shows.")]
+Data = Annotated[Path | None, typer.Option(help="Data set; the embedded one if not given.")]
 Split = Annotated[str, typer.Option(help="The split.")]
-Images = Annotated[Path | None, typer.Option(help="Images of the data set, when they lie apart.")]
+Images = Annotated[Path | None, typer.Option(help="Images of the data set, if they are in another place.")]
 First = Annotated[int | None, typer.Option(min=1, help="Only the split's first samples.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="Change a recipe field: field=value. Repeatable.")]
+Threshold = Annotated[float | None, typer.Option(min=0, help="Of the plain PCK; the layout's usual one if not given.")]
+Predictions = Annotated[Path, typer.Option(help="A pose csv.")]
+Json = Annotated[Path | None, typer.Option(help="Write the tables here, too.")]
+Strict = Annotated[bool, typer.Option(help="Exit with 2 when anything is wrong.")]
+Train = Annotated[int, typer.Option(min=1, help="Training samples.")]
+Test = Annotated[int, typer.Option(min=1, help="Test samples.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")]

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from posekit.cli.options import Images, Json, Predictions, Split, Threshold
 from posekit.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,16 +20,18 @@ score_app = typer.Typer(help="Score a predictions table from labels alone.", no_
 @score_app.command("veri")
 def score_veri(
     data: Annotated[Path, typer.Argument(help="Folder in the VeRi layout (labels suffice), or a label csv.")],
-    predictions: Annotated[Path, typer.Option(help="A pose csv.")],
-    protocol: Annotated[str, typer.Option(help="seed (the published table) or pck.")] = "seed",
-    split: Annotated[str, typer.Option(help="The split.")] = "test",
-    json: Annotated[Path | None, typer.Option(help="Write the table here, too.")] = None,
+    predictions: Predictions,
+    protocol: Annotated[str, typer.Option(help="published or pck.")] = "published",
+    split: Split = "test",
+    json: Json = None,
 ) -> None:
     """Score predictions of vehicles."""
-    from posekit.evaluation.protocols import score_file, write_scores
+    from posekit.evaluation.protocols import current_name, write_scores
+    from posekit.layouts import score_file
+    from posekit.layouts.veri import VERI
 
-    table = score_file("veri", data, predictions, protocol, split)
-    print_scores(protocol, table.rows, table.about)
+    table = score_file(VERI, data, predictions, protocol, split)
+    print_scores(current_name(protocol), table.rows, table.about)
     if json:
         write_scores(json, table.rows.get("", table.rows))
 
@@ -37,24 +40,27 @@ def score_veri(
 def score_mpii(
     data: Annotated[Path, typer.Argument(help="Folder in the MPII layout (labels suffice), or a label h5.")],
     predictions: Annotated[Path, typer.Option(help="A pose csv, samples named <imgname>:<row>.")],
-    protocol: Annotated[str, typer.Option(help="seed (the published report) or pckh.")] = "seed",
-    split: Annotated[str, typer.Option(help="The split.")] = "test",
-    json: Annotated[Path | None, typer.Option(help="Write the tables here, too.")] = None,
+    protocol: Annotated[str, typer.Option(help="published or pckh.")] = "published",
+    split: Split = "test",
+    json: Json = None,
     train_predictions: Annotated[Path | None, typer.Option(help="A pose csv of the train split, as well.")] = None,
     train_samples: Annotated[int, typer.Option(min=1, help="How many of its first people count.")] = 300,
 ) -> None:
     """Score predictions of people."""
-    from posekit.evaluation.protocols import score_file, write_scores
-    from posekit.evaluation.published import mpii_seed_report
+    from posekit.evaluation.protocols import PUBLISHED, current_name, write_scores
+    from posekit.evaluation.published import mpii_published_report
+    from posekit.layouts import score_file
+    from posekit.layouts.mpii import MPII
 
     if train_predictions and data.is_file():
         raise InputError(f"{data}: holds one split; with --train-predictions give the folder that holds annot")
-    table, training = score_file("mpii", data, predictions, protocol, split), {}
+    protocol = current_name(protocol)
+    table, training = score_file(MPII, data, predictions, protocol, split), {}
     if train_predictions:
-        training = score_file("mpii", data, train_predictions, protocol, "train", train_samples).rows
+        training = score_file(MPII, data, train_predictions, protocol, "train", train_samples).rows
     tables = table.rows | {f"Tra {name}": row for name, row in training.items()}
-    if protocol == "seed":
-        print(f"{mpii_seed_report(table.rows, training)}({table.about})")
+    if protocol == PUBLISHED:
+        print(f"{mpii_published_report(table.rows, training)}({table.about})")
     else:
         print_scores(protocol, tables, table.about)
     if json:
@@ -65,17 +71,19 @@ def compare(
     first: Annotated[Path, typer.Argument(help="A pose csv.")],
     labels: Annotated[Path, typer.Option(help="Folder in a published layout (labels suffice), or a label file.")],
     second: Annotated[Path | None, typer.Argument(help="Another pose csv of the same samples.")] = None,
-    split: Annotated[str, typer.Option(help="The split.")] = "test",
-    threshold: Annotated[float | None, typer.Option(min=0, help="Of the plain PCK; the layout's usual one.")] = None,
+    split: Split = "test",
+    threshold: Threshold = None,
     draws: Annotated[int, typer.Option(min=100, help="Resamples of the images.")] = 2000,
-    json: Annotated[Path | None, typer.Option(help="Write the table here, too.")] = None,
+    json: Json = None,
 ) -> None:
     """How sure a table's PCK is, by keypoint, visibility, size and viewpoint; of two tables, how sure they differ."""
     from posekit.evaluation.compare import compare as run
-    from posekit.evaluation.protocols import read_split, write_scores
+    from posekit.evaluation.protocols import write_scores
+    from posekit.layouts import layout_of
     from posekit.predictions import read_predictions
 
-    layout, rows = read_split(labels, split)
+    layout = layout_of(labels)
+    rows = layout.labels(labels, split)
     limit = layout.threshold if threshold is None else threshold
     tables = [read_predictions(path, layout.skeleton.num_keypoints) for path in (first, second) if path]
     lines = run(rows, layout.skeleton, limit, *tables, draws=draws)
@@ -102,23 +110,22 @@ def _print_lines(lines: "list[Line]", title: str) -> None:
 
 def gallery(
     data: Annotated[Path, typer.Argument(help="Folder in a published layout.")],
-    predictions: Annotated[Path, typer.Option(help="A pose csv.")],
+    predictions: Predictions,
     out: Annotated[Path, typer.Option(help="The HTML page to write.")],
-    split: Annotated[str, typer.Option(help="The split.")] = "test",
-    images: Annotated[Path | None, typer.Option(help="Images, when they lie apart.")] = None,
-    threshold: Annotated[float | None, typer.Option(min=0, help="Of the plain PCK; the layout's usual one.")] = None,
+    split: Split = "test",
+    images: Images = None,
+    threshold: Threshold = None,
     count: Annotated[int, typer.Option(min=1, help="Pictures in each section.")] = 8,
 ) -> None:
     """Show the worst and the most surprising cases of a table as one HTML page."""
-    from posekit.layouts import open_dataset
-    from posekit.evaluation.protocols import LAYOUTS, kind_of
     from posekit.figures.gallery import write_gallery
+    from posekit.layouts import layout_of
     from posekit.predictions import read_predictions
 
-    kind = kind_of(data)
-    dataset = open_dataset(kind, data, split, images)
+    layout = layout_of(data)
+    dataset = layout.read(data, split, images)
     found = read_predictions(predictions, dataset.skeleton.num_keypoints)
-    limit = LAYOUTS[kind].threshold if threshold is None else threshold
+    limit = layout.threshold if threshold is None else threshold
     print(f"{out}: {write_gallery(out, dataset, found, limit, count)} pictures")
 
 

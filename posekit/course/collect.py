@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from posekit.course.results import read_results
 from posekit.errors import InputError
 from posekit.figures.results import run_bars
 from posekit.files import atomic_path
-from posekit.course.results import read_results
 
 _OF_COURSES = {"done": "completed", "running": "unfinished", "waiting": "not started"}
 _PATHS = ("run", "runs")  # a lesson's parameters that say where: the run's name says so already

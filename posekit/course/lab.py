@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 
+from posekit.course.lessons import list_lessons
 from posekit.errors import InputError
 from posekit.files import ROOT
-from posekit.course.lessons import list_lessons
 
 
 def open_lab(arguments: Sequence[str] = ()) -> int:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import nbformat
 
-from posekit.files import write_text
 from posekit.course.results import result_text
+from posekit.files import write_text
 from posekit.runtime import cores
 
 _WIDGET_MIME = "application/vnd.jupyter.widget-view+json"

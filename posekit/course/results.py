@@ -1,11 +1,39 @@
-"""Results that lessons hand to the course: shown in the notebook, and read back from the executed one."""
+"""What lessons call: paths, the newest trained run, and results, which the course reads from executed notebooks."""
 
 import json
 import math
 import sys
 from pathlib import Path
 
+from posekit.errors import InputError
+from posekit.files import ROOT
+
 RESULT_MIME = "application/vnd.posekit.result+json"
+
+
+def resolve(path: str | Path) -> Path | None:
+    """`path` itself if absolute, else below the repository's root, wherever the kernel was started; None for ""."""
+    return ROOT / Path(path).expanduser() if path else None
+
+
+def newest_run(recipe_name: str, runs: str | Path = "runs") -> Path:
+    """The newest training of that recipe below `runs`, or, where that has none, below the repository's runs/.
+
+    A training is a folder with recipe.json and best.ckpt; the newest is the one whose best.ckpt is youngest.
+    """
+    for folder in (resolve(runs or "."), ROOT / "runs"):
+        found = [p.parent / "best.ckpt" for p in folder.rglob("recipe.json") if _recipe_name(p) == recipe_name]
+        found = [checkpoint for checkpoint in found if checkpoint.is_file()]
+        if found:
+            return max(found, key=lambda checkpoint: checkpoint.stat().st_mtime_ns).parent
+    raise InputError(f"{runs}: no trained run of {recipe_name}; run lesson 04 or posekit train {recipe_name} first")
+
+
+def _recipe_name(path: Path) -> str | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("name")
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def record(name: str, value: object, unit: str = "") -> None:

@@ -1,4 +1,4 @@
-"""The course: what lessons call (paths, results, the newest trained run), and running them all headless.
+"""Running the lessons headless, as a course.
 
 papermill executes each lesson in a kernel of its own (see execution); one folder under runs/ holds the executed
 notebooks, the logs, a manifest and the report. Where a course stopped, `run(resume=...)` goes on.
@@ -17,46 +17,12 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from posekit.errors import InputError
 from posekit.course.execution import execute
-from posekit.files import write_json
-from posekit.files import ROOT
 from posekit.course.lessons import Step, chosen_recipes, list_lessons, plan
+from posekit.course.results import resolve, result_text
+from posekit.errors import InputError
+from posekit.files import ROOT, write_json
 from posekit.manifest import data_hash, describe
-from posekit.course.results import record, result_text
-
-__all__ = ["ROOT", "list_lessons", "newest_run", "print_lessons", "record", "resolve", "run"]
-
-
-# What lessons call
-
-
-def resolve(path: str | Path) -> Path | None:
-    """`path` itself if absolute, else below the repository's root, wherever the kernel was started; None for ""."""
-    return ROOT / Path(path).expanduser() if path else None
-
-
-def newest_run(recipe_name: str, runs: str | Path = "runs") -> Path:
-    """The newest training of that recipe below `runs`, or, where that has none, below the repository's runs/.
-
-    A training is a folder with recipe.json and best.ckpt; the newest is the one whose best.ckpt is youngest.
-    """
-    for folder in (resolve(runs or "."), ROOT / "runs"):
-        found = [p.parent / "best.ckpt" for p in folder.rglob("recipe.json") if _recipe_name(p) == recipe_name]
-        found = [checkpoint for checkpoint in found if checkpoint.is_file()]
-        if found:
-            return max(found, key=lambda checkpoint: checkpoint.stat().st_mtime_ns).parent
-    raise InputError(f"{runs}: no trained run of {recipe_name}; run lesson 04 or posekit train {recipe_name} first")
-
-
-def _recipe_name(path: Path) -> str | None:
-    try:
-        return json.loads(path.read_text(encoding="utf-8")).get("name")
-    except (OSError, ValueError, AttributeError):
-        return None
-
-
-# What the command calls
 
 
 def print_lessons(root: Path = ROOT) -> None:
@@ -128,8 +94,8 @@ def _data(scale: str, pairs: dict[str, str], steps: list[Step]) -> dict[str, str
         if not resolve(pairs["data"]).is_dir():
             raise InputError(f"data={pairs['data']}: no such folder; check the path")
         return {pairs["data"]: data_hash(resolve(pairs["data"]))}
-    from posekit.recipes import get_recipe
     from posekit.layouts import embedded_data
+    from posekit.recipes import get_recipe
 
     folders = [Path(embedded_data(get_recipe(name))) for name in chosen_recipes(scale, pairs)]
     return {folder.name: data_hash(folder) for folder in folders}

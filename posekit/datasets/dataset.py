@@ -24,6 +24,7 @@ class Sample:
     visible: np.ndarray  # (K,) bool
     center: np.ndarray  # (2,) float32, of the square box
     box_size: float  # side of the square box, pixels, before any augmentation
+    skeleton: Skeleton
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class PoseDataset:
     def __getitem__(self, index: int) -> Sample:
         return Sample(
             self.image(index), self.keypoints[index], self.visible[index],
-            self.center[index], float(self.box_size[index]),
+            self.center[index], float(self.box_size[index]), self.skeleton,
         )  # fmt: skip
 
     def take(self, rows: Sequence[int]) -> "PoseDataset":

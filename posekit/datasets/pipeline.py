@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import cv2
-import mindspore.dataset as ds
 import numpy as np
 
 from posekit.datasets.dataset import PoseDataset, Sample
@@ -16,7 +15,6 @@ from posekit.geometry import crop_matrix, transform_points, warp
 from posekit.recipes import Recipe
 from posekit.runtime import cores
 from posekit.signals import restore_handlers
-from posekit.skeletons import Skeleton
 
 
 @dataclass(frozen=True)
@@ -66,28 +64,22 @@ def color_jitter(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (255 * np.clip((rgb - mean) * contrast + mean, 0, 1) + 0.5).astype(np.uint8)
 
 
-def crop(
-    sample: Sample,
-    input_size: int,
-    skeleton: Skeleton,
-    augmentation: Augmentation | None = None,
-    intervals: bool = False,
-) -> Crop:
-    """Cut the sample's box out as an input_size square, augmented if asked; intervals: see `crop_matrix`."""
+def crop(sample: Sample, recipe: Recipe, augmentation: Augmentation | None = None) -> Crop:
+    """Cut the sample's box out as the recipe's square input, augmented if asked."""
     a = augmentation or Augmentation()
-    keypoints, visible = sample.keypoints, sample.visible
+    keypoints, visible, size = sample.keypoints, sample.visible, recipe.input_size
     if a.flip:
-        order = list(skeleton.flip_order)
+        order = list(sample.skeleton.flip_order)
         keypoints, visible = keypoints[order], visible[order]
     width = sample.image.shape[1] if a.flip else None
-    matrix = crop_matrix(sample.center, sample.box_size * a.scale, input_size, a.rotation, width, intervals)
-    return Crop(warp(sample.image, matrix, input_size), transform_points(matrix, keypoints), visible, matrix)
+    matrix = crop_matrix(sample.center, sample.box_size * a.scale, size, a.rotation, width, recipe.intervals)
+    return Crop(warp(sample.image, matrix, size), transform_points(matrix, keypoints), visible, matrix)
 
 
 def augmented_crop(sample: Sample, recipe: Recipe, rng: np.random.Generator) -> Crop:
     """The sample as a training with this recipe would see it, drawn with `rng`."""
     augmentation = draw_augmentation(recipe, rng)
-    cut = crop(sample, recipe.input_size, recipe.keypoint_skeleton, augmentation, recipe.intervals)
+    cut = crop(sample, recipe, augmentation)
     if recipe.color_jitter == "all" or (recipe.color_jitter == "flipped" and augmentation.flip):
         cut = replace(cut, image=color_jitter(cut.image, rng))
     return cut
@@ -149,9 +141,8 @@ class EvaluationBatches:
         start = number * self.batch
         last = len(self.dataset) - 1
         rows = [min(start + i, last) for i in range(self.batch)]
-        recipe, skeleton = self.recipe, self.dataset.skeleton
-        crops = [crop(self.dataset[row], recipe.input_size, skeleton, None, recipe.intervals) for row in rows]
-        images = normalise(np.stack([c.image for c in crops]), recipe)
+        crops = [crop(self.dataset[row], self.recipe) for row in rows]
+        images = normalise(np.stack([c.image for c in crops]), self.recipe)
         return images, np.stack([c.matrix for c in crops]), np.int32(min(self.batch, last + 1 - start))
 
 
@@ -181,6 +172,8 @@ class _Guard:
 
 def iterate(batches: TrainingBatches | EvaluationBatches, columns: tuple[str, ...], workers: int = 2) -> Iterator:
     """The batches in order as NumPy arrays, read ahead by MindSpore's `workers` threads."""
+    import mindspore.dataset as ds  # here, so that scoring and drawing go without MindSpore
+
     guard = _Guard(batches)
     ds.config.set_prefetch_size(2)  # a row is a whole batch
     source = ds.GeneratorDataset(

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from posekit.errors import InputError
 from posekit.files import atomic_path, write_text
-from posekit.recipes import Recipe
 from posekit.inference.run_times.description import write_description
 from posekit.inference.run_times.request import MissingRunTime
+from posekit.recipes import Recipe
 
 SOC = "Ascend310"  # "Ascend" and the name that `npu-smi info` shows; the original 310 needs CANN 8.2 or older
 _SCRIPT = """#!/usr/bin/env bash

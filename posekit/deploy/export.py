@@ -15,10 +15,11 @@ from onnx import numpy_helper, shape_inference
 from posekit.deploy.ascend import SOC, convert_om, write_commands
 from posekit.errors import InputError
 from posekit.files import atomic_path, quiet_logs
-from posekit.models.checkpoint import load_network
-from posekit.recipes import Recipe, to_json
 from posekit.inference.run_times.description import write_description
+from posekit.models.checkpoint import load_network
+from posekit.recipes import Recipe
 from posekit.runtime import chosen_device
+from posekit.settings import to_json
 
 FORMATS = ("mindir", "onnx", "air", "om")
 # What MindSpore's graph has beside operations: reading weights, tuples, order.
@@ -50,8 +51,8 @@ def export_model(model: Path, file_format: str, out: Path, batch: int | None = 1
         raise InputError(f"{out}: a {file_format} file must end in .{file_format}")
     if batch is None and file_format in ("air", "om"):
         raise InputError(f"{out}: a file for Ascend is made for one shape; give --batch a number")
-    recipe, network = load_network(model)
-    cell = LastStage(network)
+    loaded = load_network(model)
+    recipe, cell = loaded.recipe, LastStage(loaded.network)
     cell.set_train(False)
     if file_format == "mindir":
         _export_graph(cell, out, recipe, batch)

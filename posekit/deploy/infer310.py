@@ -11,28 +11,32 @@
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 from tqdm import tqdm
 
-from posekit.deploy.ascend import SOC, convert_om, write_commands
+from posekit.codecs import image_keypoints
 from posekit.datasets.dataset import PoseDataset
+from posekit.datasets.pipeline import EvaluationBatches
+from posekit.deploy.ascend import SOC, convert_om, write_commands
 from posekit.errors import InputError
 from posekit.evaluation.protocols import Rows, Table, score_into
 from posekit.files import atomic_path, read_json, write_json, write_text
-from posekit.geometry import invert, transform_points
-from posekit.datasets.pipeline import EvaluationBatches
-from posekit.predictions import Predictions
-from posekit.inference.predictors import load_predictor, mirror_heatmaps
-from posekit.recipes import Recipe, from_json, to_json
+from posekit.inference.predictors import flip_average
+from posekit.inference.run_times import load_predictor
 from posekit.inference.run_times.description import beside, read_description
 from posekit.inference.run_times.lite import convert_lite
 from posekit.inference.run_times.request import Request
+from posekit.layouts import get_layout, open_split
+from posekit.predictions import Predictions
+from posekit.recipes import Recipe
 from posekit.runtime import chosen_device, split_device
+from posekit.settings import from_json, to_json
 from posekit.signals import ctrl_c
-from posekit.layouts import open_split
+from posekit.skeletons import get_skeleton
 
 _LABELS = ("keypoints", "visible", "hidden", "unit", "head_size")
 _MUST_AGREE = ("skeleton", "input_size", "heatmap_size", "mean", "std", "intervals", "offset", "sigma", "flip_test")
@@ -68,31 +72,26 @@ def preprocess(
     return len(dataset)
 
 
-def convert(
-    model: Path,
-    out: Path,
-    backend: str | None = None,
-    device: str = "cpu",
-    soc: str = SOC,
-    lite_python: Path | None = None,
-) -> Path:
+def convert(request: Request, out: Path, soc: str = SOC) -> Path:
     """Write what a run time reads into `out`; returns that file.
 
-    Without `backend`: what reads the file if that is plain, else MindSpore Lite, on an Ascend OM where `atc` is. A
+    Without a backend: what reads the file if that is plain, else MindSpore Lite, on an Ascend OM where `atc` is. A
     checkpoint is exported for one image at a time.
     """
     out.mkdir(parents=True, exist_ok=True)
     (out / "model.json").unlink(missing_ok=True)  # of another run
-    backend = backend or _run_time_of(model, device)
-    made = _source(model, out, backend)
+    backend = request.backend or _run_time_of(request.model, request.device)
+    made = _source(request.model, out, backend)
     if made.suffix == ".onnx" and backend == "lite":
-        request = Request(made, device, 1, None, lite_python)
+        wanted = replace(request, model=made, batch=1)
         made = out / "model-lite.mindir"
-        convert_lite(request, made)
+        convert_lite(wanted, made)
     elif made.suffix == ".onnx" and backend == "om":
         recipe, batch, _ = read_description(made)
         if batch is None:
-            raise InputError(f"{model}: is for any number of images, an .om file for one number; give the checkpoint")
+            raise InputError(
+                f"{request.model}: is for any number of images, an .om file for one number; give the checkpoint"
+            )
         write_commands(made, batch, recipe.input_size, soc)
         convert_om(made, made.with_suffix(".om"), recipe, batch, soc)
         made = made.with_suffix(".om")
@@ -125,16 +124,14 @@ def _source(model: Path, out: Path, backend: str) -> Path:
     return out / f"model{model.suffix}"
 
 
-def infer(
-    out: Path,
-    device: str = "cpu",
-    precision: str | None = None,
-    lite_python: Path | None = None,
-    progress: bool = True,
-) -> dict:
-    """Run every input through the converted file; returns what times.json says: run time, images, milliseconds each."""
+def infer(request: Request, progress: bool = True) -> dict:
+    """Run every input through the converted file; returns what times.json says: run time, images, milliseconds each.
+
+    request.model is the folder that the stages share.
+    """
+    out = request.model
     chosen = read_json(out / "model.json", "run the stage convert first")
-    predictor = load_predictor(out / chosen["file"], device, 1, None, chosen["run_time"], precision, lite_python)
+    predictor = load_predictor(replace(request, model=out / chosen["file"], batch=1, backend=chosen["run_time"]))
     _check_recipe(out, predictor.recipe)
     size, count, seconds = predictor.recipe.input_size, 0, 0.0
     predictor.heatmaps(np.zeros((1, 3, size, size), np.float32))  # the first call is slower
@@ -176,19 +173,19 @@ def postprocess(out: Path) -> dict[str, Table]:
     path = out / "recipe.json"
     recipe = from_json(json.dumps(read_json(path, "run the stage preprocess first")), str(path))
     values = _read_labels(out / "labels.npz")
-    shape = (recipe.keypoint_skeleton.num_keypoints, recipe.heatmap_size, recipe.heatmap_size)
+    skeleton = get_skeleton(recipe.skeleton)
+    shape = (skeleton.num_keypoints, recipe.heatmap_size, recipe.heatmap_size)
     found = []
     for number, matrix in enumerate(values["matrices"]):
         maps = _read(out / "heatmaps" / f"{number:06}.bin", shape)[None]
         if recipe.flip_test:
             mirrored = _read(out / "heatmaps_flipped" / f"{number:06}.bin", shape)[None]
-            maps = (maps + mirror_heatmaps(mirrored, recipe)) * 0.5
-        points, scores = recipe.codec.decode(maps)
-        found.append((transform_points(invert(matrix), points[0]), scores[0]))
-    keypoints, scores = (np.stack(part) for part in zip(*found, strict=True))
+            maps = flip_average(maps, mirrored, skeleton, recipe.flip_shift)
+        found.append(image_keypoints(recipe.codec, maps, matrix[None]))
+    keypoints, scores = (np.concatenate(part) for part in zip(*found, strict=True))
     names = values["names"].tolist()
     labels = Rows(names, *(values.get(name) for name in _LABELS))
-    return score_into(out, recipe.dataset, labels, Predictions(names, keypoints, scores))
+    return score_into(out, get_layout(recipe.dataset).protocols, labels, Predictions(names, keypoints, scores))
 
 
 def _recipe_of(model: Path) -> Recipe:

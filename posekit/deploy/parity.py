@@ -4,25 +4,26 @@ import math
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from posekit.codecs import image_keypoints
 from posekit.datasets.dataset import PoseDataset
-from posekit.errors import InputError
-from posekit.evaluation.protocols import score, write_scores
-from posekit.deploy.export import export_model
-from posekit.geometry import invert, transform_points
-from posekit.evaluation.metrics import Scores
 from posekit.datasets.pipeline import EvaluationBatches
-from posekit.predictions import Predictions
-from posekit.inference.predictors import Predictor, load_predictor, predicted_batches
+from posekit.deploy.export import export_model
+from posekit.errors import InputError
+from posekit.evaluation.metrics import Scores
+from posekit.evaluation.protocols import Protocol, score, write_scores
+from posekit.inference.predictors import Predictor, predicted_batches
+from posekit.inference.run_times import load_predictor
 from posekit.inference.run_times.lite import convert_lite
 from posekit.inference.run_times.request import MissingRunTime, Request
+from posekit.layouts import get_layout, open_split
+from posekit.predictions import Predictions
 from posekit.runtime import split_device, whole_fp32
-from posekit.layouts import open_split
 
 # How far heatmaps may be from the checkpoint's, in shares of their range, by what a run time computes in. In fp32 only
 # sums are formed in another order, and beyond the limit it is another network. In half precision (an Ascend 310
@@ -65,6 +66,7 @@ class _Reference:
     dataset: PoseDataset
     heatmaps: np.ndarray  # (N, K, h, w), on disk
     predictions: Predictions
+    protocols: Mapping[str, Protocol]
     row: Row
 
     @property
@@ -74,33 +76,34 @@ class _Reference:
 
 
 def run(
-    model: Path,
+    request: Request,
     data: Path | None = None,
     split: str = "test",
     images: Path | None = None,
     first: int | None = None,
     out: Path | None = None,
-    device: str = "auto",
-    lite_python: Path | None = None,
 ) -> list[Row]:
-    """A row a run time, the checkpoint's first, over the split or its `first` samples.
+    """A row for each run time, the checkpoint's first, over the split or its `first` samples.
 
-    With `out` the exported files stay there, and parity.json beside them.
+    request: the checkpoint, the device and Lite's Python. With `out` the exported files stay there, and parity.json
+    beside them.
     """
+    kind, _ = split_device(request.device)
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as files:
-        predictor = load_predictor(model, device, batch=1, backend="mindspore")
+        predictor = load_predictor(replace(request, batch=1, backend="mindspore"))
         whole_fp32()
         dataset = open_split(predictor.recipe, data, split, images).first(first)
-        reference = _refer(predictor, model, dataset, Path(folder, "heatmaps.npy"))
+        protocols = get_layout(predictor.recipe.dataset).protocols
+        reference = _refer(predictor, request.model, dataset, protocols, Path(folder, "heatmaps.npy"))
         rows = [reference.row]
-        extra = _ON_ASCEND if split_device(device)[0] == "ascend" else ()
-        for backend, precision in _RUN_TIMES + extra:
+        for backend, precision in _RUN_TIMES + (_ON_ASCEND if kind == "ascend" else ()):
             simulated = backend == "onnxruntime" and precision != "fp32"
             if simulated and any(row.precision == precision and not row.missing for row in rows):
                 continue
-            on_cpu = simulated or backend == "openvino" or (backend == "lite" and split_device(device)[0] == "gpu")
-            where = "cpu" if on_cpu else device
-            rows.append(_try(model, Path(files), backend, precision, where, lite_python, reference))
+            on_cpu = simulated or backend == "openvino" or (backend == "lite" and kind == "gpu")
+            device = "cpu" if on_cpu else request.device
+            wanted = replace(request, device=device, batch=1, backend=backend, precision=precision)
+            rows.append(_try(wanted, Path(files), reference))
         if out is not None:
             shutil.copytree(files, out, dirs_exist_ok=True)
             write_scores(out / "parity.json", [asdict(row) for row in rows])
@@ -125,21 +128,21 @@ def check(rows: list[Row]) -> list[str]:
     return problems
 
 
-def _try(
-    model: Path, files: Path, backend: str, precision: str, device: str, lite_python: Path | None, reference: _Reference
-) -> Row:
+def _try(request: Request, files: Path, reference: _Reference) -> Row:
+    """The row of the run time that `request` names, for its checkpoint."""
     try:
-        path = _file(model, files, Request(model, device, 1, precision, lite_python), backend)
-        predictor = load_predictor(path, device, 1, backend=backend, precision=precision, lite_python=lite_python)
+        path = _file(request, files)
+        predictor = load_predictor(replace(request, model=path))
     except InputError as error:
-        if precision == "fp32" and not isinstance(error, MissingRunTime):
+        if request.precision == "fp32" and not isinstance(error, MissingRunTime):
             raise  # it is here, and refuses the network
-        return Row(f"{backend} {precision}", precision, str(error))
-    return _row(predictor, path, precision, reference)
+        return Row(f"{request.backend} {request.precision}", request.precision, str(error))
+    return _row(predictor, path, request.precision, reference)
 
 
-def _file(model: Path, files: Path, request: Request, backend: str) -> Path:
+def _file(request: Request, files: Path) -> Path:
     """The checkpoint as a file that the run time reads, made where it is not yet."""
+    model, backend = request.model, request.backend
     kind = {"mindir": "mindir", "om": "om"}.get(backend, "onnx")
     path = files / f"{model.stem}.{kind}"
     if not path.is_file():
@@ -147,16 +150,19 @@ def _file(model: Path, files: Path, request: Request, backend: str) -> Path:
     if backend != "lite":
         return path
     made = files / f"{model.stem}-lite-{request.precision}.mindir"
-    convert_lite(Request(path, request.device, 1, request.precision, request.lite_python), made)
+    convert_lite(replace(request, model=path), made)
     return made
 
 
-def _refer(predictor: Predictor, model: Path, dataset: PoseDataset, store: Path) -> _Reference:
-    recipe = predictor.recipe
-    shape = (len(dataset), recipe.keypoint_skeleton.num_keypoints, recipe.heatmap_size, recipe.heatmap_size)
+def _refer(
+    predictor: Predictor, model: Path, dataset: PoseDataset, protocols: Mapping[str, Protocol], store: Path
+) -> _Reference:
+    cells = predictor.recipe.heatmap_size
+    shape = (len(dataset), predictor.skeleton.num_keypoints, cells, cells)
     heatmaps = np.lib.format.open_memmap(store, "w+", np.float32, shape)
     predictions = _predict(predictor, dataset, heatmaps.__setitem__)
-    return _Reference(dataset, heatmaps, predictions, _measured(predictor, model, "fp32", dataset, predictions))
+    row = _measured(predictor, model, "fp32", dataset, predictions, protocols)
+    return _Reference(dataset, heatmaps, predictions, protocols, row)
 
 
 def _row(predictor: Predictor, path: Path, precision: str, reference: _Reference) -> Row:
@@ -178,25 +184,32 @@ def _row(predictor: Predictor, path: Path, precision: str, reference: _Reference
         np.where(tied[..., None], wanted.keypoints, found.keypoints),
         np.where(tied, wanted.scores, found.scores),
     )
-    row = _measured(predictor, path, precision, reference.dataset, found)
+    row = _measured(predictor, path, precision, reference.dataset, found, reference.protocols)
     return replace(
         row,
         heatmaps=float(worst),
         median=float(np.median(apart)),
         far=float(np.quantile(apart, 0.99)),
         tied=int(tied.sum()),
-        entry=largest_difference(_tables(predictor, reference.dataset, cleared), reference.row.tables),
+        entry=largest_difference(_tables(reference.protocols, reference.dataset, cleared), reference.row.tables),
     )
 
 
-def _measured(predictor: Predictor, path: Path, precision: str, dataset: PoseDataset, found: Predictions) -> Row:
+def _measured(
+    predictor: Predictor,
+    path: Path,
+    precision: str,
+    dataset: PoseDataset,
+    found: Predictions,
+    protocols: Mapping[str, Protocol],
+) -> Row:
     """What a run time's row says without comparison."""
     return Row(
         predictor.run_time,
         precision,
         milliseconds=_milliseconds(predictor, dataset),
         megabytes=path.stat().st_size / 1e6,
-        tables=_tables(predictor, dataset, found),
+        tables=_tables(protocols, dataset, found),
     )
 
 
@@ -205,16 +218,15 @@ def _predict(predictor: Predictor, dataset: PoseDataset, visit: Callable[[slice,
     keypoints, scores, start = [], [], 0
     for heatmaps, matrices in predicted_batches(predictor, dataset, progress=False):
         visit(slice(start, start + len(heatmaps)), heatmaps)
-        found, score = predictor.recipe.codec.decode(heatmaps)
-        keypoints.append(transform_points(invert(matrices), found))
+        found, score = image_keypoints(predictor.recipe.codec, heatmaps, matrices)
+        keypoints.append(found)
         scores.append(score)
         start += len(heatmaps)
     return Predictions(list(dataset.names), np.concatenate(keypoints), np.concatenate(scores))
 
 
-def _tables(predictor: Predictor, dataset: PoseDataset, predictions: Predictions) -> dict[str, Scores]:
-    tables = score(predictor.recipe.dataset, dataset, predictions)
-    return {protocol: table.rows for protocol, table in tables.items()}
+def _tables(protocols: Mapping[str, Protocol], dataset: PoseDataset, predictions: Predictions) -> dict[str, Scores]:
+    return {name: table.rows for name, table in score(protocols, dataset, predictions).items()}
 
 
 def ties(wanted: np.ndarray, found: np.ndarray, tolerance: float) -> np.ndarray:

@@ -1,18 +1,12 @@
-"""`posekit doctor`: what is installed and right, which device was chosen and why, and whether convolutions run fast."""
+"""The checks of `posekit doctor` for every machine: packages, OpenCV, Jupyter, the device, speed."""
 
 import json
 import os
-import platform
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from posekit.errors import InputError
 
@@ -26,7 +20,9 @@ device = set_up("cpu")
 import mindspore as ms, numpy as np
 from posekit.models import build
 from posekit.recipes import get_recipe
-network = build(get_recipe("poseestnet")).set_train(False)
+from posekit.skeletons import get_skeleton
+recipe = get_recipe("poseestnet")
+network = build(recipe, get_skeleton(recipe.skeleton)).set_train(False)
 images = ms.Tensor(np.zeros((1, 3, 256, 256), np.float32))
 seconds = []
 for _ in range(RUNS):
@@ -66,51 +62,7 @@ class Check:
     needed: bool = True
 
 
-def diagnose(console: Console, device: str = "auto") -> int:
-    """Print every check for that device as it is made; returns 0 when all that are needed are ok, else 1."""
-    good = True
-    for check in checks(device):
-        good = _show(console, check) and good
-    if device not in ("auto", "cpu"):
-        return 0 if good else 1
-    console.print("measuring HRNet-W32, half a minute, or two where oneDNN is slow …", style="dim")
-    for check in speed_checks():
-        good = _show(console, check) and good
-    return 0 if good else 1
-
-
-def _show(console: Console, check: Check) -> bool:
-    table = Table.grid(padding=(0, 2))
-    failed = Text("[fail]", "red") if check.needed else Text("[note]", "yellow")
-    table.add_row(Text("[ok]", "green") if check.ok else failed, f"{check.name}:", Text(check.detail))
-    if not check.ok:
-        table.add_row("", "", Text(f"-> {check.remedy}", "bold"))
-    console.print(table)
-    return check.ok or not check.needed
-
-
-def checks(device: str = "auto") -> Iterator[Check]:
-    """The quick checks: Python, packages, OpenCV, driver and CUDA or CANN, MindSpore's device, disk.
-
-    With auto, what an accelerator lacks is a note: the CPU serves without it.
-    """
-    from posekit.doctor.accelerators import accelerator_checks
-
-    found = platform.python_version()
-    yield Check(
-        "Python", found.startswith("3.11."), f"{found} at {sys.prefix}", "use Python 3.11: MindSpore's wheel is for it"
-    )
-    yield _packages()
-    yield _opencv()
-    yield _kernel()
-    for check in accelerator_checks(device):
-        yield replace(check, needed=device != "auto")
-    yield _device(device)
-    free = shutil.disk_usage(os.getcwd()).free / 1e9
-    yield Check("disk", free > 2, f"{free:.0f} GB free here", "make 2 GB free for data and runs")
-
-
-def _packages() -> Check:
+def packages_check() -> Check:
     """Every pinned package in its pinned version; the headless OpenCV stands for the other."""
     wrong = []
     pins = [line.split(";")[0].strip() for line in requires("posekit") or [] if "extra ==" not in line]
@@ -129,7 +81,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _opencv() -> Check:
+def opencv_check() -> Check:
     try:
         import cv2
     except ImportError as error:
@@ -138,7 +90,7 @@ def _opencv() -> Check:
     return Check("OpenCV", True, cv2.__version__)
 
 
-def _kernel() -> Check:
+def kernel_check() -> Check:
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
     try:
@@ -148,7 +100,7 @@ def _kernel() -> Check:
     return Check("Jupyter kernel", True, where)
 
 
-def _device(device: str) -> Check:
+def device_check(device: str) -> Check:
     from posekit.runtime import set_up
 
     try:

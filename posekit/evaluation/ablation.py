@@ -5,12 +5,12 @@ Heatmaps are decoded batch by batch and dropped, so that memory does not grow wi
 
 import numpy as np
 
-from posekit.codecs import Codec
+from posekit.codecs import Codec, image_keypoints
 from posekit.datasets.dataset import PoseDataset
-from posekit.geometry import crop_matrix, invert, transform_points
 from posekit.datasets.pipeline import evaluation_iterator
-from posekit.predictions import Predictions
+from posekit.geometry import crop_matrix, transform_points
 from posekit.inference.predictors import Predictor
+from posekit.predictions import Predictions
 
 _CHUNK = 16  # samples whose heatmaps are held at once
 
@@ -24,8 +24,8 @@ def read_by_codecs(predictor: Predictor, dataset: PoseDataset, codecs: dict[str,
     for images, matrices, count in evaluation_iterator(dataset, predictor.recipe, predictor.batch):
         heatmaps = predictor.tested_heatmaps(images)
         for name, codec in codecs.items():
-            points, scores = codec.decode(heatmaps)
-            parts[name].append((transform_points(invert(matrices), points)[:count], scores[:count]))
+            points, scores = image_keypoints(codec, heatmaps, matrices)
+            parts[name].append((points[:count], scores[:count]))
     return {name: _joined(dataset, part) for name, part in parts.items()}
 
 
@@ -41,8 +41,7 @@ def perfect_predictions(dataset: PoseDataset, codec: Codec) -> Predictions:
         boxes = zip(dataset.center[rows], dataset.box_size[rows], strict=True)
         matrices = np.stack([crop_matrix(c, s, codec.input_size, intervals=codec.intervals) for c, s in boxes])
         heatmaps, _ = codec.encode(transform_points(matrices, dataset.keypoints[rows]), known[rows])
-        points, scores = codec.decode(heatmaps)
-        parts.append((transform_points(invert(matrices), points), scores))
+        parts.append(image_keypoints(codec, heatmaps, matrices))
     return _joined(dataset, parts)
 
 

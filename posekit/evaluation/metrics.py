@@ -1,8 +1,7 @@
 """Percentage of correct keypoints (PCK) under the plain protocols. Pure NumPy.
 
 A protocol is three choices: the distance that stands for 1 (the normaliser), the keypoints that count, and how rates
-are averaged. `rates` turns normalised distances into rates; `veri_pck` and `mpii_pckh` are the plain protocols, the
-published evaluators are in `published`.
+are averaged. `rates` turns normalised distances into rates; `published` has the protocols of each published data set.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,9 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from posekit.errors import InputError
 from posekit.predictions import Predictions
-from posekit.skeletons import PERSON, VEHICLE
 
 Groups = dict[str, tuple[int, ...]]
 # Rows of columns, in percent.
@@ -21,7 +18,7 @@ Counts = dict[str, dict[str, int]]
 
 
 class Labels(Protocol):
-    """What a metric needs of labels; `VeriLabels`, `MpiiLabels` and `PoseDataset` have it."""
+    """What a metric needs of labels; a layout's labels and `PoseDataset` have it."""
 
     @property
     def names(self) -> list[str]: ...
@@ -33,13 +30,6 @@ class Labels(Protocol):
     def hidden(self) -> np.ndarray: ...  # (N, K) bool, covered, but with coordinates
     @property
     def unit(self) -> np.ndarray: ...  # (N,) pixels that stand for 1
-
-
-class PeopleLabels(Labels, Protocol):
-    """What PCKh needs besides; `MpiiLabels` and `PoseDataset` have it."""
-
-    @property
-    def head_size(self) -> np.ndarray | None: ...  # (N,) pixels, None where the labels have no head boxes
 
 
 def distances(truth: np.ndarray, found: np.ndarray, normaliser: np.ndarray) -> np.ndarray:
@@ -100,9 +90,7 @@ def pck_unit(labels: Labels) -> np.ndarray:
 def normalised_distances(labels: Labels, predictions: Predictions) -> np.ndarray:
     """Distances (N, K) in the plain protocol's units and the labels' order.
 
-    The unit of VeRi is √area of the image's keypoint box (around all keypoints, hidden ones too, since they lie on the
-    object; its sides are max - min), that of MPII the size of the head, or where labels lack it `normalize`, 20 times
-    the person's scale.
+    Which unit that is the labels say: see `pck_unit` and each layout.
     """
     return distances(labels.keypoints, predictions.in_order(labels.names).keypoints, pck_unit(labels))
 
@@ -121,55 +109,6 @@ def pck_table(
         name: {column: float(pooled(row, counted, keypoints)) for column, keypoints in columns.items()}
         for name, row in rows.items()
     }
-
-
-def veri_pck(
-    labels: Labels,
-    predictions: Predictions,
-    thresholds: Sequence[float] = (0.025, 0.05, 0.1),
-    limit: float = 0.1,
-    groups: Groups = VEHICLE.groups,
-) -> Scores:
-    """The plain protocol, in percent: visible keypoints within a share of √area of the image's own keypoint box.
-
-    Scores are ignored; predictions may be in any order. Rows "PCK@<threshold>" and "AUC" (thresholds 0 to `limit`),
-    columns the groups and "Mean". Raises InputError when predictions and labels name different images.
-    """
-    return pck_table(normalised_distances(labels, predictions), labels.visible, groups, thresholds, limit)
-
-
-PCKH_GROUPS = {name: joints for name, joints in PERSON.groups.items() if name not in ("pelvis", "thorax")}
-
-
-def _pckh_counted(labels: Labels) -> np.ndarray:
-    """(N, 16) bool: what `mpii_pckh` counts."""
-    return labels.visible & np.isin(np.arange(PERSON.num_keypoints), sum(PCKH_GROUPS.values(), ()))
-
-
-def head_sizes(labels: PeopleLabels) -> np.ndarray:
-    """(N,) pixels by which PCKh divides: 0.6 of the head box's diagonal; InputError where labels have no head boxes."""
-    if labels.head_size is None:
-        raise InputError("the labels have no head boxes; `posekit data add-heads` adds them from MPII's annotation")
-    return labels.head_size
-
-
-def mpii_pckh(
-    labels: PeopleLabels, predictions: Predictions, thresholds: Sequence[float] = (0.1, 0.2, 0.5), limit: float = 0.5
-) -> Scores:
-    """PCK of the 14 joints that other work counts, in percent: all but pelvis and thorax, covered ones too.
-
-    Rows "PCK@<threshold>" and "AUC" (thresholds 0 to `limit`), columns the groups and "Mean", the rate over all counted
-    joints. With head boxes in the labels this is PCKh as HRNet's evaluator has it (lib/dataset/mpii.py, `evaluate`);
-    the published label files lack them, and then the unit is `normalize`, 20 x scale, which is no head size.
-    Raises InputError when predictions and labels name different people.
-    """
-    distance = normalised_distances(labels, predictions)
-    return pck_table(distance, _pckh_counted(labels), PCKH_GROUPS, thresholds, limit)
-
-
-def mpii_pckh_counts(labels: Labels) -> Counts:
-    """How many joints each column of `mpii_pckh` rests on, as the row "count"."""
-    return {"count": tally(_pckh_counted(labels), {**PCKH_GROUPS, "Mean": range(PERSON.num_keypoints)})}
 
 
 def tally(counted: np.ndarray, columns: dict[str, Sequence[int]]) -> dict[str, int]:

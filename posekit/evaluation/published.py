@@ -1,23 +1,36 @@
-"""The evaluators that were published with the seeds, with a named switch for each of their departures.
+"""The evaluators of VeRi and MPII: as published with the originals, each quirk a switch, and the plain ones.
 
-`veri_seed_table` is that of PAMTRI and its MindSpore port (PoseEstNet/src/dataset/veri.py, `evaluate`),
-`mpii_seed_table` the Stacked Hourglass's (src/utils/inference.py, `MPIIEval`). `WALKS` go from the published number to
-the plain one, a switch at a time.
+`veri_published_table` is that of PAMTRI and its MindSpore port (PoseEstNet/src/dataset/veri.py, `evaluate`),
+`mpii_published_table` that of Stacked Hourglass (src/utils/inference.py, `MPIIEval`). `veri_walk` and `mpii_walk` go
+from the published number to the plain one, a switch at a time.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
+from posekit.errors import InputError
+from posekit.evaluation.metrics import (
+    Counts,
+    Groups,
+    Labels,
+    Scores,
+    distances,
+    normalised_distances,
+    pck_table,
+    pooled,
+    rates,
+    tally,
+)
 from posekit.geometry import box_side
-from posekit.evaluation.metrics import Counts, Labels, Scores, distances, head_sizes, pooled, rates, tally
 from posekit.predictions import Predictions
 from posekit.skeletons import PERSON, VEHICLE
 
-SEED_THRESHOLD = 0.5 * 0.25  # of √area: the seed's threshold times its SC_BIAS
-SEED_GRID = np.arange(0, 0.5 + 0.01, 0.01) * 0.25
-SEED_BATCH = 32  # of the seed's test loader
+THRESHOLD = 0.5 * 0.25  # of √area: the seed's threshold times its SC_BIAS
+GRID = np.arange(0, 0.5 + 0.01, 0.01) * 0.25
+TEST_BATCH = 32  # of the seed's test loader
 JOINT_COLUMNS = {"total": tuple(range(PERSON.num_keypoints)), **PERSON.groups}
 NOT_IN_PCKH = ("pelvis", "thorax")
 
@@ -47,7 +60,7 @@ class Quirks:
     drop_remainder: int | None = None
 
 
-SEED = Quirks()
+AS_PUBLISHED = Quirks()
 PLAIN = Quirks(
     unit_area=False, norm_over_images=False, third_column=False, late_index=False, keypoint_means=False,
     nan_unseen=False,
@@ -71,10 +84,17 @@ class MpiiQuirks:
     open_border: bool = True
 
 
-MPII_SEED = MpiiQuirks()
+MPII_AS_PUBLISHED = MpiiQuirks()
 
 
-def veri_seed_table(labels: Labels, predictions: Predictions, quirks: Quirks = SEED) -> dict[str, float]:
+class PeopleLabels(Labels, Protocol):
+    """What PCKh needs besides; `MpiiLabels` and `PoseDataset` have it."""
+
+    @property
+    def head_size(self) -> np.ndarray | None: ...  # (N,) pixels, None where the labels have no head boxes
+
+
+def veri_published_table(labels: Labels, predictions: Predictions, quirks: Quirks = AS_PUBLISHED) -> dict[str, float]:
     """The published evaluator's table, in percent: Wheel, Fender, …, WindshieldFront, Mean, Mean@0.1.
 
     A group is the plain mean of its keypoints' rates; Mean and Mean@0.1 weight each keypoint by its visible count, and
@@ -83,8 +103,8 @@ def veri_seed_table(labels: Labels, predictions: Predictions, quirks: Quirks = S
     Raises InputError when predictions and labels name different images.
     """
     order = sorted(labels.names) if quirks.sorted_rows else labels.names
-    distance = _seed_distances(labels, predictions.in_order(order), quirks)
-    thresholds = (SEED_THRESHOLD, SEED_GRID[11 if quirks.late_index else 10])
+    distance = _published_distances(labels, predictions.in_order(order), quirks)
+    thresholds = (THRESHOLD, GRID[11 if quirks.late_index else 10])
     wide, tight = rates(distance, labels.visible, thresholds)  # (K,) each
     table = {name: _group_rate(wide, labels, keypoints, quirks) for name, keypoints in VEHICLE.groups.items()}
     return {**table, "Mean": _mean_rate(wide, labels, quirks), "Mean@0.1": _mean_rate(tight, labels, quirks)}
@@ -106,7 +126,7 @@ def _mean_rate(rate: np.ndarray, labels: Labels, quirks: Quirks) -> float:
     return float((rate * (counts / counts.sum())).sum())
 
 
-def _seed_distances(labels: Labels, found: Predictions, quirks: Quirks) -> np.ndarray:
+def _published_distances(labels: Labels, found: Predictions, quirks: Quirks) -> np.ndarray:
     """Distances (N, K) as the seed's evaluator normalises them; see `Quirks`. `found` is in the order to compare."""
     truth = np.trunc(np.asarray(labels.keypoints, np.float64))
     normaliser = np.ones(len(truth)) if quirks.unit_area else box_side(truth)
@@ -121,8 +141,8 @@ def _seed_distances(labels: Labels, found: Predictions, quirks: Quirks) -> np.nd
     return distances(np.dstack([truth, labels.visible[..., None]]), points, normaliser)
 
 
-def mpii_seed_table(
-    labels: Labels, predictions: Predictions, threshold: float = 0.5, quirks: MpiiQuirks = MPII_SEED
+def mpii_published_table(
+    labels: Labels, predictions: Predictions, threshold: float = 0.5, quirks: MpiiQuirks = MPII_AS_PUBLISHED
 ) -> Scores:
     """The published evaluator's table, in percent: rows "all", "visible" and "not visible", columns "total" and the ten
     joint names.
@@ -135,13 +155,13 @@ def mpii_seed_table(
     distance = distances(labels.keypoints, predictions.in_order(labels.names).keypoints, unit)
     limit = np.nextafter(threshold, 0) if quirks.open_border else threshold
     table: Scores = {}
-    for part, counted in _seed_parts(labels, quirks).items():
+    for part, counted in _published_parts(labels, quirks).items():
         (right,) = rates(distance, counted, [limit])
         table[part] = {name: float(pooled(right, counted, joints)) for name, joints in JOINT_COLUMNS.items()}
     return table
 
 
-def _seed_parts(labels: Labels, quirks: MpiiQuirks = MPII_SEED) -> dict[str, np.ndarray]:
+def _published_parts(labels: Labels, quirks: MpiiQuirks = MPII_AS_PUBLISHED) -> dict[str, np.ndarray]:
     """The rows of the seed's report and what each counts, (N, 16) bool: joints whose x is 0 pass for missing."""
     counted = labels.visible.copy()
     if quirks.zero_missing:
@@ -151,13 +171,13 @@ def _seed_parts(labels: Labels, quirks: MpiiQuirks = MPII_SEED) -> dict[str, np.
     return {"all": counted, "visible": counted & ~labels.hidden, "not visible": counted & labels.hidden}
 
 
-def mpii_seed_counts(labels: Labels) -> Counts:
-    """How many joints each figure of `mpii_seed_table` rests on: rows "all, count" and so on."""
-    return {f"{part}, count": tally(counted, JOINT_COLUMNS) for part, counted in _seed_parts(labels).items()}
+def mpii_published_counts(labels: Labels) -> Counts:
+    """How many joints each figure of `mpii_published_table` rests on: rows "all, count" and so on."""
+    return {f"{part}, count": tally(counted, JOINT_COLUMNS) for part, counted in _published_parts(labels).items()}
 
 
-def mpii_seed_report(table: Scores, training: Scores | None = None, threshold: float = 0.5) -> str:
-    """The rows of `mpii_seed_table` and `mpii_seed_counts` in the words the seed prints.
+def mpii_published_report(table: Scores, training: Scores | None = None, threshold: float = 0.5) -> str:
+    """The rows of `mpii_published_table` and `mpii_published_counts` in the words the seed prints.
 
     There are "Tra" lines when the rows of training people are given, too. Where nothing counts the seed says 0.0.
     """
@@ -173,6 +193,73 @@ def mpii_seed_report(table: Scores, training: Scores | None = None, threshold: f
                     lines.append(f"{label} PCK @, {threshold} , {joint} : {share} , count: {count}")
         lines += ["", ""]
     return "\n".join(lines)
+
+
+# The plain protocols
+
+
+def veri_pck(
+    labels: Labels,
+    predictions: Predictions,
+    thresholds: Sequence[float] = (0.025, 0.05, 0.1),
+    limit: float = 0.1,
+    groups: Groups = VEHICLE.groups,
+) -> Scores:
+    """The plain protocol, in percent: visible keypoints within a share of √area of the image's own keypoint box.
+
+    The box is that around all keypoints, hidden ones too, since they lie on the object; its sides are max - min.
+    Scores are ignored; predictions may be in any order. Rows "PCK@<threshold>" and "AUC" (thresholds 0 to `limit`),
+    columns the groups and "Mean". Raises InputError when predictions and labels name different images.
+    """
+    return pck_table(normalised_distances(labels, predictions), labels.visible, groups, thresholds, limit)
+
+
+PCKH_GROUPS = {name: joints for name, joints in PERSON.groups.items() if name not in ("pelvis", "thorax")}
+
+
+def _pckh_counted(labels: Labels) -> np.ndarray:
+    """(N, 16) bool: what `mpii_pckh` counts."""
+    return labels.visible & np.isin(np.arange(PERSON.num_keypoints), sum(PCKH_GROUPS.values(), ()))
+
+
+def head_sizes(labels: PeopleLabels) -> np.ndarray:
+    """(N,) pixels by which PCKh divides: 0.6 of the head box's diagonal; InputError where labels have no head boxes."""
+    if labels.head_size is None:
+        raise InputError("the labels have no head boxes; `posekit data add-heads` adds them from MPII's annotation")
+    return labels.head_size
+
+
+def mpii_pckh(
+    labels: PeopleLabels, predictions: Predictions, thresholds: Sequence[float] = (0.1, 0.2, 0.5), limit: float = 0.5
+) -> Scores:
+    """PCK of the 14 joints that other work counts, in percent: all but pelvis and thorax, covered ones too.
+
+    Rows "PCK@<threshold>" and "AUC" (thresholds 0 to `limit`), columns the groups and "Mean", the rate over all counted
+    joints. With head boxes in the labels this is PCKh as HRNet's evaluator has it (lib/dataset/mpii.py, `evaluate`);
+    the published label files lack them, and then the unit is `normalize`, 20 x scale, which is no head size.
+    Raises InputError when predictions and labels name different people.
+    """
+    distance = normalised_distances(labels, predictions)
+    return pck_table(distance, _pckh_counted(labels), PCKH_GROUPS, thresholds, limit)
+
+
+def mpii_pckh_counts(labels: Labels) -> Counts:
+    """How many joints each column of `mpii_pckh` rests on, as the row "count"."""
+    return {"count": tally(_pckh_counted(labels), {**PCKH_GROUPS, "Mean": range(PERSON.num_keypoints)})}
+
+
+def about_pckh(labels: PeopleLabels) -> str:
+    """In words what `mpii_pckh` counts and divides by for these labels."""
+    joints = "14 joints, without pelvis and thorax"
+    if labels.head_size is not None:
+        return f"1 is 0.6 of the head box's diagonal; {joints}"
+    return (
+        "1 is `normalize`, which is 20 x scale: the label files lack the head boxes that PCKh divides by, so compare "
+        f"with PCKh elsewhere only roughly (`posekit data add-heads` adds them); {joints}"
+    )
+
+
+# From the published figures to the plain ones
 
 
 @dataclass(frozen=True)
@@ -205,22 +292,19 @@ MPII_STEPS = (
 
 def veri_walk(labels: Labels, predictions: Predictions) -> Walk:
     """From the published Mean and Mean@0.1 to the plain PCK at the same shares of √area, 0.125 and 0.025."""
-    quirks, walk = replace(SEED, drop_remainder=SEED_BATCH, nan_unseen=False), []
+    quirks, walk = replace(AS_PUBLISHED, drop_remainder=TEST_BATCH, nan_unseen=False), []
     for step in VERI_STEPS:
         quirks = replace(quirks, **step.change)
-        table = veri_seed_table(labels, predictions, quirks)
+        table = veri_published_table(labels, predictions, quirks)
         walk.append((step, {"Mean, PCK@0.125": table["Mean"], "Mean@0.1, PCK@0.025": table["Mean@0.1"]}))
     return walk
 
 
 def mpii_walk(labels: Labels, predictions: Predictions) -> Walk:
     """From the published total to PCKh at 0.5 and at 0.1; the last step only where labels have head boxes."""
-    quirks, walk = MPII_SEED, []
+    quirks, walk = MPII_AS_PUBLISHED, []
     for step in MPII_STEPS if labels.head_size is not None else MPII_STEPS[:-1]:
         quirks = replace(quirks, **step.change)
-        tables = {f"total, {t:g}": mpii_seed_table(labels, predictions, t, quirks) for t in (0.5, 0.1)}
+        tables = {f"total, {t:g}": mpii_published_table(labels, predictions, t, quirks) for t in (0.5, 0.1)}
         walk.append((step, {name: table["all"]["total"] for name, table in tables.items()}))
     return walk
-
-
-WALKS: dict[str, Callable[[Labels, Predictions], Walk]] = {"veri": veri_walk, "mpii": mpii_walk}

@@ -9,9 +9,9 @@ from matplotlib.patches import ConnectionPatch
 
 from posekit.codecs import Codec
 from posekit.datasets.dataset import Sample
+from posekit.datasets.pipeline import Augmentation, Crop
 from posekit.figures.data import new_figure, show_pose, side_palette
 from posekit.geometry import invert, transform_points
-from posekit.datasets.pipeline import Augmentation, Crop
 from posekit.skeletons import Skeleton
 
 

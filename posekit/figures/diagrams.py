@@ -8,12 +8,16 @@ from matplotlib.patches import FancyBboxPatch
 
 from posekit.figures.networks import BRANCH_COLORS
 from posekit.recipes import Recipe
+from posekit.skeletons import Skeleton
 
 STEM, INK = "#9aa3ad", "#2b2f36"
 
 
-def hrnet_branches(recipe: Recipe) -> Figure:
-    """The network of an HRNet recipe: a row a resolution, a box a residual block, lines where branches exchange."""
+def hrnet_branches(recipe: Recipe, skeleton: Skeleton) -> Figure:
+    """The network of an HRNet recipe for a skeleton.
+
+    A row is a resolution, a box a residual block; lines are where branches exchange.
+    """
     figure = Figure(layout="constrained", dpi=110)
     axes = figure.subplots()
     end = _draw_stem(axes, recipe)
@@ -32,7 +36,7 @@ def hrnet_branches(recipe: Recipe) -> Figure:
             for i in range(branches if module < modules - 1 else 0):
                 line(axes, (end, i), (start, i), i)
         _bracket(axes, starts[-1], end, f"stage {index + 2}: {modules} module{'s' * (modules > 1)}")
-    end = _draw_head(axes, end, recipe)
+    end = _draw_head(axes, end, recipe, skeleton.num_keypoints)
     _label_rows(axes, starts, recipe)
     _finish_diagram(figure, axes, end, recipe)
     return figure
@@ -72,11 +76,10 @@ def _draw_blocks(axes: Axes, start: float, branch: int, blocks: int) -> float:
     return end
 
 
-def _draw_head(axes: Axes, start: float, recipe: Recipe) -> float:
+def _draw_head(axes: Axes, start: float, recipe: Recipe, keypoints: int) -> float:
     line(axes, (start, 0), (start + 0.9, 0), 0)
     box(axes, start + 0.9, 0, 0.35, block_height(0), STEM, "1 × 1\nconv", below=True)
     line(axes, (start + 1.25, 0), (start + 2.2, 0), None)
-    keypoints = recipe.keypoint_skeleton.num_keypoints
     box(axes, start + 2.2, 0, 0.9, block_height(0), "#d9dee4", f"heatmaps\n{keypoints} × {recipe.heatmap_size}²")
     return start + 3.1
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from posekit.codecs import Codec
 from posekit.datasets.dataset import PoseDataset
+from posekit.datasets.pipeline import Crop, augmented_crop, crop
 from posekit.drawing import LEFT, MIDDLE, RIGHT, side_colors
 from posekit.errors import InputError
 from posekit.figures.canvas import BOX, QUIET, Canvas, Panel
 from posekit.geometry import invert, transform_points
-from posekit.datasets.pipeline import Crop, augmented_crop, crop
 from posekit.recipes import Recipe
 from posekit.skeletons import Skeleton
 
@@ -52,7 +52,7 @@ class Heatmaps:
 
 def heatmaps_of(dataset: PoseDataset, rows: Sequence[int], recipe: Recipe, stages: dict[str, np.ndarray]) -> Heatmaps:
     """Heatmaps (len(rows), K, h, w) by stage of those rows of a data set, with the rows' crops and labels."""
-    cuts = [crop(dataset[int(row)], recipe.input_size, dataset.skeleton, None, recipe.intervals) for row in rows]
+    cuts = [crop(dataset[int(row)], recipe) for row in rows]
     return Heatmaps(
         np.stack([cut.image for cut in cuts]), stages,
         np.stack([cut.keypoints for cut in cuts]), np.stack([cut.visible for cut in cuts]),
@@ -125,7 +125,7 @@ def sample_picture(
     """
     sample, skeleton = dataset[row], dataset.skeleton
     if draw is None:
-        cut = crop(sample, recipe.input_size, skeleton, None, recipe.intervals)
+        cut = crop(sample, recipe)
     else:
         cut = augmented_crop(sample, recipe, np.random.default_rng((seed, row, draw)))
     (height, width), side = sample.image.shape[:2], cut.image.shape[0]

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 
 from posekit.datasets.dataset import PoseDataset
-from posekit.evaluation.diagnosis import KINDS, error_kinds
 from posekit.drawing import side_colors
+from posekit.evaluation.diagnosis import KINDS, error_kinds
+from posekit.evaluation.metrics import distances, pck_unit
 from posekit.figures.canvas import Panel
 from posekit.files import write_text
-from posekit.evaluation.metrics import distances, pck_unit
 from posekit.predictions import Predictions
 
 SIDE = 230  # page pixels of a picture

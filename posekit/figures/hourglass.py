@@ -11,6 +11,7 @@ from posekit.figures.diagrams import INK, STEM, block_height, box, line, plus
 from posekit.figures.networks import BRANCH_COLORS, show_channels
 from posekit.figures.poses import overlay
 from posekit.recipes import Recipe
+from posekit.skeletons import Skeleton
 
 DPI = 110
 LOSS, PALE = "#c0392b", "#d9dee4"
@@ -21,15 +22,18 @@ _STEP = 1.35  # from a row's block to the next row's
 # The network as a diagram
 
 
-def stacks(recipe: Recipe) -> Figure:
-    """The network of an hourglass recipe: a row a resolution, a box a residual block, a slat a convolution."""
+def stacks(recipe: Recipe, skeleton: Skeleton) -> Figure:
+    """The network of an hourglass recipe for a skeleton.
+
+    A row is a resolution, a box a residual block, a slat a convolution.
+    """
     figure = Figure(layout="constrained", dpi=DPI)
     axes = figure.subplots()
     x = _draw_stem(axes, recipe)
     for stack in range(recipe.stacks):
         start, (x, *_) = x, _draw_hourglass(axes, x, recipe.depth)
         axes.text((start + x) / 2, 1.0, f"stack {stack + 1}", ha="center", fontsize=10, color=INK, weight="bold")
-        x = _draw_supervision(axes, start, x, recipe, last=stack == recipe.stacks - 1)
+        x = _draw_supervision(axes, start, x, recipe, skeleton.num_keypoints, stack == recipe.stacks - 1)
     for row in range(1, recipe.depth + 1):
         text = f"1/{4 * 2**row}: {recipe.width} × {recipe.heatmap_size // 2**row}²"
         axes.text(-0.15, -row, text, ha="right", va="center", fontsize=9.5, color=BRANCH_COLORS[row])
@@ -132,7 +136,7 @@ def _draw_stem(axes: Axes, recipe: Recipe) -> float:
     return 0.0
 
 
-def _draw_supervision(axes: Axes, start: float, x: float, recipe: Recipe, last: bool) -> float:
+def _draw_supervision(axes: Axes, start: float, x: float, recipe: Recipe, keypoints: int, last: bool) -> float:
     """After an hourglass from `start` to x: features, heatmaps with their loss, the sum for the next; its place."""
     _block(axes, x + 1.0, 0)
     box(axes, x + 1.7, 0, 0.3, block_height(0), STEM)
@@ -141,7 +145,7 @@ def _draw_supervision(axes: Axes, start: float, x: float, recipe: Recipe, last: 
     line(axes, (fork, 0), (fork + 0.4, row), 0)
     box(axes, fork + 0.4, row, 0.3, block_height(0), STEM)
     line(axes, (fork + 0.7, row), (fork + 1.1, row), None)
-    text = f"heatmaps\n{recipe.keypoint_skeleton.num_keypoints} × {recipe.heatmap_size}²"
+    text = f"heatmaps\n{keypoints} × {recipe.heatmap_size}²"
     box(axes, fork + 1.1, row, 1.2, block_height(0), PALE, text, below=True)
     axes.text(fork + 1.7, -row, "loss", ha="center", va="center", fontsize=9, color=LOSS, weight="bold", zorder=6)
     if last:

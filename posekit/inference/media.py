@@ -16,8 +16,8 @@ from posekit.drawing import draw_poses
 from posekit.errors import InputError
 from posekit.files import atomic_path
 from posekit.inference.boxes import crop_box, predict_crops, whole
-from posekit.predictions import Predictions, write_predictions
 from posekit.inference.predictors import Predictor
+from posekit.predictions import Predictions, write_predictions
 from posekit.signals import ctrl_c
 from posekit.tables import line_of, read_named_numbers
 
@@ -95,11 +95,11 @@ def _read_boxes(path: Path, pictures: list[str], videos: list[str]) -> Boxes:
 def _find(predictor: Predictor, images: Iterable[tuple[str, np.ndarray]], boxes: Boxes | None) -> Iterator[Found]:
     """Predict named images in order, as many at a time as the network takes; their boxes are taken out of `boxes`."""
     images = iter(images)
-    skeleton = predictor.recipe.keypoint_skeleton
+    skeleton = predictor.skeleton
     while chunk := list(islice(images, predictor.batch)):
         places = [[whole(image)] if boxes is None else boxes.pop(name, []) for name, image in chunk]
         crops = [
-            crop_box(image, box, predictor.recipe)
+            crop_box(image, box, predictor.recipe, skeleton)
             for (_, image), inside in zip(chunk, places, strict=True)
             for box in inside
         ]
@@ -128,7 +128,7 @@ def _predict_pictures(predictor: Predictor, paths: list[Path], out: Path, boxes:
         print(f"{empty} of {len(paths)} images have no box: nothing is predicted in them")
     for path, (_, keypoints, scores) in zip(paths, found, strict=True):
         image = decode_image(read_file(path), str(path), upright=True)
-        drawn = draw_poses(image, keypoints, scores, predictor.recipe.keypoint_skeleton)
+        drawn = draw_poses(image, keypoints, scores, predictor.skeleton)
         encoded = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1]
         with atomic_path(out / f"{path.stem}.png") as temporary:
             temporary.write_bytes(encoded.tobytes())  # cv2.imwrite would be silent about a full disk
@@ -138,7 +138,7 @@ def _predict_pictures(predictor: Predictor, paths: list[Path], out: Path, boxes:
 def _predict_video(predictor: Predictor, path: Path, out: Path, boxes: Boxes | None) -> list:
     """Frame by frame into `<stem>.mp4`, in constant memory but for the table."""
     rows, count, writer = [], 0, None
-    skeleton = predictor.recipe.keypoint_skeleton
+    skeleton = predictor.skeleton
     capture, promised, rate = _open_video(path)
     with atomic_path(out / f"{path.stem}.mp4") as temporary:
         try:

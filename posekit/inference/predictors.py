@@ -4,18 +4,22 @@ Training's validation and every command that predicts go through here.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm.auto import tqdm
 
+from posekit.codecs import image_keypoints
 from posekit.datasets.dataset import PoseDataset
-from posekit.geometry import invert, transform_points
 from posekit.datasets.pipeline import evaluation_iterator
 from posekit.predictions import Predictions
 from posekit.recipes import Recipe
 from posekit.signals import ctrl_c
+from posekit.skeletons import Skeleton
+
+if TYPE_CHECKING:
+    from mindspore import nn
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Predictor:
     """
 
     recipe: Recipe
+    skeleton: Skeleton
     run: Callable[[np.ndarray], np.ndarray]
     batch: int
     run_time: str = "fp32"
@@ -47,18 +52,23 @@ class Predictor:
         if not self.recipe.flip_test:
             return heatmaps
         mirrored = self.heatmaps(np.ascontiguousarray(images[..., ::-1]))
-        return (heatmaps + mirror_heatmaps(mirrored, self.recipe)) * 0.5
+        return flip_average(heatmaps, mirrored, self.skeleton, self.recipe.flip_shift)
 
 
-def mirror_heatmaps(heatmaps: np.ndarray, recipe: Recipe) -> np.ndarray:
+def flip_average(heatmaps: np.ndarray, mirrored: np.ndarray, skeleton: Skeleton, shift: float) -> np.ndarray:
+    """The mean of heatmaps (N, K, h, w) and of those of the mirrored images, turned back."""
+    return (heatmaps + mirror_heatmaps(mirrored, skeleton, shift)) * 0.5
+
+
+def mirror_heatmaps(heatmaps: np.ndarray, skeleton: Skeleton, shift: float) -> np.ndarray:
     """Heatmaps (N, K, h, w) of mirrored images as those of the unmirrored ones.
 
-    Cell 0 stands for pixel 0, so a map turned back lies 1 - 1 / stride cells too far left. `flip_shift` moves it right:
-    by 1 in PoseEstNet, by 0 in Stacked Hourglass, exactly by 0.75 at stride 4.
+    Cell 0 stands for pixel 0, so a map turned back lies 1 - 1 / stride cells too far left. `shift` moves it right: by 1
+    in PoseEstNet, by 0 in Stacked Hourglass, exactly by 0.75 at stride 4.
     """
-    back = heatmaps[:, list(recipe.keypoint_skeleton.flip_order), :, ::-1]
-    whole = int(recipe.flip_shift)
-    part = recipe.flip_shift - whole
+    back = heatmaps[:, list(skeleton.flip_order), :, ::-1]
+    whole = int(shift)
+    part = shift - whole
     near = _moved_right(back, whole)
     return near if part == 0 else (1 - part) * near + part * _moved_right(back, whole + 1)
 
@@ -70,7 +80,7 @@ def _moved_right(heatmaps: np.ndarray, cells: int) -> np.ndarray:
     return np.concatenate([heatmaps[..., :cells], heatmaps[..., :-cells]], axis=-1)
 
 
-def network_predictor(network: object, recipe: Recipe, batch: int = 16) -> Predictor:
+def network_predictor(network: "nn.Cell", recipe: Recipe, skeleton: Skeleton, batch: int = 16) -> Predictor:
     """A predictor around a live MindSpore network, in its present weights."""
     import mindspore as ms
 
@@ -78,34 +88,7 @@ def network_predictor(network: object, recipe: Recipe, batch: int = 16) -> Predi
         network.set_train(False)
         return network(ms.Tensor(images))[-1].asnumpy().astype(np.float32, copy=False)  # half in mixed precision
 
-    return Predictor(recipe, run, batch)
-
-
-def load_predictor(
-    model: Path,
-    device: str = "auto",
-    batch: int = 16,
-    flip_test: bool | None = None,
-    backend: str | None = None,
-    precision: str | None = None,
-    lite_python: Path | None = None,
-) -> Predictor:
-    """The predictor of a model file: .ckpt, .mindir, .onnx or .om.
-
-    batch: images at a time, where the file leaves it open; an exported file may have been made for one number.
-    flip_test: overrides the recipe's.
-    backend: a run time that reads the file, mindspore, mindir, onnxruntime, openvino, lite or om; see
-        `posekit.inference.run_times`.
-    precision: fp32, fp16 or bf16; without one, what the run time is usually used with.
-    lite_python: a Python interpreter that has MindSpore Lite.
-    Raises InputError for a file that cannot be read or a run time that is not here.
-    """
-    from posekit.inference.run_times import open_model
-
-    predictor = open_model(model, device, batch, backend, precision, lite_python)
-    if flip_test is None:
-        return predictor
-    return replace(predictor, recipe=replace(predictor.recipe, flip_test=flip_test))
+    return Predictor(recipe, skeleton, run, batch)
 
 
 def predicted_batches(
@@ -123,7 +106,7 @@ def predict_dataset(predictor: Predictor, dataset: PoseDataset, progress: bool =
     """Predict every sample of the split, in its order, in pixels of each image."""
     keypoints, scores = [], []
     for heatmaps, matrices in predicted_batches(predictor, dataset, progress):
-        found, score = predictor.recipe.codec.decode(heatmaps)
-        keypoints.append(transform_points(invert(matrices), found))
+        found, score = image_keypoints(predictor.recipe.codec, heatmaps, matrices)
+        keypoints.append(found)
         scores.append(score)
     return Predictions(list(dataset.names), np.concatenate(keypoints), np.concatenate(scores))

@@ -9,9 +9,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from posekit.layouts.mpii import HEADBOX, MpiiLabels, read_labels
 from posekit.errors import InputError
 from posekit.files import atomic_path
+from posekit.layouts.mpii import HEADBOX, MpiiLabels, read_labels
 
 MOST_APART = 3.0  # pixels, the mean over a person's joints: label files round, and some count from 1
 Person = tuple[np.ndarray, np.ndarray]  # a head box (4,) and joints (16, 2), NaN where there is none

@@ -6,24 +6,32 @@ DATA/images/image_{train,test}/*.jpg    or images/image_{train,test}.zip, or ima
 ```
 """
 
+import json
 import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from posekit.datasets.check import Finding, Report, across, check_dataset, of_split, problem, splits_present
 from posekit.datasets.dataset import BOX_MARGIN, PoseDataset, decode_image, read_file
-from posekit.datasets.sources import check_present, find_images, found_in, is_plain_name, labels_missing, readers
+from posekit.datasets.sources import check_present, find_images, found_in, is_plain_name, readers
 from posekit.errors import InputError
-from posekit.files import atomic_path
+from posekit.evaluation.protocols import PUBLISHED, Protocol
+from posekit.evaluation.published import veri_pck, veri_published_table, veri_walk
+from posekit.files import atomic_path, write_text
 from posekit.geometry import box_side
+from posekit.layouts.record import Layout
 from posekit.skeletons import VEHICLE
+from posekit.synthetic.vehicle import write_vehicles
 from posekit.tables import check_unique, line_of, read_named_numbers
 
-SPLITS = ("train", "test")
+LABEL_FILES = {split: f"annot/label_{split}.csv" for split in ("train", "test")}
+IMAGE_FOLDERS = {split: f"image_{split}" for split in LABEL_FILES}  # below DATA/images
 ROWS = "one row an image: name,width,height,(x,y,visible)x36"
 
 
@@ -45,17 +53,6 @@ class VeriLabels:
     def unit(self) -> np.ndarray:
         """(N,) float64: pixels by which PCK divides, the root of the area of the box around all keypoints."""
         return box_side(self.keypoints)
-
-
-def label_path(data: str | Path, split: str) -> Path:
-    """Where the labels of a split lie; InputError when the split or the folder's layout is another."""
-    if split not in SPLITS:
-        raise InputError(f"{split}: no split of VeRi; use train or test")
-    path = Path(data) / "annot" / f"label_{split}.csv"
-    if not path.is_file():
-        remedy = "give the folder that holds annot and images (`posekit data prepare-veri` makes it)"
-        raise labels_missing(data, path, "VeRi", remedy)
-    return path
 
 
 def read_labels(path: str | Path) -> VeriLabels:
@@ -87,26 +84,14 @@ def _refuse(path: str | Path, names: list[str], wrong: np.ndarray, say: Callable
         raise InputError(f"{path}: row {line}, column {column}: {what} ({names[row]}); mend the row")
 
 
-def read_veri(
-    data: str | Path, split: str, images: str | Path | None = None, require_images: bool = True
-) -> PoseDataset:
-    """Read one split ("train", "test") of a folder in the VeRi layout; pixels are read when asked for.
-
-    `images` is a folder or zip to take instead of DATA/images. The box is the whole image, 1.25 times its longer side,
-    about (width / 2, height / 2), as in PAMTRI. Raises InputError for another layout, a bad label file, repeated names,
-    an archive with unsafe paths, and (unless `require_images` is false) images that are not there.
-    """
-    path = label_path(data, split)
-    labels = read_labels(path)
-    check_unique(path, labels.names)
-    return dataset_of(labels, data, split, images, require_images)
-
-
 def dataset_of(
     labels: VeriLabels, data: str | Path, split: str, images: str | Path | None, require_images: bool
 ) -> PoseDataset:
-    """The data set of labels already read; see `read_veri`."""
-    source = find_images(Path(data), images, f"image_{split}", split, labels.names)
+    """The data set of labels already read, its images in DATA/images or in `images`, a folder or zip.
+
+    The box is the whole image, 1.25 times its longer side, about (width / 2, height / 2), as in PAMTRI.
+    """
+    source = find_images(Path(data), images, IMAGE_FOLDERS[split], split, labels.names)
     if require_images:
         check_present(source, labels.names, "veri")
     read_bytes, where = readers(source, labels.names)
@@ -139,18 +124,20 @@ def prepare_veri(veri: str | Path, labels: str | Path, out: str | Path) -> tuple
             f"{veri}: not the original VeRi data set: looked for image_train/, found {found_in(veri)}; "
             "give the folder that VeRi was unpacked to"
         )
-    files = {split: _label_file(Path(labels), split) for split in SPLITS}
+    files = {split: _label_file(Path(labels), split) for split in LABEL_FILES}
     names = {split: read_labels(path).names for split, path in files.items()}
-    for split in SPLITS:
+    for split in LABEL_FILES:
         check_unique(files[split], names[split])
-    check_present(source, [name for split in SPLITS for name in names[split]], "veri")
-    jobs = [(source / name, out / "images" / f"image_{split}" / name) for split in SPLITS for name in names[split]]
+    check_present(source, [name for split in LABEL_FILES for name in names[split]], "veri")
+    jobs = [
+        (source / name, out / "images" / IMAGE_FOLDERS[split] / name) for split in LABEL_FILES for name in names[split]
+    ]
     made = 0
     try:
         for origin, target in tqdm(jobs, desc="images", unit="image", disable=None):
             made += _place(origin, target)
         for split, path in files.items():
-            with atomic_path(out / "annot" / f"label_{split}.csv") as temporary:
+            with atomic_path(out / LABEL_FILES[split]) as temporary:
                 shutil.copyfile(path, temporary)
     except OSError as error:
         raise InputError(f"{out}: cannot write ({error.strerror}); mend that and run again, it goes on") from error
@@ -159,7 +146,7 @@ def prepare_veri(veri: str | Path, labels: str | Path, out: str | Path) -> tuple
 
 def _label_file(folder: Path, split: str) -> Path:
     """The label file in a folder, or in its annot folder."""
-    for path in (folder / f"label_{split}.csv", folder / "annot" / f"label_{split}.csv"):
+    for path in (folder / f"label_{split}.csv", folder / LABEL_FILES[split]):
         if path.is_file():
             return path
     raise InputError(
@@ -181,3 +168,81 @@ def _place(origin: Path, target: Path) -> bool:
         with atomic_path(target) as temporary:
             shutil.copyfile(origin, temporary)
     return True
+
+
+def check(data: str | Path, images: str | Path | None = None, write_index: bool = True) -> Report:
+    """Check both splits of a folder in the VeRi layout and write the seed's annot/image_test.json (`seed_index`).
+
+    Counts rows, images, identities and visible keypoints; finds repeated names, names out of order, images that are
+    missing, truncated or unreadable, sizes that disagree with the label, keypoints outside the image, rows without a
+    visible keypoint, and names or identities in both splits. Reads every image. Raises InputError for another layout or
+    a malformed label file.
+    """
+    data = Path(data)
+    splits, findings = splits_present(data, LABEL_FILES)
+    labels = {split: read_labels(VERI.label_path(data, split)) for split in splits}
+    for split, rows in labels.items():
+        dataset = dataset_of(rows, data, split, images, require_images=False)
+        findings += check_dataset(dataset, rows.sizes)
+        identities = {identity(name) for name in rows.names}
+        findings += of_split(split, [_check_order(rows.names), Finding("info", "identities", len(identities))])
+    findings += across("images", "error", [set(rows.names) for rows in labels.values()])
+    findings += across("identities", "warning", [{identity(name) for name in rows.names} for rows in labels.values()])
+    if write_index and "test" in labels:
+        findings.append(_write_index(data, labels["test"].names))
+    return Report(data, findings)
+
+
+def _check_order(names: list[str]) -> Finding:
+    # The seed's evaluator pairs predictions in sorted order with truth in file order.
+    late = [f"{b} after {a}" for a, b in zip(names, names[1:], strict=False) if b < a]
+    return problem("warning", "names not in sorted order", late)
+
+
+def identity(name: str) -> str:
+    """The vehicle's number in a VeRi image name, `IDENTITY_CAMERA_TIME_BINARY.jpg`."""
+    return name.split("_")[0]
+
+
+def seed_index(data: Path, names: list[str]) -> dict[str, str]:
+    """What the seed's evaluation keeps in annot/image_test.json.
+
+    A JSON object from the row's number, as a string, to the image's path: rows count from 0 in the order of sorted
+    names, paths begin with the data folder as it was given; for images in images.zip with `images.zip@`.
+    Source: MindSpore models, research/cv/PAMTRI/PoseEstNet/src/dataset: dataset.py (`get_label`), py (`_get_db`).
+    """
+    zipped = not (data / "images").is_dir() and (data / "images.zip").is_file()
+    folder = os.path.join(str(data), "images.zip@" if zipped else "images", IMAGE_FOLDERS["test"])
+    return {str(row): os.path.join(folder, name) for row, name in enumerate(sorted(set(names)))}
+
+
+def _write_index(data: Path, names: list[str]) -> Finding:
+    path = data / "annot" / "image_test.json"
+    try:
+        write_text(path, json.dumps(seed_index(data, names)))
+    except OSError as error:
+        return Finding("warning", f"annot/image_test.json not written ({error.strerror})", 1, (str(path),))
+    return Finding("info", "annot/image_test.json: paths written", len(set(names)))
+
+
+VERI = Layout(
+    name="veri",
+    title="VeRi",
+    skeleton=VEHICLE,
+    label_files=LABEL_FILES,
+    read_labels=read_labels,
+    dataset_of=dataset_of,
+    check=check,
+    protocols={
+        PUBLISHED: Protocol(
+            lambda labels, predictions: {"": veri_published_table(labels, predictions)},
+            "the published table: within an eighth of √(number of images) pixels; visible keypoints",
+        ),
+        "pck": Protocol(veri_pck, "1 is √area of the image's own keypoint box; visible keypoints"),
+    },
+    walk=veri_walk,
+    threshold=0.1,
+    drawn="vehicles",
+    draw=partial(write_vehicles, label_files=LABEL_FILES, image_folders=IMAGE_FOLDERS),
+    remedy="give the folder that holds annot and images (`posekit data prepare-veri` makes it)",
+)

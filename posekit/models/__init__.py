@@ -1,20 +1,21 @@
-"""The networks, made from recipes."""
+"""The networks, made from recipes; their loss, checkpoints, cost, and conversion from and to PyTorch.
+
+Builds on the ground modules only.
+"""
+
+from collections.abc import Callable
 
 from mindspore import nn
 
 from posekit.models.hourglass import StackedHourglass
 from posekit.models.hrnet import HRNet
 from posekit.recipes import Recipe
+from posekit.skeletons import Skeleton
 
 
-def build(recipe: Recipe) -> nn.Cell:
-    """The recipe's network with fresh weights: (N, 3, H, W) -> a tuple of heatmaps, one a supervised stage."""
-    if recipe.network == "hourglass":
-        return StackedHourglass(
-            recipe.keypoint_skeleton.num_keypoints, recipe.stacks, recipe.width, recipe.depth, recipe.unused_skips
-        )
+def _hrnet(recipe: Recipe, keypoints: int) -> nn.Cell:
     return HRNet(
-        recipe.keypoint_skeleton.num_keypoints,
+        keypoints,
         recipe.width,
         recipe.stem_width,
         recipe.layer1_block,
@@ -23,3 +24,15 @@ def build(recipe: Recipe) -> nn.Cell:
         recipe.branch_blocks,
         recipe.head_bias,
     )
+
+
+def _hourglass(recipe: Recipe, keypoints: int) -> nn.Cell:
+    return StackedHourglass(keypoints, recipe.stacks, recipe.width, recipe.depth, recipe.unused_skips)
+
+
+NETWORKS: dict[str, Callable[[Recipe, int], nn.Cell]] = {"hrnet": _hrnet, "hourglass": _hourglass}
+
+
+def build(recipe: Recipe, skeleton: Skeleton) -> nn.Cell:
+    """The recipe's network with fresh weights: (N, 3, H, W) -> a tuple of heatmaps, one for each supervised stage."""
+    return NETWORKS[recipe.network](recipe, skeleton.num_keypoints)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import mindspore as ms
@@ -10,7 +11,9 @@ from mindspore import Parameter, nn
 from posekit.errors import InputError
 from posekit.files import atomic_path, quiet_logs
 from posekit.models import build
-from posekit.recipes import Recipe, from_json, to_json
+from posekit.recipes import Recipe
+from posekit.settings import from_json, to_json
+from posekit.skeletons import Skeleton, get_skeleton
 
 NOTES = ("recipe", "epoch", "step")  # what a checkpoint holds beside the weights
 TRAINING = "training."  # begins the names of what only a training reads
@@ -68,13 +71,23 @@ def _read(path: Path) -> tuple[Recipe, dict]:
     return from_json(values["recipe"], str(path)), values
 
 
-def load_network(path: Path) -> tuple[Recipe, nn.Cell]:
-    """The network of a checkpoint, in evaluation mode, with its recipe."""
+@dataclass(frozen=True)
+class Model:
+    """A network with what its model file says about it."""
+
+    recipe: Recipe
+    skeleton: Skeleton
+    network: nn.Cell
+
+
+def load_network(path: Path) -> Model:
+    """The network of a checkpoint, in evaluation mode."""
     recipe, values = read_checkpoint(path)
-    network = build(recipe)
+    skeleton = get_skeleton(recipe.skeleton)
+    network = build(recipe, skeleton)
     load_weights(network, values, path)
     network.set_train(False)
-    return recipe, network
+    return Model(recipe, skeleton, network)
 
 
 def load_weights(network: nn.Cell, values: dict, path: Path) -> None:

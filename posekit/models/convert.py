@@ -25,9 +25,9 @@ from posekit.errors import InputError
 from posekit.files import atomic_path
 from posekit.models import build
 from posekit.models.checkpoint import NOTES, load_weights, read_checkpoint, save_checkpoint
-from posekit.recipes import HOURGLASS, POSEESTNET, Recipe
-from posekit.skeletons import SKELETONS
 from posekit.models.torch_files import StateDict, read_state_dict, write_state_dict
+from posekit.recipes import HOURGLASS, POSEESTNET, Recipe
+from posekit.skeletons import SKELETONS, get_skeleton
 
 LAYOUTS = ("hrnet-imagenet", "hrnet-pose", "hourglass")
 HEADS = ("final_layer.", "outs.", "merge_preds.")  # what has a channel a keypoint
@@ -55,7 +55,8 @@ def from_published(source: Path, out: Path, layout: str) -> tuple[Recipe, pd.Dat
     """
     state = read_state_dict(source)
     recipe = _read_recipe(state, layout)
-    wanted = {parameter.name: tuple(parameter.shape) for parameter in build(recipe).get_parameters()}
+    network = build(recipe, get_skeleton(recipe.skeleton))
+    wanted = {parameter.name: tuple(parameter.shape) for parameter in network.get_parameters()}
     heads = [name for name in wanted if name.startswith(HEADS) and layout == "hrnet-imagenet"]
     absent = [(published_name(name), name, wanted.pop(name), "missing") for name in heads]
     report = _match(wanted, state, published_name)
@@ -76,7 +77,8 @@ def to_published(source: Path, out: Path, layout: str) -> tuple[Recipe, pd.DataF
     recipe, values = read_checkpoint(source)
     if recipe.network != layout.split("-")[0]:
         raise InputError(f"{source}: holds {recipe.network} weights, which have no {layout} layout; check --to")
-    network, full = build(recipe), build(replace(recipe, head_bias=True, unused_skips=True))
+    skeleton = get_skeleton(recipe.skeleton)
+    network, full = build(recipe, skeleton), build(replace(recipe, head_bias=True, unused_skips=True), skeleton)
     heads = {parameter.name: parameter for parameter in network.get_parameters() if parameter.name.startswith(HEADS)}
     load_weights(network, (heads if layout == "hrnet-imagenet" else {}) | values, source)  # a backbone may lack them
     tensors, rows = {}, []
@@ -121,7 +123,7 @@ def describe(recipe: Recipe, layout: str) -> str:
     """The network in words, as it was read off a file."""
     if layout == "hrnet-imagenet":
         return f"HRNet-W{recipe.width}'s backbone"
-    keypoints = f"{recipe.keypoint_skeleton.num_keypoints} keypoints ({recipe.skeleton})"
+    keypoints = f"{get_skeleton(recipe.skeleton).num_keypoints} keypoints ({recipe.skeleton})"
     if layout == "hrnet-pose":
         return f"HRNet-W{recipe.width}, {keypoints}, its head {'with' if recipe.head_bias else 'without'} bias"
     skips = "with" if recipe.unused_skips else "without"

@@ -9,12 +9,12 @@ from tqdm import tqdm
 
 from posekit.datasets.check import Finding, Report, of_split, problem
 from posekit.datasets.dataset import BOX_MARGIN, is_truncated
-from posekit.reid.multitasknet import ReidSplit, read_split
 from posekit.datasets.sources import found_in
 from posekit.errors import InputError
 from posekit.geometry import crop_matrix, transform_points
-from posekit.reid.write import read_note
+from posekit.reid.multitasknet import ReidSplit, read_split
 from posekit.reid.segments import SIZE, segment_maps, visible_segments
+from posekit.reid.write import read_note
 from posekit.skeletons import VEHICLE
 from posekit.tables import read_named_numbers
 

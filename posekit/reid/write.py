@@ -25,13 +25,13 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from posekit.reid.multitasknet import ReidSplit, read_split
+from posekit.codecs import image_keypoints
+from posekit.datasets.pipeline import normalise
 from posekit.errors import InputError, Stopped
 from posekit.files import read_json, write_json
-from posekit.geometry import invert, transform_points
-from posekit.inference.boxes import crop_whole
-from posekit.datasets.pipeline import normalise
+from posekit.inference.boxes import crop_box, whole
 from posekit.inference.predictors import Predictor
+from posekit.reid.multitasknet import ReidSplit, read_split
 from posekit.reid.segments import SIZE, segment_maps, visible_segments
 from posekit.signals import ctrl_c, restore_handlers
 
@@ -67,7 +67,7 @@ def write_reid(
     folders of the same name that posekit did not make. Raises InputError, before anything is computed, for what
     `read_split` refuses, and Stopped after Ctrl-C and SIGTERM.
     """
-    skeleton = predictor.recipe.keypoint_skeleton
+    skeleton = predictor.skeleton
     if not skeleton.segments:
         raise InputError(
             f"{predictor.recipe.name} finds {skeleton.name}, which has no segments; take a vehicle's model"
@@ -160,12 +160,11 @@ class _Writer:
         the same values to the last bit.
         """
         recipe = self.predictor.recipe
-        crops = [crop_whole(image, recipe) for image in images]
+        crops = [crop_box(image, whole(image), recipe, self.predictor.skeleton) for image in images]
         inputs = normalise(np.stack([cut.image for cut in [crops[0]] * place + crops]), recipe)
         heatmaps = self.predictor.tested_heatmaps(inputs)[place:]
         restore_handlers()  # of Ctrl-C, which MindSpore's graph took
-        keypoints, scores = recipe.codec.decode(heatmaps)
-        return heatmaps, transform_points(invert(np.stack([cut.matrix for cut in crops])), keypoints), scores
+        return heatmaps, *image_keypoints(recipe.codec, heatmaps, np.stack([cut.matrix for cut in crops]))
 
     def _save(
         self,
@@ -177,15 +176,18 @@ class _Writer:
         scores: np.ndarray,
     ) -> str:
         """Write one image's pictures; returns its line of the table. Segments are drawn from what the line says."""
-        recipe, name = self.predictor.recipe, self.split.images[row]
+        skeleton, name = self.predictor.skeleton, self.split.images[row]
         confidence = scores if self.threshold is None else scores >= self.threshold
         values = np.column_stack([keypoints, confidence]).ravel().tolist()
         line = name + ",%.3f" * len(values) % tuple(values)
         written = np.array(line.split(",")[1:], float).reshape(-1, 3)
-        segments = segment_maps(written[:, :2], image.shape[1], image.shape[0], recipe.keypoint_skeleton)
+        segments = segment_maps(written[:, :2], image.shape[1], image.shape[0], skeleton)
         if self.threshold is not None:
-            segments[~visible_segments(written[:, 2], recipe.keypoint_skeleton)] = 0
-        for kind, maps in (("heatmap", heatmap_pictures(heatmaps, recipe.intervals)), ("segment", segments)):
+            segments[~visible_segments(written[:, 2], skeleton)] = 0
+        for kind, maps in (
+            ("heatmap", heatmap_pictures(heatmaps, self.predictor.recipe.intervals)),
+            ("segment", segments),
+        ):
             folder = self.out / f"{kind}_{self.split.name}" / name[:-4]
             _write_pictures(maps, folder, scratch / f"{row}-{kind}", self.suffix)
         return line + "\n"

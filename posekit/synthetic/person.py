@@ -1,5 +1,6 @@
-"""Drawn people in the layout of the MPII labels: images/*.jpg, annot/{train,valid}.h5, one row a person."""
+"""Drawn people with MPII's labels: images/*.jpg, and an h5 file for each split, one row a person."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,6 @@ from posekit.synthetic.scene import Camera, encode_jpeg, expose
 from posekit.synthetic.writing import check_request, draw_all, new_folder
 
 SPLITS = ("train", "test")
-LABEL_FILES = {"train": "train.h5", "test": "valid.h5"}
 MOST_PEOPLE = 1_000_000
 _GROUP_SHARES = (0.84, 0.11, 0.03, 0.02)  # of pictures with one to four people
 _MEAN_BRIGHTNESS = 95.0  # least, of 255
@@ -42,8 +42,12 @@ class Drawn:
     data: bytes  # the JPEG file
 
 
-def write_people(out: Path, train: int, test: int, seed: int, workers: int | None = None) -> None:
+def write_people(
+    out: Path, train: int, test: int, seed: int, label_files: Mapping[str, str], workers: int | None = None
+) -> None:
     """Draw pictures with `train` and `test` labelled people into the new folder `out`.
+
+    label_files: split -> the label file to write below `out`.
 
     The same seed gives the same bytes, whatever the number of `workers` (None: one a core): each image is a pure
     function of (seed, split, index). When the last picture has more people than rows are left, the others stay
@@ -54,12 +58,11 @@ def write_people(out: Path, train: int, test: int, seed: int, workers: int | Non
     check_request(out, train, test, seed, MOST_PEOPLE)
     with new_folder(out) as building:
         (building / "images").mkdir()
-        (building / "annot").mkdir()
         for split, count in zip(SPLITS, (train, test), strict=True):
             draw = partial(_write_image, building / "images", seed, split)
             drawn = draw_all(draw, count_images(seed, split, count), split, workers)
             rows = [(name, row) for name, rows in drawn for row in rows]
-            _write_labels(building / "annot" / LABEL_FILES[split], rows[:count])
+            _write_labels(building / label_files[split], rows[:count])
 
 
 def count_people(seed: int, split: str, index: int) -> int:

@@ -6,7 +6,20 @@ import cv2
 import numpy as np
 
 from posekit.synthetic.mesh import Mesh, Pose, box, faces, far_first, join, moved
-from posekit.synthetic.person_body import HEAD_TOP, NECK, PELVIS, Capsules, Figure, about_z, capsules, draw_build, gap, hidden_joints, pose_figure, runs_through_itself
+from posekit.synthetic.person_body import (
+    HEAD_TOP,
+    NECK,
+    PELVIS,
+    Capsules,
+    Figure,
+    about_z,
+    capsules,
+    draw_build,
+    gap,
+    hidden_joints,
+    pose_figure,
+    runs_through_itself,
+)
 from posekit.synthetic.person_mesh import Looks, draw_looks, dress
 from posekit.synthetic.person_places import furniture, paint_place
 from posekit.synthetic.person_pose import draw_angles

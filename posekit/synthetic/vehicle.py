@@ -1,5 +1,6 @@
-"""Drawn vehicles in the layout of the VeRi keypoint labels: images/image_{train,test}, annot/label_{train,test}.csv."""
+"""Drawn vehicles with VeRi's keypoint labels: pictures, and a csv for each split."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -40,8 +41,18 @@ class Drawn:
         return ",".join([self.name, str(width), str(height), *cells])
 
 
-def write_vehicles(out: Path, train: int, test: int, seed: int, workers: int | None = None) -> None:
+def write_vehicles(
+    out: Path,
+    train: int,
+    test: int,
+    seed: int,
+    label_files: Mapping[str, str],
+    image_folders: Mapping[str, str],
+    workers: int | None = None,
+) -> None:
     """Draw `train` and `test` vehicles into the new folder `out`.
+
+    label_files: split -> the label file to write below `out`; image_folders: split -> its folder below images/.
 
     The same seed gives the same bytes, whatever the number of `workers` (None: one a core): each image is a pure
     function of (seed, split, index). No identity is in both splits. The folder appears only when it is complete.
@@ -51,15 +62,14 @@ def write_vehicles(out: Path, train: int, test: int, seed: int, workers: int | N
     check_request(out, train, test, seed, MAX_IMAGES)
     with new_folder(out) as building:
         for split, count in zip(SPLITS, (train, test), strict=True):
-            _write_split(building, split, count, seed, workers)
+            rows = _write_images(building / "images" / image_folders[split], split, count, seed, workers)
+            write_text(building / label_files[split], "".join(row + "\n" for row in sorted(rows)))
 
 
-def _write_split(root: Path, split: str, count: int, seed: int, workers: int | None) -> None:
-    folder = root / "images" / f"image_{split}"
+def _write_images(folder: Path, split: str, count: int, seed: int, workers: int | None) -> list[str]:
+    """Draw a split's images into `folder`; returns their lines of the labels."""
     folder.mkdir(parents=True)
-    (root / "annot").mkdir(exist_ok=True)
-    rows = draw_all(partial(_write_image, folder, seed, split), count, split, workers)
-    write_text(root / "annot" / f"label_{split}.csv", "".join(row + "\n" for row in sorted(rows)))
+    return draw_all(partial(_write_image, folder, seed, split), count, split, workers)
 
 
 def _write_image(folder: Path, seed: int, split: str, index: int) -> str:

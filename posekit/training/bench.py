@@ -5,18 +5,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from mindspore import Tensor
 from rich.table import Table
 
+from posekit.datasets.dataset import PoseDataset
+from posekit.datasets.pipeline import training_iterator
+from posekit.inference.predictors import network_predictor
+from posekit.layouts import open_split
+from posekit.models import build
 from posekit.recipes import Recipe
-from posekit.skeletons import SKELETONS
+from posekit.runtime import set_up
+from posekit.skeletons import Skeleton
+from posekit.training.step import make_step
 
 
 def bench(recipe: Recipe, data: Path | None, device: str, repeats: int = 20) -> Table:
-    """Time a batch of every part, the median of `repeats`; images a second are for that part alone."""
+    """Time a batch of every part, the median of `repeats`; images per second are for that part alone."""
+    dataset = open_split(recipe, data, "train")
     rows = [
-        ("data pipeline", _pipeline(recipe, data, repeats)),
-        *_network(recipe, device, repeats),
-        *_codec(recipe, repeats),
+        ("data pipeline", _pipeline(recipe, dataset, repeats)),
+        *_network(recipe, dataset.skeleton, device, repeats),
+        *_codec(recipe, dataset.skeleton, repeats),
     ]
     table = Table("part", "ms a batch", "images/s", title=f"{recipe.name}, batch {recipe.batch}", title_justify="left")
     for name, seconds in rows:
@@ -35,12 +44,8 @@ def _median(work: Callable[[], object], repeats: int) -> float:
     return float(np.median(seconds))
 
 
-def _pipeline(recipe: Recipe, data: Path | None, repeats: int) -> float:
-    """Seconds a batch of reading, augmenting and encoding with nothing else to do, read ahead by the worker threads."""
-    from posekit.datasets.pipeline import training_iterator
-    from posekit.layouts import open_split
-
-    dataset = open_split(recipe, data, "train")
+def _pipeline(recipe: Recipe, dataset: PoseDataset, repeats: int) -> float:
+    """Seconds per batch of reading, augmenting and encoding alone, read ahead by the worker threads."""
     batches = training_iterator(dataset, recipe, 1)
     next(batches)
     start = time.perf_counter()
@@ -48,31 +53,24 @@ def _pipeline(recipe: Recipe, data: Path | None, repeats: int) -> float:
     return (time.perf_counter() - start) / count
 
 
-def _network(recipe: Recipe, device: str, repeats: int) -> list[tuple[str, float]]:
-    """Seconds a batch of an update and of the forward pass."""
-    from mindspore import Tensor
-
-    from posekit.models import build
-    from posekit.inference.predictors import network_predictor
-    from posekit.runtime import set_up
-    from posekit.training.step import make_step
-
+def _network(recipe: Recipe, skeleton: Skeleton, device: str, repeats: int) -> list[tuple[str, float]]:
+    """Seconds per batch of an update and of the forward pass."""
     set_up(device, recipe.seed)
-    network = build(recipe)
+    network = build(recipe, skeleton)
     step = make_step(network, recipe, 1000)
     step.set_train(True)
     images = np.random.default_rng(0).random((recipe.batch, 3, recipe.input_size, recipe.input_size), np.float32)
-    shape = (recipe.batch, SKELETONS[recipe.skeleton].num_keypoints)
+    shape = (recipe.batch, skeleton.num_keypoints)
     heatmaps = np.zeros((*shape, recipe.heatmap_size, recipe.heatmap_size), np.float32)
     batch = [Tensor(array) for array in (images, heatmaps, np.ones(shape, np.float32))]
     update = _median(lambda: step(*batch).asnumpy(), repeats)
-    forward = network_predictor(network, recipe, recipe.batch)
+    forward = network_predictor(network, recipe, skeleton, recipe.batch)
     return [("training step", update), ("forward", _median(lambda: forward.run(images), repeats))]
 
 
-def _codec(recipe: Recipe, repeats: int) -> list[tuple[str, float]]:
-    """Seconds a batch of encoding and decoding."""
-    shape = (recipe.batch, SKELETONS[recipe.skeleton].num_keypoints)
+def _codec(recipe: Recipe, skeleton: Skeleton, repeats: int) -> list[tuple[str, float]]:
+    """Seconds per batch of encoding and decoding."""
+    shape = (recipe.batch, skeleton.num_keypoints)
     keypoints = np.random.default_rng(0).uniform(0, recipe.input_size, (*shape, 2))
     heatmaps, _ = recipe.codec.encode(keypoints, np.ones(shape, bool))
     encode = _median(lambda: recipe.codec.encode(keypoints, np.ones(shape, bool)), repeats)

@@ -15,8 +15,9 @@ from tqdm import tqdm
 
 from posekit.errors import InputError
 from posekit.files import ROOT
+from posekit.recipes import Recipe
+from posekit.settings import to_json
 from posekit.training.progress import BEST, LAST, PREVIOUS
-from posekit.recipes import Recipe, to_json
 
 TIMED = ["images_per_second", "wait_share", "memory_mb"]  # columns of log.csv that no two trainings share
 

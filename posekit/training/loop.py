@@ -15,21 +15,36 @@ import pandas as pd
 from mindspore import nn
 from tqdm.auto import tqdm
 
-from posekit.models.convert import load_pretrained, summary, write_report
 from posekit.datasets.dataset import PoseDataset
+from posekit.datasets.pipeline import steps_per_epoch, training_iterator
 from posekit.errors import InputError, Stopped
-from posekit.files import remove_left_overs, write_text
 from posekit.evaluation.metrics import distances
+from posekit.files import remove_left_overs, write_text
+from posekit.inference.predictors import network_predictor, predict_dataset
+from posekit.layouts import open_split
 from posekit.models import build
 from posekit.models.checkpoint import save_checkpoint
-from posekit.datasets.pipeline import steps_per_epoch, training_iterator
-from posekit.inference.predictors import network_predictor, predict_dataset
-from posekit.training.progress import BEST, LAST, PREVIOUS, Progress, Training, average_statistics, check_finite, diverged, resumed, save, write_curves, write_log, write_manifest
-from posekit.training.ranks import gathered, rank, ranks, share
-from posekit.recipes import Recipe, to_json
+from posekit.models.convert import load_pretrained, summary, write_report
+from posekit.recipes import Recipe
 from posekit.runtime import memory_mb, precision, set_up
+from posekit.settings import to_json
 from posekit.signals import ctrl_c, interrupted, uninterrupted
-from posekit.layouts import open_split
+from posekit.training.progress import (
+    BEST,
+    LAST,
+    PREVIOUS,
+    Progress,
+    Training,
+    average_statistics,
+    check_finite,
+    diverged,
+    resumed,
+    save,
+    write_curves,
+    write_log,
+    write_manifest,
+)
+from posekit.training.ranks import gathered, rank, ranks, share
 from posekit.training.step import AVERAGE, averaged_network, describe_update, learning_rates, make_step
 
 ROWS_AN_EPOCH = 10  # of log.csv
@@ -106,7 +121,9 @@ def run(
 
 def validate(network: nn.Cell, recipe: Recipe, validation: PoseDataset) -> float:
     """Percent of the validation split's visible keypoints within the recipe's threshold; each rank predicts a part."""
-    predictions = predict_dataset(network_predictor(network, recipe), share(validation), progress=False)
+    predictions = predict_dataset(
+        network_predictor(network, recipe, validation.skeleton), share(validation), progress=False
+    )
     keypoints = gathered(predictions.keypoints)[: len(validation)]
     distance = distances(validation.keypoints, keypoints, validation.unit)
     return 100 * float((distance <= recipe.validation_threshold)[validation.visible].mean())
@@ -117,9 +134,9 @@ def _prepare(
 ) -> Training:
     """The training before its first update, or where its last whole checkpoint has it."""
     ms.set_seed(recipe.seed)
-    network = build(recipe)
+    network = build(recipe, data.skeleton)
     source = _start_from(pretrained, network, out) if pretrained else None
-    tested = averaged_network(network, recipe) if recipe.ema else network
+    tested = averaged_network(network, recipe, data.skeleton) if recipe.ema else network
     step = make_step(network, recipe, steps_per_epoch(len(data), recipe.update_images * ranks()), tested)
     progress = Progress(data.digest(), pretrained=source)
     if resume:

@@ -13,15 +13,15 @@ import pandas as pd
 from mindspore import nn, ops
 
 from posekit.datasets.dataset import PoseDataset
+from posekit.datasets.pipeline import steps_per_epoch
 from posekit.errors import InputError
 from posekit.figures.results import training_curves
 from posekit.files import ROOT, atomic_path, write_json
 from posekit.manifest import describe
 from posekit.models.checkpoint import load_weights, read_training, save_checkpoint
-from posekit.datasets.pipeline import steps_per_epoch
-from posekit.training.ranks import average, gathered, rank, ranks
 from posekit.recipes import Recipe
 from posekit.runtime import chosen_device
+from posekit.training.ranks import average, gathered, rank, ranks
 from posekit.training.step import TrainStep
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"

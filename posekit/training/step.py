@@ -8,9 +8,10 @@ from mindspore import Parameter, ParameterTuple, Tensor, amp, nn, ops
 
 from posekit.models import build
 from posekit.models.loss import heatmap_loss
-from posekit.training.ranks import AveragedUpdate, ranks
 from posekit.recipes import Recipe
 from posekit.runtime import mixed_precision
+from posekit.skeletons import Skeleton
+from posekit.training.ranks import AveragedUpdate, ranks
 
 AVERAGE = "average."  # begins the names of averaged weights
 
@@ -179,9 +180,9 @@ def _decays(weight: Parameter, recipe: Recipe) -> bool:
     return recipe.decayed == "all" or not weight.name.endswith((".gamma", ".beta"))
 
 
-def averaged_network(network: nn.Cell, recipe: Recipe) -> nn.Cell:
+def averaged_network(network: nn.Cell, recipe: Recipe, skeleton: Skeleton) -> nn.Cell:
     """The recipe's network once more, with the same weights under names of their own."""
-    averaged = build(recipe)
+    averaged = build(recipe, skeleton)
     averaged.update_parameters_name(AVERAGE)
     for average, weight in zip(averaged.get_parameters(), network.get_parameters(), strict=True):
         ops.assign(average, weight)

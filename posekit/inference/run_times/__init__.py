@@ -1,7 +1,6 @@
 """The run times: each opens a model file as images -> heatmaps. Which one is chosen from the file when not said."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from posekit.errors import InputError
 from posekit.inference.predictors import Predictor
@@ -21,15 +20,12 @@ BACKENDS = tuple(dict.fromkeys(backend for backend, _ in _OPENERS))
 PRECISIONS = ("fp32", "fp16", "bf16")
 
 
-def open_model(
-    model: Path,
-    device: str = "auto",
-    batch: int = 16,
-    backend: str | None = None,
-    precision: str | None = None,
-    lite_python: Path | None = None,
-) -> Predictor:
-    """A model file on a run time; see `posekit.inference.predictors.load_predictor`."""
+def load_predictor(request: Request) -> Predictor:
+    """The predictor of a model file: .ckpt, .mindir, .onnx or .om.
+
+    Raises InputError for a file that cannot be read or a run time that is not here.
+    """
+    model, backend, precision = request.model, request.backend, request.precision
     suffixes = list(dict.fromkeys(suffix for _, suffix in _OPENERS))
     if model.suffix not in suffixes:
         raise InputError(f"{model}: unknown kind of model file; give a {', '.join(suffixes)} file")
@@ -39,13 +35,14 @@ def open_model(
         raise InputError(f"unknown precision {precision!r}; choose one of {', '.join(PRECISIONS)}")
     if not model.is_file():
         raise InputError(f"{model}: no such model file; train one with posekit train, or check the path")
-    request = Request(model, device, batch, precision, lite_python)
     chosen = backend or _default(request)
     if (chosen, model.suffix) not in _OPENERS:
         kinds = " or ".join(suffix for name, suffix in _OPENERS if name == chosen)
         raise InputError(f"{model}: {chosen} reads {kinds}; make such a file of the checkpoint with posekit export")
     predictor = _OPENERS[chosen, model.suffix](request)
-    return replace(predictor, run_time=f"{chosen} {predictor.run_time}")
+    flip_test = predictor.recipe.flip_test if request.flip_test is None else request.flip_test
+    recipe = replace(predictor.recipe, flip_test=flip_test)
+    return replace(predictor, recipe=recipe, run_time=f"{chosen} {predictor.run_time}")
 
 
 def _default(request: Request) -> str:

@@ -8,7 +8,9 @@ import onnx
 
 from posekit.errors import InputError
 from posekit.files import write_json
-from posekit.recipes import Recipe, from_json
+from posekit.recipes import Recipe
+from posekit.settings import from_json
+from posekit.skeletons import get_skeleton
 
 
 def beside(model: Path) -> Path:
@@ -70,7 +72,7 @@ def unreadable(model: Path, kind: str, error: Exception) -> InputError:
 def check_shapes(model: Path, recipe: Recipe, images: list[int], heatmaps: list[int]) -> None:
     """InputError when a file's input (N, 3, S, S) or output (N, K, h, w) is not its recipe's; N may be anything."""
     size, cells = recipe.input_size, recipe.heatmap_size
-    wanted = ([3, size, size], [recipe.keypoint_skeleton.num_keypoints, cells, cells])
+    wanted = ([3, size, size], [get_skeleton(recipe.skeleton).num_keypoints, cells, cells])
     found = (list(images[1:]), list(heatmaps[1:]))
     if found != wanted:
         shown = [" -> ".join("×".join(map(str, shape)) for shape in shapes) for shapes in (found, wanted)]

@@ -4,19 +4,20 @@ import mindspore as ms
 from google.protobuf.message import DecodeError
 from mindspore.train.mind_ir_pb2 import ModelProto
 
-from posekit.models.checkpoint import load_network
 from posekit.inference.predictors import Predictor, network_predictor
 from posekit.inference.run_times.description import check_shapes, read_description, unreadable
 from posekit.inference.run_times.request import Request
+from posekit.models.checkpoint import load_network
 from posekit.runtime import set_up
+from posekit.skeletons import get_skeleton
 
 
 def open_checkpoint(request: Request) -> Predictor:
     """The network that MindSpore builds from a checkpoint."""
     request.only("fp32")
     set_up(request.device)
-    recipe, network = load_network(request.model)
-    return network_predictor(network, recipe, request.batch)
+    model = load_network(request.model)
+    return network_predictor(model.network, model.recipe, model.skeleton, request.batch)
 
 
 def open_mindir(request: Request) -> Predictor:
@@ -32,4 +33,6 @@ def open_mindir(request: Request) -> Predictor:
     except (DecodeError, ValueError, RuntimeError) as error:
         raise unreadable(request.model, "MINDIR", error) from error
     check_shapes(request.model, recipe, source.tensor[0].dims, sink.tensor[0].dims)
-    return Predictor(recipe, lambda images: graph(ms.Tensor(images)).asnumpy(), batch or request.batch)
+    return Predictor(
+        recipe, get_skeleton(recipe.skeleton), lambda images: graph(ms.Tensor(images)).asnumpy(), batch or request.batch
+    )

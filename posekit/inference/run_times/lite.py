@@ -17,6 +17,7 @@ from posekit.inference.predictors import Predictor
 from posekit.inference.run_times.description import check_shapes, read_description, write_description
 from posekit.inference.run_times.request import MissingRunTime, Request
 from posekit.runtime import cores, split_device
+from posekit.skeletons import get_skeleton
 
 _WORKER = Path(__file__).with_name("lite_worker.py")
 
@@ -67,7 +68,7 @@ def open_lite(request: Request) -> Predictor:
         settings |= {"device_id": device_id, "precision": precision, "threads": len(cores())}
         worker = Worker(python, model, settings)
     check_shapes(request.model, recipe, settings["shape"], worker.shape)
-    return Predictor(recipe, worker, batch, f"{precision}, {target}")
+    return Predictor(recipe, get_skeleton(recipe.skeleton), worker, batch, f"{precision}, {target}")
 
 
 def convert_lite(request: Request, out: Path) -> None:

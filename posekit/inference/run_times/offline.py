@@ -6,6 +6,7 @@ from posekit.inference.predictors import Predictor
 from posekit.inference.run_times.description import check_shapes, read_description, unreadable
 from posekit.inference.run_times.request import MissingRunTime, Request
 from posekit.runtime import split_device
+from posekit.skeletons import get_skeleton
 
 
 def open_om(request: Request) -> Predictor:
@@ -26,4 +27,4 @@ def open_om(request: Request) -> Predictor:
     images, heatmaps = session.get_inputs()[0], session.get_outputs()[0]
     check_shapes(request.model, recipe, images.shape, heatmaps.shape)
     run = lambda values: np.asarray(session.infer([values])[0], np.float32)  # noqa: E731
-    return Predictor(recipe, run, batch, f"{precision}, Ascend")
+    return Predictor(recipe, get_skeleton(recipe.skeleton), run, batch, f"{precision}, Ascend")

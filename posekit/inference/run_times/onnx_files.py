@@ -11,6 +11,7 @@ from posekit.inference.predictors import Predictor
 from posekit.inference.run_times.description import check_shapes, embedded_recipe, unreadable
 from posekit.inference.run_times.request import MissingRunTime, Request
 from posekit.runtime import cores, split_device
+from posekit.skeletons import get_skeleton
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -51,7 +52,9 @@ def open_onnxruntime(request: Request) -> Predictor:
     batch = images.shape[0] if isinstance(images.shape[0], int) else request.batch
     simulated = " simulated" if kind is None and precision != "fp32" else ""
     about = f"{precision}{simulated}, {session.get_providers()[0].removesuffix('ExecutionProvider')}"
-    return Predictor(recipe, lambda values: session.run(None, {images.name: values})[0], batch, about)
+    return Predictor(
+        recipe, get_skeleton(recipe.skeleton), lambda values: session.run(None, {images.name: values})[0], batch, about
+    )
 
 
 def _session(request: Request, kind: str | None, precision: str) -> "onnxruntime.InferenceSession":
@@ -111,4 +114,6 @@ def open_openvino(request: Request) -> Predictor:
     model.reshape([batch, *images[1:]])
     hint = {"fp32": "f32", "bf16": "bf16"}[precision]
     compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": hint})
-    return Predictor(recipe, lambda values: np.array(compiled(values)[0]), batch, f"{precision}, CPU")
+    return Predictor(
+        recipe, get_skeleton(recipe.skeleton), lambda values: np.array(compiled(values)[0]), batch, f"{precision}, CPU"
+    )

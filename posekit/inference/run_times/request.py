@@ -12,16 +12,27 @@ class MissingRunTime(InputError):
 
 @dataclass(frozen=True)
 class Request:
-    """A model file, and how to run it: `batch` where the file leaves it open, `precision` None for the usual one."""
+    """A model file, and how to run it.
+
+    device: auto, cpu, gpu or ascend, with :ID for one of several.
+    batch: images at a time, where the file leaves it open; an exported file may have been made for one number.
+    backend: a run time that reads the file (mindspore, mindir, onnxruntime, openvino, lite or om); None: by file and
+        device.
+    precision: fp32, fp16 or bf16; None: what the run time is usually used with.
+    lite_python: a Python interpreter that has MindSpore Lite; None: the usual places.
+    flip_test: overrides the recipe's.
+    """
 
     model: Path
     device: str = "auto"
     batch: int = 16
+    backend: str | None = None
     precision: str | None = None
     lite_python: Path | None = None
+    flip_test: bool | None = None
 
     def only(self, *precisions: str) -> str:
-        """The precision asked for, the first of `precisions` without a wish; InputError when it is none of them."""
+        """The precision asked for, or the first of `precisions` if none is; InputError when it is none of them."""
         if self.precision and self.precision not in precisions:
             raise InputError(
                 f"{self.model}: computes in {' or '.join(precisions)} here, not in {self.precision}; change --precision"

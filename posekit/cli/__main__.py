@@ -1,0 +1,5 @@
+"""python -m posekit.cli"""
+
+from posekit.cli.main import main
+
+main()
