@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from posekit.doctor import accelerators
-from posekit.doctor import checks as doctor
+from posekit.doctor import accelerators, diagnose
 from posekit.doctor.accelerators import accelerator_checks
 
 LIBRARIES = (
@@ -128,10 +127,10 @@ def test_an_ascend_and_its_cann(tools: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_with_auto_an_unusable_gpu_is_a_note(tools: Path) -> None:
     nvidia(tools, "470.57.02", "8.0")
-    found = {check.name: check for check in doctor.checks()}
+    found = {check.name: check for check in diagnose.checks()}
     assert (found["GPU"].ok, found["GPU"].needed) == (False, False)
     assert found["device"].ok, "the CPU serves"
-    asked = {check.name: check for check in doctor.checks("gpu")}
+    asked = {check.name: check for check in diagnose.checks("gpu")}
     assert asked["GPU"].needed and not asked["device"].ok
 
 

@@ -4,6 +4,7 @@ import pytest
 from rich.console import Console
 
 from posekit.doctor import checks as doctor
+from posekit.doctor import diagnose
 
 
 def measured(**seconds: float):
@@ -19,13 +20,13 @@ def measured(**seconds: float):
 
 
 def test_everything_is_right_in_the_environment_that_the_set_up_makes():
-    assert [check.detail for check in doctor.checks() if not check.ok] == []
+    assert [check.detail for check in diagnose.checks() if not check.ok] == []
 
 
 def test_a_wrong_version_is_named_with_what_was_wanted_and_the_remedy(monkeypatch):
     real = doctor._version
     monkeypatch.setattr(doctor, "_version", lambda name: "2.1.0" if name == "numpy" else real(name))
-    packages = next(check for check in doctor.checks() if check.name == "packages")
+    packages = next(check for check in diagnose.checks() if check.name == "packages")
     assert not packages.ok
     assert "numpy 2.1.0 (needs 1.26.4)" in packages.detail
     assert "pip install -e ." in packages.remedy
@@ -35,7 +36,7 @@ def test_headless_opencv_stands_for_the_other(monkeypatch):
     real = doctor._version
     swapped = {"opencv-python": None, "opencv-python-headless": real("opencv-python") or real("opencv-python-headless")}
     monkeypatch.setattr(doctor, "_version", lambda name: swapped[name] if name in swapped else real(name))
-    assert next(check for check in doctor.checks() if check.name == "packages").ok
+    assert next(check for check in diagnose.checks() if check.name == "packages").ok
 
 
 @pytest.mark.parametrize(("alone", "ok"), [(18.8, True), (5.0, False)])
@@ -61,9 +62,9 @@ def test_openvino_is_really_measured():
 
 
 def test_a_failure_is_shown_with_its_remedy_and_the_exit_code(monkeypatch):
-    monkeypatch.setattr(doctor, "checks", lambda device: iter([doctor.Check("disk", False, "[1] GB", "make room")]))
-    monkeypatch.setattr(doctor, "speed_checks", lambda: iter([]))
+    monkeypatch.setattr(diagnose, "checks", lambda device: iter([doctor.Check("disk", False, "[1] GB", "make room")]))
+    monkeypatch.setattr(diagnose, "speed_checks", lambda: iter([]))
     console = Console(record=True, width=100)
-    assert doctor.diagnose(console) == 1
+    assert diagnose.diagnose(console) == 1
     text = console.export_text()
     assert "[fail]" in text and "[1] GB" in text and "-> make room" in text

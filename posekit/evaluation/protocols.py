@@ -66,13 +66,11 @@ def score(protocols: Mapping[str, Protocol], labels: Labels, predictions: Predic
     return {name: protocol.apply(labels, predictions) for name, protocol in protocols.items()}
 
 
-def score_one(protocols: Mapping[str, Protocol], name: str, labels: Labels, predictions: Predictions) -> Table:
-    """One protocol's table and counts; InputError lists the names there are."""
-    name = current_name(name)
-    if name not in protocols:
+def get_protocol(protocols: Mapping[str, Protocol], name: str) -> Protocol:
+    """The protocol of that name; InputError lists the names there are."""
+    if current_name(name) not in protocols:
         raise InputError(f"unknown protocol {name!r}; choose one of {', '.join(protocols)}")
-    table = protocols[name].apply(labels, predictions)
-    return Table({**table.rows, **protocols[name].counts(labels)}, table.about)
+    return protocols[current_name(name)]
 
 
 def first_rows(labels: Labels, predictions: Predictions, count: int) -> tuple[Rows, Predictions]:

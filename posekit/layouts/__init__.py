@@ -8,7 +8,7 @@ from pathlib import Path
 from posekit.datasets.dataset import PoseDataset
 from posekit.errors import InputError
 from posekit.evaluation.metrics import Labels
-from posekit.evaluation.protocols import Table, first_rows, score_one
+from posekit.evaluation.protocols import Table, first_rows, get_protocol
 from posekit.files import ROOT
 from posekit.layouts.mpii import MPII
 from posekit.layouts.record import Layout
@@ -78,8 +78,10 @@ def score_file(
     `data` is a folder in the layout or a label file. With `first`, only the split's first rows count; predictions of
     later rows may be there or not.
     """
+    chosen = get_protocol(layout.protocols, protocol)
     labels: Labels = layout.labels(data, split)
     found = read_predictions(predictions, layout.skeleton.num_keypoints)
     if first is not None:
         labels, found = first_rows(labels, found, first)
-    return score_one(layout.protocols, protocol, labels, found)
+    table = chosen.apply(labels, found)
+    return Table({**table.rows, **chosen.counts(labels)}, table.about)
