@@ -45,7 +45,8 @@ def test_a_data_set_holds_what_the_file_says(data: Path):
     dataset = get_layout("mpii").read(data, "test")
     assert dataset.skeleton.name == "person16" and dataset.split == "test" and len(dataset) == 4
     assert dataset.names == ["000005000.jpg:0", "000005000.jpg:1", "000005001.jpg:2", "000005002.jpg:3"]
-    assert np.array_equal(dataset.keypoints, fields["part"]) and dataset.keypoints.dtype == np.float32
+    assert np.array_equal(dataset.keypoints, fields["part"]) and dataset.keypoints.dtype == np.float64
+    assert np.array_equal(dataset[1].keypoints, fields["part"][1]) and dataset[1].keypoints.dtype == np.float32
     assert np.array_equal(dataset.center, fields["center"].astype(np.float32))
     assert dataset.box_size == pytest.approx(200 * fields["scale"])
     assert np.array_equal(dataset.unit, fields["normalize"])

@@ -293,7 +293,7 @@ def test_a_label_file_that_changed(tmp_path: Path):
 @pytest.mark.parametrize(
     ("label", "message"),
     [
-        ("", "label_test.csv: the file is empty; it should hold one row an image, its name first"),
+        ("", "label_test.csv: the file is empty; it should hold one row per image, its name first"),
         ("0020_c001_20.png,1\n../a.jpg,1\n", "label_test.csv: row 2: '../a.jpg' is not a plain file name"),
         ("a.jpeg,1\n", "row 1: 'a.jpeg': MultiTaskNet takes the last four letters for the suffix"),
         ("0020_c001_20.png,1\n0020_c001_20.jpg\n", "row 2: '0020_c001_20.jpg' would share its folder with 0020_c"),
