@@ -4,6 +4,7 @@ import csv
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
@@ -51,9 +52,10 @@ def read_rows(path: Path, content: str) -> Iterator[tuple[int, list[str]]]:
     cells that no table has, and for more than `bounds.MOST_ROWS` rows.
     """
     line = count = 0
+    csv.field_size_limit(bounds.LONGEST_LINE)  # others set it, too; it ends a quotation that isn't closed
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(_lines(path, stream), strict=True)
+            reader = csv.reader(_lines(path, stream, content), strict=True)
             for row in reader:
                 line = reader.line_num
                 count += bool(row)
@@ -66,9 +68,11 @@ def read_rows(path: Path, content: str) -> Iterator[tuple[int, list[str]]]:
     except UnicodeDecodeError as error:
         raise wrong_kind(path, f"give a csv of {content}") or _not_utf8(path, content) from error
     except csv.Error as error:
+        remedy = "put names with commas or quotation marks in quotation marks, and double those inside"
+        if "field limit" in str(error):
+            remedy = "fix or remove the row, or close a quotation mark"
         raise wrong_kind(path, f"give a csv of {content}") or InputError(
-            f"{path}: row {line + 1}: not csv ({error}); put names with quotation marks or commas in quotation marks, "
-            "and double those inside"
+            f"{path}: row {line + 1}: not csv ({error}); {remedy}"
         ) from error
 
 
@@ -87,14 +91,16 @@ def check_unique(path: str | Path, names: list[str]) -> None:
         seen.add(name)
 
 
-def _lines(path: Path, stream) -> Iterator[str]:
+def _lines(path: Path, stream: TextIO, content: str) -> Iterator[str]:
     """The stream's lines; InputError for one that no table has, before it fills the memory."""
     number = 0
     while line := stream.readline(bounds.LONGEST_LINE):
         number += 1
-        if len(line) == bounds.LONGEST_LINE:
-            raise InputError(
-                f"{path}: row {number}: more than {bounds.LONGEST_LINE:,} characters; not a table of posekit's"
+        what = f"more than {bounds.LONGEST_LINE:,} characters" if len(line) == bounds.LONGEST_LINE else ""
+        what = "a zero byte, which no text has" if "\0" in line else what
+        if what:
+            raise wrong_kind(path, f"give a csv of {content}") or InputError(
+                f"{path}: row {number}: {what}; give a csv of {content}"
             )
         yield line
 
@@ -126,8 +132,10 @@ def _other_columns(path: Path, line: int, row: list[str], columns: int, content:
     for mark, word in SEPARATORS:
         if len(whole.split(mark)) == columns:
             return InputError(f"{at}: columns separated by {word}; save as CSV with commas, and points in numbers")
+    remedy = "fix or remove the row" if line > 1 else "fix the row, or remove it if it is a header"
+    found = f"{len(row)} column{'s' * (len(row) > 1)}"
     return wrong_kind(path, f"give a csv of {content}") or InputError(
-        f"{at}: {len(row)} columns where {columns} are expected; fix or remove the row"
+        f"{at}: {found} where {columns} are expected; {remedy}"
     )
 
 

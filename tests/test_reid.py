@@ -297,6 +297,11 @@ def test_a_label_file_that_changed(tmp_path: Path):
         ("0020_c001_20.png,1\n../a.jpg,1\n", "label_test.csv: row 2: '../a.jpg' is not a plain file name"),
         ("a.jpeg,1\n", "row 1: 'a.jpeg': MultiTaskNet takes the last four letters for the suffix"),
         ("0020_c001_20.png,1\n0020_c001_20.jpg\n", "row 2: '0020_c001_20.jpg' would share its folder with 0020_c"),
+        ('"a,b.jpg",1\n', "row 1: 'a,b.jpg'"),
+        ('"a""b.jpg",1\n', "row 1: 'a\"b.jpg'"),
+        ("<html>\n", "label_test.csv: row 1: '<html>'"),
+        ("x" * 100_000 + ",1\n", f"row 1: '{'x' * 80}'… (100,000 characters) is not a plain file name"),
+        ('"a.jpg,1\n', "label_test.csv: row 1: not csv (unexpected end of data)"),
         ("0020_c001_20.png,1\nother.jpg\n", "image_test: 1 of 2 images are missing, the first is other.jpg"),
     ],
 )

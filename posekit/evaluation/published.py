@@ -208,7 +208,7 @@ def veri_pck(
 ) -> Scores:
     """The plain protocol, in percent: visible keypoints within a share of √area of the image's own keypoint box.
 
-    The box is that around all keypoints, hidden ones too, since they lie on the object; its sides are max - min.
+    The box is that around all keypoints, hidden ones too, since they are on the object; its sides are max - min.
     Scores are ignored; predictions may be in any order. Rows "PCK@<threshold>" and "AUC" (thresholds 0 to `limit`),
     columns the groups and "Mean". Raises InputError when predictions and labels name different images.
     """
