@@ -139,7 +139,8 @@ def _read_images(dataset: PoseDataset) -> tuple[dict[str, list[str]], np.ndarray
         if where in sizes:
             continue
         try:
-            sizes[where] = dataset.image(i).shape[1::-1]
+            height, width, _ = dataset.image(i).shape
+            sizes[where] = width, height
         except BadImage as error:
             sizes[where] = 0, 0
             damage[error.kind].append(dataset.names[i])

@@ -191,7 +191,7 @@ _SIZES = {"JPEG": _jpeg_size, "PNG": _png_size, "WebP": _webp_size, "BMP": _bmp_
 # Pixels
 
 
-def _decode_jpeg(data: bytes, upright: bool) -> np.ndarray:
+def _decode_jpeg(data: bytes, upright: bool) -> np.ndarray | None:
     if fault := jpeg.damage(data):
         raise BadImage("damaged", f"the JPEG is damaged ({fault}); {COPY}")
     try:

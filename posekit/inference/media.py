@@ -10,14 +10,23 @@ import numpy as np
 from tqdm import tqdm
 
 from posekit.bounds import MOST_TOGETHER
-from posekit.datasets.images import decode_image, holds_several, one_line, read_file
+from posekit.datasets.images import BadImage, decode_image, holds_several, one_line, read_file
 from posekit.drawing import draw_poses
 from posekit.errors import InputError, shortened
 from posekit.files import atomic_path
 from posekit.inference.boxes import Boxes, crop_box, predict_crops, whole
 from posekit.inference.inputs import Input, Skipped, find_inputs
 from posekit.inference.predictors import Predictor
-from posekit.inference.videos import VideoWriter, check_video, frames, open_video, promised_frames, rate_of, remarks
+from posekit.inference.videos import (
+    BadVideo,
+    VideoWriter,
+    check_video,
+    frames,
+    open_video,
+    promised_frames,
+    rate_of,
+    remarks,
+)
 from posekit.predictions import Predictions, write_predictions
 from posekit.signals import ctrl_c
 
@@ -55,11 +64,16 @@ def predict_media(predictor: Predictor, sources: list[Path], out: Path, boxes: P
     videos = [given for given in inputs if given.video]
     known = Boxes(boxes, [p.name for p in pictures], [v.name for v in videos]) if boxes else None
     videos = [video for video in videos if _readable(video, skipped)]
+    watched = 0
     with ctrl_c():
         rows, read = _predict_pictures(predictor, pictures, out, known, skipped)
         for video in videos:
-            rows += _predict_video(predictor, video, out, known)
-    if not read and not videos:
+            try:
+                rows += _predict_video(predictor, video, out, known)
+                watched += 1
+            except BadVideo as error:
+                skipped.handle(video, error)
+    if not read and not watched:
         raise InputError("; ".join(f"{one_line(folder)}: {skipped.line(folder)}" for folder in skipped.names))
     for folder in skipped.names:
         print(f"posekit: {one_line(folder)}: {skipped.line(folder)}", file=sys.stderr)
@@ -70,7 +84,7 @@ def predict_media(predictor: Predictor, sources: list[Path], out: Path, boxes: P
         print(f"{boxes}: {len(known.left)} frames do not exist, {first}: their boxes were not used")
     names, keypoints, scores = zip(*rows, strict=True)
     write_predictions(out / "predictions.csv", Predictions(list(names), np.stack(keypoints), np.stack(scores)))
-    print(f"{out}: {len(rows)} objects in {read} images and {len(videos)} videos; predictions.csv")
+    print(f"{out}: {len(rows)} objects in {read} images and {watched} videos; predictions.csv")
 
 
 def _check_copies(inputs: list[Input], out: Path) -> None:
@@ -84,7 +98,7 @@ def _readable(video: Input, skipped: Skipped) -> bool:
     """Before the first is predicted."""
     try:
         check_video(video.path)
-    except InputError as error:
+    except BadVideo as error:
         skipped.handle(video, error)
         return False
     return True
@@ -148,7 +162,7 @@ def _read(
         try:
             data = read_file(given.path)
             image = decode_image(data, one_line(given.path), upright=True)
-        except InputError as error:
+        except BadImage as error:
             skipped.handle(given, error)
             if boxes:
                 boxes.left.pop(given.name, None)
@@ -164,7 +178,7 @@ def _write_copy(predictor: Predictor, path: Path, keypoints: np.ndarray, scores:
     del image
     encoded = cv2.imencode(".png", drawn)[1]
     with atomic_path(copy) as temporary:
-        temporary.write_bytes(encoded)  # cv2.imwrite would be silent about a full disk
+        temporary.write_bytes(encoded.data)  # cv2.imwrite would be silent about a full disk
 
 
 def _predict_video(predictor: Predictor, given: Input, out: Path, boxes: Boxes | None) -> Rows:

@@ -22,32 +22,36 @@ MOST_FAILURES = 30  # frames in a row that can't be read, from which on the vide
 UNEVEN = 1.5  # the longest time between frames to the shortest, from which on it is said
 
 
+class BadVideo(InputError):
+    """A video that can't be read, or whose annotated copy can't be written."""
+
+
 def open_video(path: Path) -> cv2.VideoCapture:
-    """The opened video. Raises InputError if it can't be read, or has frames larger than any camera's."""
+    """The opened video. Raises BadVideo if it can't be read, or has frames larger than any camera's."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # quiet: what matters is said below
     cv2.setLogLevel(0)
     where = one_line(path)
     if not path.is_file():
-        raise InputError(f"{where}: no such video; check the path")
+        raise BadVideo(f"{where}: no such video; check the path")
     # An absolute path, since FFmpeg takes what is before a colon for a protocol.
     capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
     if not capture.isOpened():
         said = said_to_be(path) or ""
         what = "not a readable video" + (f" but {said.partition(';')[0]}" if said and "film" not in said else "")
-        raise InputError(f"{where}: {what}; copy it again, or convert it to mp4")
+        raise BadVideo(f"{where}: {what}; copy it again, or convert it to mp4")
     width, height = (int(capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     if width * height > MOST_FRAME_PIXELS:
-        raise InputError(f"{where}: frames of {width:,} × {height:,} pixels; scale the video down")
+        raise BadVideo(f"{where}: frames of {width:,} × {height:,} pixels; scale the video down")
     return capture
 
 
 def check_video(path: Path) -> None:
-    """InputError unless a first frame can be read."""
+    """BadVideo unless a first frame can be read."""
     capture = open_video(path)
     read, _ = capture.read()
     capture.release()
     if not read:
-        raise InputError(f"{one_line(path)}: not a single frame can be read; copy the video again")
+        raise BadVideo(f"{one_line(path)}: not a single frame can be read; copy the video again")
 
 
 def promised_frames(capture: cv2.VideoCapture) -> int:
@@ -80,13 +84,13 @@ class VideoWriter:
         self._writer: cv2.VideoWriter | None = None
 
     def write(self, frame: np.ndarray) -> None:
-        """Raises InputError if OpenCV can't write videos of this size and rate."""
+        """Raises BadVideo if OpenCV can't write videos of this size and rate."""
         if self._writer is None:
             size = width, height = frame.shape[1], frame.shape[0]
-            self._writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter_fourcc(*"mp4v"), self.rate, size)
+            self._writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter.fourcc(*"mp4v"), self.rate, size)
             if not self._writer.isOpened():
                 what = f"{width:,} × {height:,} pixels at {self.rate:g} frames per second"
-                raise InputError(f"{one_line(self.source)}: OpenCV can't write a video of {what}; convert it")
+                raise BadVideo(f"{one_line(self.source)}: OpenCV can't write a video of {what}; convert it")
         self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         self.count += 1
 
