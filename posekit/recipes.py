@@ -46,18 +46,22 @@ class Recipe:
     heatmap_size: int = setting(64, "side of a heatmap, a quarter of input_size", 4, 1024, "cells")
     mean: tuple[float, ...] = setting(
         (0.485, 0.456, 0.406),
-        "mean of red, green and blue in 0–1, subtracted from the input",
+        "mean of red, green and blue in 0–1, which is subtracted from the input",
         -1000,
         1000,
         length=(3, 3),
     )
     std: tuple[float, ...] = setting(
-        (0.229, 0.224, 0.225), "their standard deviation; the input is divided by it", 1e-6, 1000, length=(3, 3)
+        (0.229, 0.224, 0.225),
+        "standard deviation of red, green and blue, which divides the input",
+        1e-6,
+        1000,
+        length=(3, 3),
     )
     sigma: float = setting(2.0, "standard deviation of the Gaussian in a target heatmap", 0.1, 100, "cells")
     target_centre: str = setting(
         "round",
-        "centre of that Gaussian: round to the nearest cell, truncate towards cell 0, or exactly the keypoint",
+        "centre of a target's Gaussian: round to the nearest cell, truncate towards cell 0, or exactly the keypoint",
         choices=("round", "truncate", "exact"),
     )
     supervise_missing: bool = setting(
@@ -69,7 +73,7 @@ class Recipe:
     rotation_factor: float = setting(30.0, "random rotation of a training image: ± this", 0, 180, "degrees")
     augment_shape: str = setting(
         "normal",
-        "distribution of both: normal (the factor is its sigma; cut at 1 sigma for scale, 2 for rotation) or uniform",
+        "draw of scale and rotation: normal (sigma is the factor; cut at 1 sigma for scale, 2 for rotation) or uniform",
         choices=("normal", "uniform"),
     )
     rotation_probability: float = setting(0.6, "probability that a training image is rotated", 0, 1)
@@ -84,7 +88,7 @@ class Recipe:
         0.5 * 36**3, "multiplies the sum over keypoints of the weighted mean squared error", 1e-12, 1e50
     )
     learning_rate: float = setting(
-        1e-3, "highest rate, of a whole update however many devices and batches share it", 1e-12, 1e30
+        1e-3, "highest learning rate; of a whole update, however many devices and batches share it", 1e-12, 1e30
     )
     weight_decay: float = setting(1e-4, "strength of Adam's weight decay", 0, 1000)
     decayed: str = setting(
@@ -95,15 +99,15 @@ class Recipe:
     schedule: str = setting("step", "how the learning rate falls", choices=("step", "exponential", "cosine"))
     milestones: tuple[int, ...] = setting(
         (170, 200),
-        "epochs after which the step schedule multiplies the rate by decay_factor",
+        "epochs after which the step schedule multiplies the learning rate by decay_factor",
         0,
         100_000,
         length=(0, 100),
     )
     decay_factor: float = setting(
-        0.1, "multiplies the rate at each milestone (step) or after each epoch (exponential)", 1e-6, 1
+        0.1, "multiplies the learning rate at each milestone (step) or after each epoch (exponential)", 1e-6, 1
     )
-    warmup_epochs: float = setting(0.0, "epochs in which the rate rises linearly at the start", 0, 100_000)
+    warmup_epochs: float = setting(0.0, "epochs in which the learning rate rises linearly at the start", 0, 100_000)
     clip_norm: float = setting(
         0.0, "longest gradient over all weights; longer ones are shortened to it; 0 turns this off", 0, 1e30
     )

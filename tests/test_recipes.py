@@ -354,7 +354,7 @@ def test_choices_are_what_there_is():
         "target_centre": CENTRES, "augment_shape": AUGMENT_SHAPES, "color_jitter": COLOR_JITTER, "decayed": DECAYED,
         "schedule": SCHEDULES, "offset": OFFSETS,
     }  # fmt: skip
-    assert choices.pop("amp") < {"O0", "O1", "O2", "O3", "auto"}  # MindSpore's
+    assert choices.pop("amp") < {"O0", "O1", "O2", "O3", "auto"}  # the levels of MindSpore's auto_mixed_precision
     assert choices == {name: set(table) for name, table in tables.items()}
     assert set(HALVINGS) == choices["network"] and set(PURPOSES) == set(RECIPES)
 

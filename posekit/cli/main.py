@@ -65,7 +65,7 @@ def _fail(message: str, code: int = 2) -> None:
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="For example poseestnet, poseestnet-laptop or poseestnet-smoke.")],
+    recipe: Annotated[str, typer.Argument(help="One of posekit recipe list, for example poseestnet-smoke.")],
     out: Annotated[Path, typer.Option(help="Folder of the run to make.")],
     data: Data = None,
     images: Images = None,
