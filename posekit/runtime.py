@@ -87,7 +87,7 @@ def set_up(device: str = "auto", seed: int = 0, mode: str = "graph") -> Device:
         ms.set_device(target, device_id)
     except (RuntimeError, ValueError) as error:
         raise InputError(f"device {device}: {str(error).splitlines()[0]}; run posekit doctor") from error
-    ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
+    ms.set_context(mode={"graph": ms.GRAPH_MODE, "pynative": ms.PYNATIVE_MODE}[mode])
     rank, ranks = _join()
     ms.set_seed(seed)
     global _device
