@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from lesson_files import write_lesson
 
-from posekit.course import lessons
+from posekit.course import lessons, results
 from posekit.course import run as course
 from posekit.course.results import RESULT_MIME, read_results, record
 from posekit.errors import InputError
@@ -172,7 +172,7 @@ def test_record_outside_a_notebook(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 
 def test_newest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(course, "ROOT", tmp_path)
+    monkeypatch.setattr(results, "ROOT", tmp_path)
     for index, (folder, name) in enumerate([("a/b", "net"), ("a/c", "net"), ("a/d", "other"), ("e", "third")]):
         run = tmp_path / "runs" / folder
         run.mkdir(parents=True)
@@ -181,16 +181,16 @@ def test_newest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         os.utime(run / "best.ckpt", (1000 - index, 1000 - index))
     (tmp_path / "runs/a/f").mkdir()
     (tmp_path / "runs/a/f/recipe.json").write_text('{"name": "net"}')  # no checkpoint yet
-    assert course.newest_run("net", "runs/a") == tmp_path / "runs/a/b"
-    assert course.newest_run("third", "runs/a") == tmp_path / "runs/e", "where the folder has none, all runs count"
+    assert results.newest_run("net", "runs/a") == tmp_path / "runs/a/b"
+    assert results.newest_run("third", "runs/a") == tmp_path / "runs/e", "where the folder has none, all runs count"
     with pytest.raises(InputError, match="posekit train missing"):
-        course.newest_run("missing", "runs")
+        results.newest_run("missing", "runs")
 
 
 def test_resolve_is_from_the_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    assert course.resolve("runs") == course.ROOT / "runs"
-    assert course.resolve(tmp_path) == tmp_path
+    assert results.resolve("runs") == results.ROOT / "runs"
+    assert results.resolve(tmp_path) == tmp_path
 
 
 def test_data_hash_sees_labels_names_and_sizes(tmp_path: Path) -> None:
