@@ -64,37 +64,6 @@ def test_training_curves_show_each_validation(tmp_path: Path) -> None:
     drawn(figure, tmp_path)
 
 
-def test_a_resumed_training_begins_after_its_checkpoint(tmp_path: Path) -> None:
-    log = pd.DataFrame({"step": range(1, 9), "loss": np.arange(8.0)})
-    figure = results.resumed_losses(log, log[:5], log, saved=4)
-    assert [line.get_xdata()[0] for line in figure.axes[0].lines] == [1, 1, 5, 4]
-    drawn(figure, tmp_path)
-
-
-def test_learning_rates_are_drawn_by_epoch(tmp_path: Path) -> None:
-    figure = results.learning_rate_curves({"a": np.linspace(1, 0, 40)}, steps=20)
-    x, y = figure.axes[0].lines[0].get_data()
-    assert x[20] == 1 and y[20] == pytest.approx(1 - 20 / 39)
-    drawn(figure, tmp_path)
-
-
-def test_loss_curves_count_updates_from_one(tmp_path: Path) -> None:
-    figure = results.loss_curves({"a": [4, 2, 1], "b": [3, 3, 3]})
-    assert figure.axes[0].lines[0].get_xdata().tolist() == [1, 2, 3]
-    drawn(figure, tmp_path)
-
-
-def test_bars_of_left_and_right_differ_in_colour(tmp_path: Path) -> None:
-    counted = np.ones(36, bool)
-    counted[3] = False
-    figure = results.keypoint_bars(np.arange(36.0), counted, VEHICLE, "loss")
-    bars = [patch for patch in figure.axes[0].patches if not patch.get_hatch()]
-    assert len(bars) == 35
-    left, right = bars[0].get_facecolor(), bars[-1].get_facecolor()
-    assert left[0] > left[2] and right[2] > right[0]  # orange, blue
-    drawn(figure, tmp_path)
-
-
 @pytest.mark.parametrize(("skeleton", "parts"), [(VEHICLE, 18), (PERSON, 10)])
 def test_dots_join_the_two_sides_of_a_part(skeleton: Skeleton, parts: int, tmp_path: Path) -> None:
     counts = np.arange(skeleton.num_keypoints) + 1

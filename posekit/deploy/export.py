@@ -79,9 +79,8 @@ def _export_ascend(cell: nn.Cell, out: Path, recipe: Recipe, batch: int, soc: st
 
 def _export_graph(cell: nn.Cell, out: Path, recipe: Recipe, batch: int | None) -> None:
     """MINDIR or AIR, by the suffix of `out`."""
-    images = Tensor(shape=_shape(recipe, batch), dtype=ms.float32)
-    if batch is not None:
-        images = Tensor(np.zeros(_shape(recipe, batch), np.float32))
+    shape = (batch, 3, recipe.input_size, recipe.input_size)
+    images = Tensor(shape=shape, dtype=ms.float32) if batch is None else Tensor(np.zeros(shape, np.float32))
     syntax = ms.get_context("jit_syntax_level")
     try:
         with atomic_path(out) as temporary:
@@ -92,12 +91,8 @@ def _export_graph(cell: nn.Cell, out: Path, recipe: Recipe, batch: int | None) -
         ms.set_context(jit_syntax_level=syntax)
 
 
-def _shape(recipe: Recipe, batch: int | None) -> tuple[int | None, ...]:
-    return (batch, 3, recipe.input_size, recipe.input_size)
-
-
 def _export_onnx(cell: nn.Cell, out: Path, recipe: Recipe, batch: int | None) -> None:
-    images = Tensor(np.zeros(_shape(recipe, 1), np.float32))
+    images = Tensor(np.zeros((1, 3, recipe.input_size, recipe.input_size), np.float32))
     with atomic_path(out) as temporary:
         with quiet_logs():
             ms.onnx.export(cell, images, file_name=str(temporary), input_names=["images"], output_names=["heatmaps"])
