@@ -15,7 +15,7 @@ _PART_COLORS = {"exchange": "#5b6470", "never used": "#e8b4b8"}  # of what is no
 
 
 def map_row(maps: dict[str, np.ndarray], signs: str = "") -> Figure:
-    """Single maps (h, w) side by side under their titles, `signs` between them, cells and colours on one scale."""
+    """Maps (h, w) side by side, `signs` between them, cells and colours on one scale."""
     return map_panels(maps, shared=True, signs=signs)
 
 
@@ -64,7 +64,7 @@ def influence_maps(image: np.ndarray, maps: dict[str, np.ndarray], place: tuple[
         axes.imshow(strength, cmap="inferno", alpha=np.clip(2 * strength, 0, 1), vmin=0, vmax=1)
         radius, angle = _radius_of(values, place, 0.9), np.linspace(0, 2 * np.pi, 100)
         axes.plot(place[0] + radius * np.cos(angle), place[1] + radius * np.sin(angle), color="white", lw=1.2)
-        axes.set_title(f"{title}\n90 % within {radius:.0f} px", fontsize=9)
+        axes.set_title(f"{title}\n90 % within {radius:.0f} px", fontsize=10)
     return figure
 
 

@@ -48,16 +48,17 @@ def heatmap_rows(image: np.ndarray, rows: dict[str, np.ndarray], names: Sequence
 
 
 def map_panels(maps: dict[str, np.ndarray], shared: bool = False, signs: str = "") -> Figure:
-    """Maps (h, w) side by side, `signs` between them, each with its colour bar; `shared` gives all one range and bar.
+    """Maps (h, w) side by side, each with its colour bar; `shared` gives all one range, one bar and cells of one size.
 
-    A map with clearly negative values is drawn blue below zero and red above it.
+    A map with clearly negative values, or one in a sum (its signs are drawn between the maps), is drawn blue below zero
+    and red above it.
     """
-    height, widths = 10 / max(3, len(maps)) * 0.9, [values.shape[1] for values in maps.values()]
-    figure, panels = new_figure(3.4 * len(maps) if len(maps) < 3 else 10, height, len(maps), width_ratios=widths)
+    widths = [values.shape[1] if shared else 1 for values in maps.values()]
+    figure, panels = new_figure((2.6 if shared else 3.3) * len(maps), 3.1, len(maps), width_ratios=widths)
     together = [limit for values in maps.values() for limit in (values.min(), values.max())]
     for axes, (title, values), sign in zip(panels, maps.items(), signs.ljust(len(maps)), strict=True):
         low, high = (min(together), max(together)) if shared else (values.min(), values.max())
-        signed = -low > 0.3 * high
+        signed = bool(signs) or -low > 0.3 * high
         if signed:
             low, high = -max(-low, high), max(-low, high)
         title = f"{title}\n{values.shape[0]} × {values.shape[1]}"

@@ -106,5 +106,5 @@ def reliability_diagram(curves: Mapping[str, Reliability], what: str = "right") 
 def draw_curve(axes: Axes, curve: Mapping[float, Estimate], style: str = "o-", **options: Any) -> None:
     """Draw estimates by what they were made for, a strength or a size, with their intervals as a band."""
     values, low, high = _split(curve.values())
-    (line,) = axes.plot(list(curve), values, style, markersize=4, **options)
+    (line,) = axes.plot(list(curve), values, style, markersize=5, **options)
     axes.fill_between(list(curve), low, high, color=line.get_color(), alpha=0.2, linewidth=0)

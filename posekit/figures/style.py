@@ -35,7 +35,7 @@ def show_picture(axes: Axes, image: np.ndarray, title: str = "", **options: Any)
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), xticks=[], yticks=[])
     axes.set_frame_on(image.ndim == 2)
     if title:
-        axes.set_title(title, fontsize=9)
+        axes.set_title(title, fontsize=10)
     return axes.imshow(image, **options)
 
 
@@ -47,8 +47,8 @@ def picture_rows(
     titles: of the pictures, row by row, or of the first row alone; names: of the rows; options: as in `Axes.imshow`.
     """
     count, heights = max(map(len, rows)), [max(p.shape[0] / p.shape[1] for p in row) for row in rows]
-    lines = 1.3 + max((title.count("\n") for title in titles), default=0)
-    height = 10 / count * sum(heights) + 0.16 * lines * len(rows) + 0.1
+    lines = max((title.count("\n") + 1.3 for title in titles), default=0) * -(-len(titles) // count)
+    height = (9.7 if names else 9.9) / count * sum(heights) + 0.16 * lines + 0.1
     figure, panels = new_figure(10, height, len(rows), count, height_ratios=heights)
     for line, row in zip(panels, rows, strict=True):
         for axes, picture in zip(line, row, strict=False):
