@@ -187,7 +187,7 @@ def postprocess(out: Path) -> dict[str, Table]:
         found.append(image_keypoints(recipe.codec, maps, matrix[None]))
     keypoints, scores = (np.concatenate(part) for part in zip(*found, strict=True))
     names = values["names"].tolist()
-    labels = Rows(names, *(values.get(name) for name in _LABELS))
+    labels = Rows(names, *(values[name] for name in _LABELS if name in values))
     return score_into(out, get_layout(recipe.dataset).protocols, labels, Predictions(names, keypoints, scores))
 
 

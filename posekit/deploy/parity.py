@@ -128,6 +128,7 @@ def check(rows: list[Row]) -> list[str]:
 
 def _try(request: Request, files: Path, reference: _Reference) -> Row:
     """The row of the run time that `request` names, for its checkpoint."""
+    assert request.precision
     try:
         path = _file(request, files)
         predictor = load_predictor(replace(request, model=path))
@@ -141,7 +142,7 @@ def _try(request: Request, files: Path, reference: _Reference) -> Row:
 def _file(request: Request, files: Path) -> Path:
     """The checkpoint as a file that the run time reads, made where it is not yet."""
     model, backend = request.model, request.backend
-    kind = {"mindir": "mindir", "om": "om"}.get(backend, "onnx")
+    kind = backend if backend in ("mindir", "om") else "onnx"
     path = files / f"{model.stem}.{kind}"
     if not path.is_file():
         export_model(model, kind, path, batch=1)
