@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from matplotlib.ticker import ScalarFormatter
 
 from posekit.datasets.dataset import PoseDataset
 from posekit.drawing import draw_pose
@@ -68,6 +69,7 @@ def map_panels(maps: dict[str, np.ndarray], shared: bool = False, signs: str = "
         if not shared or axes is panels[-1]:
             bar = figure.colorbar(shown, ax=list(panels) if shared else axes, shrink=0.75)
             bar.ax.tick_params(labelsize=7)
+            assert isinstance(bar.formatter, ScalarFormatter)
             bar.formatter.set_powerlimits((-3, 3))
     return figure
 

@@ -34,8 +34,8 @@ def training_curves(log: pd.DataFrame) -> Figure:
     right.set(xlabel="epoch", ylabel="PCK (%)", title="Validation", ylim=(0, 100))
     right.margins(x=0.08)
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for panels in below:
-        _machine_curves(*panels, log)
+    for speed, memory in below:
+        _machine_curves(speed, memory, log)
     axes[-1, 0].set_xlabel("step")
     return figure
 
