@@ -31,6 +31,7 @@ TINY = get_recipe("poseestnet-tiny")
 FULL = override(TINY, ["epochs=3", "ema=0.5", "clip_norm=1", "loss_scale=64", "loss_scale_window=5", "batch=2",
                        "accumulate=2"])  # fmt: skip
 
+pytestmark = pytest.mark.slow
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 
 
@@ -55,7 +56,9 @@ def flip_a_bit(path: Path) -> None:
 
 
 @posix
-def test_stopped_killed_killed_while_saving_and_damaged(tiny_vehicles, splits, tmp_path: Path, monkeypatch, capsys):
+def test_stopped_killed_killed_while_saving_and_damaged(
+    tiny_vehicles, splits, tmp_path: Path, monkeypatch, capsys, rng
+):
     """One after the other; what is left of it ends as the training that ran in one go."""
     whole, out = tmp_path / "whole", tmp_path / "out"
     log = go(FULL, splits, whole)
@@ -74,7 +77,7 @@ def test_stopped_killed_killed_while_saving_and_damaged(tiny_vehicles, splits, t
 
     process = start(FULL, tiny_vehicles, "cpu", out, save_seconds=0)
     wait_for(out / PREVIOUS, process)  # it has made a step
-    time.sleep(np.random.default_rng().uniform(0, 1))
+    time.sleep(rng.uniform(0, 1))
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL

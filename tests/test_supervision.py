@@ -18,6 +18,7 @@ def device():
     ms.set_context(mode=ms.GRAPH_MODE)
 
 
+@pytest.mark.slow
 def test_trials_start_alike_and_train_what_counts() -> None:
     rng = np.random.default_rng(0)
     network = StackedHourglass(3, stacks=2, width=8, depth=1)
