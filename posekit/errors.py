@@ -7,3 +7,16 @@ class InputError(Exception):
 
 class Stopped(InputError):
     """The user or a queue stopped a training, which has saved and can go on. The message is one line."""
+
+
+def shortened(text: str, longest: int = 80) -> str:
+    """The text, cut where it is too long for a message."""
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
+
+
+def shown(value: object) -> str:
+    """The value as Python writes it, for a message: in one line, and cut where it is long."""
+    try:
+        return shortened(" ".join(repr(value).splitlines()))
+    except (ValueError, RecursionError):  # an int of thousands of digits; lists in lists in lists
+        return f"something too large to show ({type(value).__name__})"

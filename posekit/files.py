@@ -70,7 +70,7 @@ def read_json(path: Path, remedy: str) -> dict:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot read ({error.strerror}); {remedy}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({error}); {remedy}") from error
     if not isinstance(value, dict):
         raise InputError(f"{path}: not a JSON object; {remedy}")

@@ -1,4 +1,4 @@
-"""What a run was made with: versions, machine, commit and data, for the manifest that stands beside its results."""
+"""Describe what a run was made with: versions, machine, commit and data, for the manifest beside its results."""
 
 import hashlib
 import platform
@@ -31,7 +31,7 @@ def describe(root: Path) -> dict[str, object]:
 
 
 def git_state(root: Path) -> dict[str, object]:
-    """The commit of the working tree at `root` and whether files differ from it; None where git does not know."""
+    """The commit of the working tree at `root`, and whether files differ from it; None outside a git repository."""
     commit = _git(root, "rev-parse", "HEAD")
     changes = _git(root, "status", "--porcelain")
     return {"git_commit": commit, "git_dirty": None if changes is None else bool(changes)}
@@ -48,7 +48,7 @@ def _git(root: Path, *arguments: str) -> str | None:
 def data_hash(folder: Path) -> str:
     """SHA-256 over every file's relative name and size, and over the label files' bytes (all but pictures).
 
-    Pictures enter by name and size only, so that a real data set is hashed in seconds.
+    Pictures count by name and size only, so that hashing a real data set takes seconds.
     """
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):

@@ -204,7 +204,10 @@ def test_a_checkpoint_of_another_network(data: Path, tmp_path: Path, refused: Re
     [
         (["train", "posenet", "--out", "run"], "unknown recipe 'posenet'; choose one of poseestnet, "),
         (["train", "poseestnet", "--out", "run", "--set", "epoch=3"], "unknown field 'epoch'; did you mean epochs?"),
-        (["train", "poseestnet", "--out", "run", "--set", "epochs=three"], "--set: epochs takes int, not 'three'"),
+        (
+            ["train", "poseestnet", "--out", "run", "--set", "epochs=three"],
+            "--set: epochs must be a whole number from 1 to 100,000, not 'three'",
+        ),
         (["train", "poseestnet", "--out", "run", "--config", "no.toml"], "no.toml: cannot read (No such file"),
         (["train", "poseestnet", "--out", "run", "--device", "abacus"], "unknown device 'abacus'; use auto, cpu, gpu"),
         (["course", "run", "--scale", "huge"], "unknown scale 'huge'; choose one of smoke, laptop, full"),

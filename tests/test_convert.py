@@ -258,6 +258,8 @@ def test_other_files_are_refused_in_one_line(refused, pose: Path, tmp_path: Path
     assert "final_layer.weight, which is (16, 8, 3, 3) and not (16, 8, 1, 1)" in from_(path)
     changed(pose, path, final_layer__weight=torch.ones(21, 8, 1, 1))
     assert "finds 21 keypoints; skeletons are known of 36 (vehicle36), 16 (person16), 17 (person17)" in from_(path)
+    changed(pose, path, **{name.replace(".", "__"): None for name in torch.load(pose) if name.startswith("layer1.")})
+    assert "a.pth: layer1_blocks must be a whole number from 1 to 100, not 0" in from_(path)
     torch.save(HRNet(16, **SMALL), path)
     assert "a.pth: holds Python objects beside tensors, which are not loaded for safety" in from_(path)
     torch.save({"epoch": 3, "weights": [torch.ones(2)]}, path)

@@ -384,4 +384,4 @@ def test_a_dead_worker_ends_both_hosts(hosts: list, tiny_vehicles: Path, tmp_pat
     os.kill(worker_process(out, 1), signal.SIGKILL)
     (code, _), (other, text) = jobs[1].end(100), jobs[0].end(100)  # half a minute on a machine that is not busy
     assert (code, other) == (128 + signal.SIGKILL, 128 + signal.SIGTERM)
-    assert "the other ranks do not answer: ended without saving; go on with --resume" in text
+    assert "the other ranks do not answer; ended without saving; continue with --resume" in text

@@ -13,6 +13,7 @@ from posekit.cli.data import data_app
 from posekit.cli.infer310 import infer310_app
 from posekit.cli.models import evaluate, export, parity, predict
 from posekit.cli.options import Data, Device, Images, Settings
+from posekit.cli.recipe import recipe_app
 from posekit.cli.reid import reid
 from posekit.cli.score import compare, gallery, score_app
 from posekit.cli.weights import convert
@@ -29,6 +30,7 @@ course_app = typer.Typer(help="List the lessons, or run them headless.", no_args
 app.add_typer(data_app, name="data")
 app.add_typer(score_app, name="score")
 app.add_typer(course_app, name="course")
+app.add_typer(recipe_app, name="recipe")
 app.add_typer(infer310_app, name="infer310")
 for command in (predict, evaluate, export, parity, reid, convert, compare, gallery):
     app.command()(command)
@@ -63,7 +65,7 @@ def _fail(message: str, code: int = 2) -> None:
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="For example poseestnet, poseestnet-laptop or poseestnet-smoke.")],
+    recipe: Annotated[str, typer.Argument(help="One of posekit recipe list, for example poseestnet-smoke.")],
     out: Annotated[Path, typer.Option(help="Folder of the run to make.")],
     data: Data = None,
     images: Images = None,

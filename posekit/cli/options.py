@@ -22,7 +22,10 @@ Data = Annotated[Path | None, typer.Option(help="Data set; the embedded one if n
 Split = Annotated[str, typer.Option(help="The split.")]
 Images = Annotated[Path | None, typer.Option(help="Images of the data set, if they are in another place.")]
 First = Annotated[int | None, typer.Option(min=1, help="Only the split's first samples.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="Change a recipe field: field=value. Repeatable.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a recipe field (posekit recipe show): field=value. Repeatable."),
+]
 Threshold = Annotated[float | None, typer.Option(min=0, help="Of the plain PCK; the layout's usual one if not given.")]
 Predictions = Annotated[Path, typer.Option(help="A pose csv.")]
 Json = Annotated[Path | None, typer.Option(help="Write the tables here, too.")]

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from posekit.figures.networks import BRANCH_COLORS
+from posekit.models.layers import BLOCKS
 from posekit.recipes import Recipe
 from posekit.skeletons import Skeleton
 
@@ -52,7 +53,7 @@ def _draw_stem(axes: Axes, recipe: Recipe) -> float:
         line(axes, (a, 0), (b, 0), None)
     end = _draw_blocks(axes, 0.0, 0, recipe.layer1_blocks)
     _bracket(axes, 0.0, end, "stage 1")
-    wide = recipe.stem_width * (4 if recipe.layer1_block == "bottleneck" else 1)
+    wide = recipe.stem_width * BLOCKS[recipe.layer1_block].expansion
     axes.text(0.0, -0.36, f"{wide} × {size // 4}²", va="top", fontsize=8.5, color=BRANCH_COLORS[0])
     return end
 

@@ -13,8 +13,9 @@ no tensor (what else a training file holds).
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import mindspore as ms
 import numpy as np
@@ -29,8 +30,8 @@ from posekit.models.torch_files import StateDict, read_state_dict, write_state_d
 from posekit.recipes import HOURGLASS, POSEESTNET, Recipe
 from posekit.skeletons import SKELETONS, get_skeleton
 
-LAYOUTS = ("hrnet-imagenet", "hrnet-pose", "hourglass")
 HEADS = ("final_layer.", "outs.", "merge_preds.")  # what has a channel a keypoint
+DATASETS = {"vehicle36": "veri", "person16": "mpii", "person17": "mpii"}  # skeleton -> layout of its data
 COUNTER = "num_batches_tracked"
 COLUMNS = ["file", "posekit", "shape", "status"]
 NAMED = ["missing", "unexpected", "left out", "added", "no tensor"]  # statuses whose tensors the summary names
@@ -75,7 +76,7 @@ def to_published(source: Path, out: Path, layout: str) -> tuple[Recipe, pd.DataF
     convolutions that are never used.
     """
     recipe, values = read_checkpoint(source)
-    if recipe.network != layout.split("-")[0]:
+    if recipe.network != LAYOUTS[layout].base.network:
         raise InputError(f"{source}: holds {recipe.network} weights, which have no {layout} layout; check --to")
     skeleton = get_skeleton(recipe.skeleton)
     network, full = build(recipe, skeleton), build(replace(recipe, head_bias=True, unused_skips=True), skeleton)
@@ -121,13 +122,7 @@ def load_pretrained(network: nn.Cell, path: Path) -> pd.DataFrame:
 
 def describe(recipe: Recipe, layout: str) -> str:
     """The network in words, as it was read off a file."""
-    if layout == "hrnet-imagenet":
-        return f"HRNet-W{recipe.width}'s backbone"
-    keypoints = f"{get_skeleton(recipe.skeleton).num_keypoints} keypoints ({recipe.skeleton})"
-    if layout == "hrnet-pose":
-        return f"HRNet-W{recipe.width}, {keypoints}, its head {'with' if recipe.head_bias else 'without'} bias"
-    skips = "with" if recipe.unused_skips else "without"
-    return f"{recipe.stacks} stacks of {recipe.width} channels, {keypoints}, {skips} unused shortcut convolutions"
+    return LAYOUTS[layout].words(recipe)
 
 
 def write_report(path: Path, report: pd.DataFrame) -> None:
@@ -196,24 +191,19 @@ def _refuse_other_shapes(report: pd.DataFrame, state: StateDict, network: str) -
 
 def _read_recipe(state: StateDict, layout: str) -> Recipe:
     """The recipe of the network that these tensors make; InputError if they are of another layout."""
-    tensors = state.tensors
+    published = LAYOUTS[layout]
     try:
-        if layout == "hourglass":
-            fields, keypoints = _hourglass_fields(tensors), len(tensors["outs.0.conv.weight"])
-            return replace(HOURGLASS, name=layout, **fields, **_line(keypoints, state.path))
-        recipe = replace(POSEESTNET, name=layout, **_hrnet_fields(tensors))
-        if layout == "hrnet-imagenet":
-            return recipe
-        head = tensors["final_layer.weight"]
-        return replace(recipe, head_bias="final_layer.bias" in tensors, **_line(len(head), state.path))
+        return replace(published.base, name=layout, **published.fields(state.tensors))
     except KeyError as error:
         raise InputError(
-            f"{state.path}: holds no {error.args[0]}, as {layout} files do, but {_some(list(tensors))}; check --from"
+            f"{state.path}: holds no {error.args[0]}, as {layout} files do, but {_some(list(state.tensors))}; "
+            "check --from"
         ) from error
+    except InputError as error:
+        raise InputError(f"{state.path}: {error}") from error
 
 
-def _hrnet_fields(tensors: Mapping[str, np.ndarray]) -> dict[str, object]:
-    """A Recipe's fields of the network, but the head's."""
+def _backbone_fields(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return {
         "stem_width": len(tensors["conv1.weight"]),
         "layer1_block": "bottleneck" if "layer1.0.conv3.weight" in tensors else "basic",
@@ -224,7 +214,12 @@ def _hrnet_fields(tensors: Mapping[str, np.ndarray]) -> dict[str, object]:
     }
 
 
-def _hourglass_fields(tensors: Mapping[str, np.ndarray]) -> dict[str, object]:
+def _pose_fields(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    backbone, head = _backbone_fields(tensors), tensors["final_layer.weight"]
+    return {**backbone, "head_bias": "final_layer.bias" in tensors, **_line(len(head))}
+
+
+def _hourglass_fields(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     depth = 1
     while f"hgs.0.0.{'low2.' * depth}up1.bn1.weight" in tensors:
         depth += 1
@@ -233,6 +228,7 @@ def _hourglass_fields(tensors: Mapping[str, np.ndarray]) -> dict[str, object]:
         "stacks": _count(tensors, "hgs."),
         "depth": depth,
         "unused_skips": "hgs.0.0.up1.skip_layer.conv.weight" in tensors,
+        **_line(len(tensors["outs.0.conv.weight"])),
     }
 
 
@@ -241,16 +237,50 @@ def _count(tensors: Mapping[str, np.ndarray], start: str) -> int:
     return len({name[len(start) :].split(".")[0] for name in tensors if name.startswith(start)})
 
 
-def _line(keypoints: int, path: Path) -> dict[str, object]:
+def _line(keypoints: int) -> dict[str, str]:
     """A Recipe's fields of the line, vehicles or people, that has so many keypoints."""
     for skeleton in SKELETONS.values():
         if skeleton.num_keypoints == keypoints:
-            return {"skeleton": skeleton.name, "dataset": "veri" if skeleton.name == "vehicle36" else "mpii"}
+            return {"skeleton": skeleton.name, "dataset": DATASETS[skeleton.name]}
     known = ", ".join(f"{skeleton.num_keypoints} ({skeleton.name})" for skeleton in SKELETONS.values())
     raise InputError(
-        f"{path}: finds {keypoints} keypoints; skeletons are known of {known}. Its backbone can be used with "
+        f"finds {keypoints} keypoints; skeletons are known of {known}. Its backbone can be used with "
         "posekit train --pretrained"
     )
+
+
+def _backbone_words(recipe: Recipe) -> str:
+    return f"HRNet-W{recipe.width}'s backbone"
+
+
+def _pose_words(recipe: Recipe) -> str:
+    return f"HRNet-W{recipe.width}, {_keypoints(recipe)}, its head {'with' if recipe.head_bias else 'without'} bias"
+
+
+def _hourglass_words(recipe: Recipe) -> str:
+    skips = "with" if recipe.unused_skips else "without"
+    stacks = f"{recipe.stacks} stacks of {recipe.width} channels"
+    return f"{stacks}, {_keypoints(recipe)}, {skips} unused shortcut convolutions"
+
+
+def _keypoints(recipe: Recipe) -> str:
+    return f"{get_skeleton(recipe.skeleton).num_keypoints} keypoints ({recipe.skeleton})"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published layout: a recipe of its network, which fields of it the tensors tell, and the network in words."""
+
+    base: Recipe
+    fields: Callable[[Mapping[str, np.ndarray]], dict[str, Any]]
+    words: Callable[[Recipe], str]
+
+
+LAYOUTS = {
+    "hrnet-imagenet": Published(POSEESTNET, _backbone_fields, _backbone_words),
+    "hrnet-pose": Published(POSEESTNET, _pose_fields, _pose_words),
+    "hourglass": Published(HOURGLASS, _hourglass_fields, _hourglass_words),
+}
 
 
 def _some(names: list[str]) -> str:

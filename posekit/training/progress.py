@@ -21,6 +21,7 @@ from posekit.manifest import describe
 from posekit.models.checkpoint import load_weights, read_training, save_checkpoint
 from posekit.recipes import Recipe
 from posekit.runtime import chosen_device
+from posekit.settings import to_json
 from posekit.training.ranks import average, gathered, rank, ranks
 from posekit.training.step import TrainStep
 
@@ -182,7 +183,7 @@ def write_manifest(training: Training) -> None:
     recipe, state = training.recipe, training.progress
     splits = (training.data, training.validation)
     manifest = {
-        "recipe": asdict(recipe),
+        "recipe": json.loads(to_json(recipe)),
         "data": {split.split: {"samples": len(split), "labels_sha256": split.digest()} for split in splits},
         "pretrained": state.pretrained,
         "device": str(chosen_device()),

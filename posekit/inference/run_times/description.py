@@ -1,6 +1,5 @@
 """What an exported file says about itself: in ONNX in its metadata, else in `<file>.json` beside it."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import onnx
 from posekit.errors import InputError
 from posekit.files import write_json
 from posekit.recipes import Recipe
-from posekit.settings import from_json
+from posekit.settings import from_json, to_json
 from posekit.skeletons import get_skeleton
 
 
@@ -24,7 +23,7 @@ def write_description(
     """Write the recipe, the number of images at a time (None for any), what the file computes in, and which run time
     alone reads it where its kind does not say that.
     """
-    values = {"recipe": dataclasses.asdict(recipe), "batch": batch, "precision": precision}
+    values = {"recipe": json.loads(to_json(recipe)), "batch": batch, "precision": precision}
     write_json(beside(model), values if run_time is None else values | {"run_time": run_time})
 
 
@@ -42,7 +41,7 @@ def read_description(model: Path) -> tuple[Recipe, int | None, str]:
         values = json.loads(path.read_text(encoding="utf-8"))
         batch = values["batch"] if values["batch"] is None else int(values["batch"])
         return from_json(json.dumps(values["recipe"]), str(path)), batch, str(values.get("precision", "fp32"))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a readable description ({error}); export the model again") from error
 
 
