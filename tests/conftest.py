@@ -1,8 +1,8 @@
 """The three tiers of tests, and fixtures that many tests share. Nothing here imports MindSpore.
 
-A test without a marker is quick: it trains nothing and starts no program, which is checked. `slow` tests do, or use what
-was trained. `machine` tests need every core, for several processes at a time. With pytest-xdist each worker keeps to
-cores of its own, since MindSpore's threads wait actively, and one of them runs all `machine` tests, on all cores.
+A test without a marker is quick: it trains nothing and starts no program, which is checked. `slow` tests do, or use
+what was trained. `machine` tests need every core, for several processes at a time. With pytest-xdist each worker keeps
+to its own cores, since MindSpore's threads wait actively, and one of them runs all `machine` tests, on all cores.
 """
 
 import os
@@ -48,9 +48,9 @@ def keep_to(cores: list[int]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses a trained network; the modules that take longest come first, or a worker ends long after another."""
+    """Mark what uses a trained network. The modules that take longest come first, so that the workers end together."""
     for item in items:
-        if TRAINED & set(item.fixturenames):
+        if TRAINED & set(item.fixturenames) and not item.get_closest_marker("machine"):
             item.add_marker("slow")
     longest: dict[Path, int] = {}
     for item in items:
