@@ -140,22 +140,13 @@ def bench(
     data: Data = None,
     device: Device = "auto",
     settings: Settings = None,
-    kills: Annotated[int, typer.Option(help="Instead: kill so many trainings, resume them, compare the bits.")] = 0,
 ) -> None:
     """Time each part of the line on this machine: pipeline, training step, forward, codec."""
     from posekit.recipes import get_recipe
     from posekit.settings import override
-
-    chosen = override(get_recipe(recipe), settings or [])
-    if kills:
-        from posekit.training.kills import kill_bench as run
-
-        table, equal = run(chosen, data, device, kills)
-        console.print(table)
-        sys.exit(0 if equal else 1)
     from posekit.training.bench import bench as run
 
-    console.print(run(chosen, data, device))
+    console.print(run(override(get_recipe(recipe), settings or []), data, device))
 
 
 @app.command()

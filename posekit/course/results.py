@@ -4,6 +4,7 @@ import json
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 from posekit.errors import InputError
 from posekit.files import ROOT
@@ -21,7 +22,7 @@ def newest_run(recipe_name: str, runs: str | Path = "runs") -> Path:
 
     A training is a folder with recipe.json and best.ckpt; the newest is the one whose best.ckpt is youngest.
     """
-    for folder in (resolve(runs or "."), ROOT / "runs"):
+    for folder in (resolve(runs) or ROOT, ROOT / "runs"):
         found = [p.parent / "best.ckpt" for p in folder.rglob("recipe.json") if _recipe_name(p) == recipe_name]
         found = [checkpoint for checkpoint in found if checkpoint.is_file()]
         if found:
@@ -36,7 +37,7 @@ def _recipe_name(path: Path) -> str | None:
         return None
 
 
-def record(name: str, value: object, unit: str = "") -> None:
+def record(name: str, value: Any, unit: str = "") -> None:
     """Show a result in the lesson and hand it to the course, which reads it from the executed notebook.
 
     `value` is a number, a string or a truth value (NumPy's too).
