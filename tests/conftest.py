@@ -8,19 +8,14 @@ to its own cores, since MindSpore's threads wait actively, and one of them runs 
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import pytest
 from filelock import FileLock
-
-if TYPE_CHECKING:
-    import numpy as np
 
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.setdefault("GLOG_v", "3")  # MindSpore's errors only
@@ -122,16 +117,6 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[P
         return path
 
     return folder
-
-
-@pytest.fixture
-def rng(request: pytest.FixtureRequest) -> "np.random.Generator":
-    """Random numbers, other ones each time; a failure's report has the seed, which POSEKIT_TEST_SEED sets."""
-    import numpy as np
-
-    seed = int(os.environ.get("POSEKIT_TEST_SEED", time.time_ns() % 2**32))
-    request.node.add_report_section("setup", "random numbers", f"POSEKIT_TEST_SEED={seed}")
-    return np.random.default_rng(seed)
 
 
 @pytest.fixture(scope="session")

@@ -175,7 +175,7 @@ def test_a_rank_takes_no_device_by_name(monkeypatch: pytest.MonkeyPatch) -> None
     from posekit.runtime import set_up
 
     monkeypatch.setenv("MS_ROLE", "MS_WORKER")
-    with pytest.raises(InputError, match="device gpu:1: each rank has a device of its own; leave out :1"):
+    with pytest.raises(InputError, match="device gpu:1: each rank has its own device; leave out :1"):
         set_up("gpu:1")
 
 

@@ -165,7 +165,7 @@ def tiny_batch() -> list[np.ndarray]:
 def test_the_cpu_leaves_mixed_precision_out_and_says_so():
     network = fresh(TINY)
     assert mixed_precision(network, "O2") is network
-    assert precision("O2").startswith("fp32: amp O2 is left out") and precision("O0") == "fp32"
+    assert precision("O2").startswith("fp32: amp O2 is ignored") and precision("O0") == "fp32"
 
 
 def test_an_update_is_described():
