@@ -5,6 +5,9 @@ MPII's own annotation has them: mpii_human_pose_v1_u12_1.mat, a MATLAB file from
 
 import shutil
 import zlib
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
 from typing import BinaryIO
 
@@ -63,19 +66,29 @@ def _apart(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def read_annotation(path: Path) -> dict[str, list[Person]]:
-    """The people of every image who have a head box and joints, by the image's name."""
-    from scipy.io import loadmat
+    """The people of every image who have a head box and joints, by the image's name.
 
-    remedy = "give mpii_human_pose_v1_u12_1.mat of the MPII data set"
+    SciPy's reader crashes on some damaged files, so it runs in a process of its own.
+    """
     try:
         _check_unpacked_size(path)
-        release = loadmat(path, struct_as_record=False, squeeze_me=True)["RELEASE"]
-        images = _items(release.annolist)
-        return {str(image.image.name): [_person(r) for r in _items(image.annorect) if _whole(r)] for image in images}
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            return pool.submit(_read, path).result()
     except Exception as error:  # the parser's own exceptions and those of a file of another kind share no base
-        said = said_to_be(path)
-        reason = said if said and said != "a MATLAB file" else " ".join(str(error).split())
-        raise InputError(f"{path}: not MPII's annotation ({shortened(reason, 200)}); {remedy}") from error
+        said, crashed = said_to_be(path), isinstance(error, BrokenProcessPool)
+        reason = "damaged: its reader crashed" if crashed else " ".join(str(error).split())
+        reason = said if said and said != "a MATLAB file" else shortened(reason, 200)
+        raise InputError(
+            f"{path}: not MPII's annotation ({reason}); give mpii_human_pose_v1_u12_1.mat of the MPII data set"
+        ) from error
+
+
+def _read(path: Path) -> dict[str, list[Person]]:
+    from scipy.io import loadmat
+
+    release = loadmat(path, struct_as_record=False, squeeze_me=True)["RELEASE"]
+    images = _items(release.annolist)
+    return {str(image.image.name): [_person(r) for r in _items(image.annorect) if _whole(r)] for image in images}
 
 
 def _check_unpacked_size(path: Path) -> None:
