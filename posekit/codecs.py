@@ -63,12 +63,11 @@ class Codec:
         elif self.centre == "truncate":
             mu = np.where(mu[..., :1] > 0, np.trunc(mu), -1)  # x at 0 or left of it passes for missing
         radius = np.floor(3 * self.sigma)
-        nearest = np.trunc(mu + 0.5) if self.centre == "exact" and self.intervals else np.floor(mu + 0.5)
-        before = radius + (self.centre == "round" or self.intervals)
-        after = radius
-        if self.centre == "truncate":
-            before = after = 0
-        on_map = ((nearest + before >= 0) & (nearest - after < self.heatmap_size)).all(-1)
+        udp = self.centre == "exact" and self.intervals
+        nearest = np.trunc(mu + 0.5) if udp else np.floor(mu + 0.5)
+        reach = 0 if self.centre == "truncate" else radius
+        before = reach + (udp or self.centre == "round")
+        on_map = ((nearest + before >= 0) & (nearest - reach < self.heatmap_size)).all(-1)
         present = visible.astype(bool) & on_map  # (..., K)
         cells = np.arange(self.heatmap_size)
         distance = cells - mu[..., None]  # (..., K, 2, cells)
