@@ -69,7 +69,7 @@ def train(data: Path, out: Path, *more: str) -> list[object]:
 def test_an_empty_label_file(data: Path, tmp_path: Path, refused: Refused):
     (data / "annot" / "label_train.csv").write_text("")
     message = refused(*train(data, tmp_path / "run"))
-    assert "label_train.csv: the file is empty; it should hold one row an image" in message
+    assert "label_train.csv: the file is empty; it should hold one row per image" in message
     assert not (tmp_path / "run").exists()
 
 
@@ -88,7 +88,7 @@ def test_a_malformed_label_file(data: Path, tmp_path: Path, refused: Refused):
     rows = labels.read_text().splitlines()
     cells = rows[4].split(",")
     labels.write_text("\n".join([*rows[:4], ",".join([*cells[:7], "12px", *cells[8:]]), *rows[5:]]))
-    assert "label_train.csv: row 5, column 8: '12px' is not a number; mend the row" in refused(
+    assert "label_train.csv: row 5, column 8: '12px' is not a number; fix the row" in refused(
         *train(data, tmp_path / "run")
     )
     labels.write_text("\n".join([*rows[:2], ",".join(cells[:-1]), *rows[3:]]))
@@ -109,7 +109,7 @@ def test_empty_and_malformed_predictions(data: Path, tmp_path: Path, refused: Re
     arguments[4] = table.rename(tmp_path / "predictions.csv.gz")  # what a name says of compression does not count
     assert "predictions.csv.gz: 12 of 12 samples are missing" in refused(*arguments)
     arguments[4].write_bytes(b"PK\x03\x04\xff\xfe")
-    assert "predictions.csv.gz: not a text file" in refused(*arguments)
+    assert "predictions.csv.gz: is a zip file; unpack it first" in refused(*arguments)
     assert not (tmp_path / "scores.json").exists()
 
 
