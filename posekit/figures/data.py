@@ -22,12 +22,12 @@ OUTLINE = [withStroke(linewidth=2, foreground="black")]  # path effects of text 
 
 
 def side_palette(skeleton: Skeleton) -> np.ndarray:
-    """A colour a keypoint, (K, 3) in 0 to 1."""
+    """One colour per keypoint, (K, 3) in 0 to 1."""
     return np.array(side_colors(skeleton)) / 255
 
 
 def segment_palette(skeleton: Skeleton) -> np.ndarray:
-    """A colour a segment, (S, 3) in 0 to 1: orange on the object's left, blue on its right, green to red between."""
+    """One colour per segment, (S, 3) in 0 to 1: orange on the object's left, blue right, green to red between."""
     sides = [{skeleton.keypoints[k].split()[0] for k in segment} for segment in skeleton.segments]
     maps = {"left": ("Oranges", 0.45, 0.75), "right": ("Blues", 0.45, 0.8), "": ("rainbow", 0.4, 0.95)}
     names = [next(iter(side)) if len(side) == 1 else "" for side in sides]

@@ -61,7 +61,7 @@ def _column(
 
 
 def rank_table(table: Mapping[str, Any]) -> Figure:
-    """What a rank table for Ascend says: a box a host, and in it each device with its rank and network address.
+    """What a rank table for Ascend says: one box per host, and in it each device with its rank and network address.
 
     table: the parsed JSON file, in the layout "1.0".
     """
