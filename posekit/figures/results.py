@@ -89,7 +89,7 @@ def loss_curves(losses: dict[str, Sequence[float]]) -> Figure:
 
 
 def keypoint_bars(values: np.ndarray, counted: np.ndarray, skeleton: Skeleton, label: str) -> Figure:
-    """One bar per keypoint (K,) in the colour of its side; keypoints that do not count (K,) are hatched at 0."""
+    """A bar a keypoint (K,) in the colour of its side; keypoints that do not count (K,) are hatched at 0."""
     figure, axes = new_figure(10, 3.4, grid="y")
     index, counted, colors = np.arange(len(values)), counted.astype(bool), side_palette(skeleton)
     axes.bar(index[counted], values[counted], color=colors[counted])
