@@ -70,7 +70,8 @@ def find(file: WeightsFile, layout: str | None = None, weights: str | None = Non
     if layout == IMAGENET:  # of two heads on one network neither matters
         fitting = list({it.prefixes[0]: it for it in fitting}.values())
     if weights is not None:
-        fitting = [it for it in fitting if it.name == weights or it.name.startswith(f"{weights}.")]
+        exact = [it for it in fitting if it.name == weights]
+        fitting = exact or [it for it in fitting if it.name.startswith(f"{weights}.")]
     if not fitting:
         raise _nothing(file, found, list(tensors), layout, weights, family)
     first, *rest = fitting

@@ -3,6 +3,7 @@
 import io
 import pickle
 import pickletools
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _KINDS = (*_TORCH, _SAFETENSORS)  # as `said_to_be` calls them
 _UNPACKED = 4  # times its size on the disk that a zip file may have; torch.save doesn't compress
 _OLD_PICKLES = 4  # one after the other at the start of torch.save's old format, names and shapes in the last
 _PROTOCOL = 2  # of pickle; later ones are refused by PyTorch's own safe reader
+_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # as pickle's old protocols call them
 _SAFE_TYPES = {
     "F64": "f8", "F32": "f4", "F16": "f2", "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1", "U64": "u8", "U32": "u4",
     "U16": "u2", "U8": "u1", "BOOL": "?",
@@ -145,7 +147,7 @@ def _read_torch(path: Path, file: BinaryIO) -> WeightsFile:
     try:
         names = _zip_globals(path) if zipped else _old_globals(file)
         file.seek(0)
-        with torch.serialization.safe_globals(_stand_ins(names, objects)):
+        with torch.serialization.safe_globals(_stand_ins(names, objects)), warnings.catch_warnings(action="ignore"):
             content = torch.load(file, map_location="cpu", weights_only=True)
     except InputError:
         raise
@@ -192,7 +194,8 @@ def _globals(file: BinaryIO) -> set[str]:
     names = set()
     for operation, argument, position in pickletools.genops(file):
         if operation.name == "GLOBAL":
-            names.add(argument.replace(" ", "."))
+            module, name = argument.split(" ")
+            names.add(f"{_MODULES.get(module, module)}.{name}")
         if operation.name == "PROTO" and argument > _PROTOCOL:
             raise ValueError(f"it is of pickle protocol {argument}; save it with torch.save's own, {_PROTOCOL}")
         if position and position > PICKLE_BYTES:
