@@ -366,8 +366,12 @@ def test_widths_without_the_tensors_are_refused_before_a_network_is_made(pose: T
     anchor = "stage2.0.branches.0.0.conv1.weight"
     torch.save(pose | {anchor: torch.ones(1).expand(1024, 8, 3, 3)}, tmp_path / "a.pth")
     assert "tensors have another shape than posekit's network" in refused(tmp_path / "a.pth")
+    names = [f"stage{i}.{j}.x" for i in range(2, 12) for j in range(100)]
+    names += [f"stage2.0.branches.0.{i}.x" for i in range(100)]
+    torch.save(pose | dict.fromkeys(names, torch.ones(1)), tmp_path / "a.pth")
+    assert "the tensors of 650,000 blocks missing in this hrnet-pose file" in refused(tmp_path / "a.pth")
     torch.save(pose | {anchor: torch.ones(1).expand(0, 8, 3, 3)}, tmp_path / "a.pth")
-    assert "a.pth: width must be above 0" in refused(tmp_path / "a.pth")
+    assert "a.pth: width must be a whole number from 1 to 4,096, not 0" in refused(tmp_path / "a.pth")
 
 
 # Damage and other kinds of files

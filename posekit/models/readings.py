@@ -11,8 +11,8 @@ from itertools import takewhile
 from math import prod
 from pathlib import Path
 
-from posekit.bounds import PARAMETERS, cut
-from posekit.errors import InputError
+from posekit.bounds import PARAMETERS
+from posekit.errors import InputError, shown
 from posekit.models.torch_files import WeightsFile, is_tensor, objects_only
 
 IMAGENET, POSE, HOURGLASS = LAYOUTS = ("hrnet-imagenet", "hrnet-pose", "hourglass")
@@ -78,7 +78,7 @@ def find(file: WeightsFile, layout: str | None = None, weights: str | None = Non
     if not all(_equal(first, other) for other in rest):
         raise InputError(
             f"{file.path}: holds {len(fitting)} networks whose values differ; choose one: posekit convert --weights "
-            f"NAME, where NAME is {' or '.join(cut(it.name) for it in fitting)}"
+            f"NAME, where NAME is {' or '.join(shown(it.name) for it in fitting)}"
         )
     return first
 
@@ -105,8 +105,8 @@ def _nothing(
             "one under state_dict"
         )
     if weights is not None and found:
-        choices = " or ".join(cut(reading.name) for reading in found)
-        return InputError(f"{file.path}: has no network named {cut(weights)} that fits; choose {choices}")
+        choices = " or ".join(shown(reading.name) for reading in found)
+        return InputError(f"{file.path}: has no network named {shown(weights)} that fits; choose {choices}")
     looks = f"it looks like {found[0].layout}" if found else "it is of another network"
     if family:
         return InputError(f"{file.path}: no tensor of the recipe's network is in it, only {some(names)}; {looks}")
@@ -230,13 +230,18 @@ def _same(a: object, b: object) -> bool:
 
 def hrnet_sizes(tensors: Mapping[str, object]) -> dict[str, object]:
     """A Recipe's fields of HRNet, without the head's; KeyError for a tensor that is missing, or no convolution."""
+    modules = tuple(_count(tensors, f"stage{i + 2}.") for i in range(_count(tensors, "stage")))
+    branch_blocks = _count(tensors, "stage2.0.branches.0.")
+    blocks = branch_blocks * sum(count * (i + 2) for i, count in enumerate(modules))
+    if blocks > len(tensors):  # more cells than there is something to put into: don't make them
+        raise KeyError(f"the tensors of {blocks:,} blocks")
     return {
         "stem_width": outputs(tensors, "conv1.weight"),
         "layer1_block": "bottleneck" if "layer1.0.conv3.weight" in tensors else "basic",
         "layer1_blocks": _count(tensors, "layer1."),
         "width": outputs(tensors, _ANCHORS["hrnet"]),
-        "branch_blocks": _count(tensors, "stage2.0.branches.0."),
-        "stage_modules": tuple(_count(tensors, f"stage{i + 2}.") for i in range(_count(tensors, "stage"))),
+        "branch_blocks": branch_blocks,
+        "stage_modules": modules,
     }
 
 
