@@ -37,6 +37,7 @@ MODEL_BYTES = 2**30  # of .onnx, .mindir, .air and .om: HRNet-W48 has 0.26 GB
 WEIGHTS_BYTES = 2**32  # of .ckpt, .pth and .safetensors: an optimiser's state is three times the weights
 PICKLE_BYTES = 2**24  # of the names and shapes in a .pth
 ZIP_DIRECTORY_BYTES = 2**22  # of all members' names in a .pth or .npz
+LABELS_BYTES = 2**30  # of the files by which infer310's stages hand over; 1,060 vehicles take 1 MB
 DESCRIPTION_BYTES = 2**20  # of the .json beside a model, and of a recipe in ONNX metadata
 # What they hold.
 PARAMETERS = 300_000_000  # values of one network: HRNet-W64 has 0.13 billion
