@@ -125,6 +125,8 @@ def read_onnx(path: Path) -> tuple[Description, bytes]:
         raise unreadable(path, KINDS[".onnx"], error, AGAIN) from error
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     text = metadata.get("recipe", "")
+    if not data or said_to_be(path):
+        raise unreadable(path, KINDS[".onnx"], "it holds nothing", AGAIN)
     if not text:
         raise InputError(f"{path}: carries no recipe; export it with posekit export")
     if len(text) > DESCRIPTION_BYTES:
