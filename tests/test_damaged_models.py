@@ -142,9 +142,8 @@ def test_a_description_is_of_one_file(copied, models, tmp_path: Path):
     """Two exports whose files were mixed up would give the one's answers by the other's recipe."""
     path = copied("mindir")
     path.write_bytes(path.read_bytes() + b"\n")
-    assert "a.mindir: not a readable MINDIR (" in refused(path) and "when exported); export the model again" in refused(
-        path
-    )
+    message = refused(path)
+    assert "a.mindir: not a readable MINDIR (" in message and "when exported); export the model again" in message
 
 
 # Checkpoints
@@ -191,7 +190,7 @@ def test_a_checkpoint_without_its_checksum_is_refused(copied):
     """MindSpore only warns."""
     path = copied("ckpt")
     path.write_bytes(path.read_bytes()[:-17])
-    assert refused(path).endswith("not a readable checkpoint (its end, a checksum, is missing); copy it again")
+    assert "a.ckpt: not a readable checkpoint (its checksum is missing: the end was cut off)" in refused(path)
 
 
 # Other kinds of files
@@ -224,21 +223,23 @@ def test_sizes_are_looked_at_first(kind: str, copied):
 # What descriptions and metadata say
 
 VALUES = [
-    ("batch", 0), ("batch", -1), ("batch", 4097), ("batch", 10**30), ("batch", True), ("batch", "2"), ("batch", 2.0),
-    ("batch", [2]), ("precision", "fp64"), ("precision", None), ("precision", 16), ("run_time", 5), ("recipe", 3),
-    ("recipe", None), ("recipe", {"name": "x", "width": 10**9}), ("recipe", {"name": "x", "skeleton": "dog"}),
-    ("size", 12), ("size", "many"), ("sha256", "0" * 64), ("sha256", 5),
+    *(("batch", value, "batch is ") for value in (0, -1, 4097, 10**30, True, "2", 2.0, [2])),
+    *(("precision", value, "precision is ") for value in ("fp64", None, 16)),
+    ("run_time", 5, "run_time is "), ("recipe", 3, "expected a table"), ("recipe", None, "expected a table"),
+    ("recipe", {"name": "x", "width": 10**9}, "width must be a whole number from 1 to 4,096, not 1000000000"),
+    ("recipe", {"name": "x", "skeleton": "dog"}, "skeleton"), ("size", 12, "bytes, 12 when exported"),
+    ("size", "many", "bytes, 'many' when exported"), ("sha256", "0" * 64, "its bytes were changed after the export"),
+    ("sha256", 5, "its bytes were changed after the export"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("field, value", VALUES)
-def test_descriptions_have_ranges(field: str, value: object, copied):
+@pytest.mark.parametrize("field, value, message", VALUES)
+def test_descriptions_have_ranges(field: str, value: object, message: str, copied):
     path = copied("mindir")
     values = json.loads(beside(path).read_text())
     del values["digest"]  # written by hand
     beside(path).write_text(json.dumps(values | {field: value}))
-    message = refused(path)
-    assert field in message or "not a readable MINDIR" in message or "recipe" in message or "skeleton" in message
+    assert message in refused(path)
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "[]", "1", "null", '{"recipe": ' + '{"a":' * 5000, "\ufeff{}", "{}"])
@@ -309,9 +310,7 @@ def test_onnx_files_have_bounds(what: str, backend: str, copied):
     assert message in refused(changed_graph(copied("onnx"), change), backend)
 
 
-@pytest.mark.parametrize(
-    "recipe", ["[" * 100_000, "{", "[]", '{"name": 1}', '{"name": "x", "width": 1e9}', "x" * 2**21]
-)
+@pytest.mark.parametrize("recipe", ["[" * 100_000, "{", "[]", '{"name": 1}', '{"width": 1e9}', "x" * 2**21])
 def test_recipes_in_metadata_have_bounds(recipe: str, copied):
     path = copied("onnx")
     change = lambda it: helper.set_model_props(it, {"recipe": recipe})  # noqa: E731

@@ -15,6 +15,7 @@ from onnx import TensorProto
 from posekit.bounds import BATCH, DESCRIPTION_BYTES, MODEL_BYTES, check_size
 from posekit.errors import InputError, shown
 from posekit.files import read_bytes, read_json, sha256, unreadable, write_json
+from posekit.filetypes import said_to_be
 from posekit.inference.run_times.request import PRECISIONS
 from posekit.recipes import Recipe
 from posekit.settings import from_json, to_json
@@ -125,8 +126,8 @@ def read_onnx(path: Path) -> tuple[Description, bytes]:
         raise unreadable(path, KINDS[".onnx"], error, AGAIN) from error
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     text = metadata.get("recipe", "")
-    if not data or said_to_be(path):
-        raise unreadable(path, KINDS[".onnx"], "it holds nothing", AGAIN)
+    if not text and said_to_be(path):
+        raise unreadable(path, KINDS[".onnx"], "", AGAIN)
     if not text:
         raise InputError(f"{path}: carries no recipe; export it with posekit export")
     if len(text) > DESCRIPTION_BYTES:
