@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from tqdm.auto import tqdm
 
-from posekit.datasets.dataset import PoseDataset, decode_image
+from posekit.datasets.dataset import PoseDataset
+from posekit.datasets.images import decode_image
 from posekit.evaluation.compare import Estimate, estimate_rates, image_of
 from posekit.evaluation.metrics import normalised_distances
 from posekit.inference.predictors import Predictor, predict_dataset

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from posekit.datasets.dataset import decode_image, read_file
+from posekit.datasets.images import decode_image, read_file
 from posekit.drawing import draw_poses
 from posekit.errors import InputError
 from posekit.files import atomic_path

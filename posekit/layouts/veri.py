@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from posekit import bounds
 from posekit.datasets.check import Finding, Report, across, check_dataset, of_split, problem, splits_present
-from posekit.datasets.dataset import BOX_MARGIN, PoseDataset, decode_image, read_file
+from posekit.datasets.dataset import BOX_MARGIN, PoseDataset
+from posekit.datasets.images import decode_image, read_file
 from posekit.datasets.sources import check_present, find_images, found_in, is_plain_name, readers
 from posekit.errors import InputError, shortened
 from posekit.evaluation.protocols import PUBLISHED, Protocol

@@ -195,9 +195,9 @@ def _globals(file: BinaryIO) -> set[str]:
     names = set()
     for operation, argument, position in pickletools.genops(file):
         if operation.name == "GLOBAL":
-            module, name = argument.split(" ")
+            module, name = str(argument).split(" ")
             names.add(f"{_MODULES.get(module, module)}.{name}")
-        if operation.name == "PROTO" and argument > _PROTOCOL:
+        if operation.name == "PROTO" and isinstance(argument, int) and argument > _PROTOCOL:
             raise ValueError(f"it is of pickle protocol {argument}; save it with torch.save's own, {_PROTOCOL}")
         if position and position > PICKLE_BYTES:
             raise ValueError(f"its names and shapes take more than {PICKLE_BYTES:,} bytes")
@@ -219,7 +219,7 @@ def _stand_ins(names: Iterable[str], used: list[str]) -> list[Any]:
     numpys = {"numpy.ndarray": np.ndarray, "numpy.dtype": np.dtype}
     for core in ("core", "_core"):
         for it in ("scalar", "_reconstruct"):
-            numpys[f"numpy.{core}.multiarray.{it}"] = getattr(np.core.multiarray, it)
+            numpys[f"numpy.{core}.multiarray.{it}"] = getattr(np.core.multiarray, it)  # pyright: ignore[reportAttributeAccessIssue]
     kinds = {type(np.dtype(kind)) for kind in (*_SAFE_TYPES.values(), "O", "S1", "U1")}
     return [(numpys.get(name) or stand_in(name), name) for name in {*names, *numpys}] + list(kinds)
 

@@ -8,7 +8,8 @@ import numpy as np
 from tqdm import tqdm
 
 from posekit.datasets.check import Finding, Report, of_split, problem
-from posekit.datasets.dataset import BOX_MARGIN, is_truncated
+from posekit.datasets.dataset import BOX_MARGIN
+from posekit.datasets.jpeg import is_truncated
 from posekit.datasets.sources import found_in
 from posekit.errors import InputError
 from posekit.geometry import crop_matrix, transform_points
