@@ -1,6 +1,5 @@
 """The `posekit` command: a thin layer over the package. Each command imports what it needs, so help is instant."""
 
-import errno
 import os
 import sys
 from pathlib import Path
@@ -9,18 +8,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from posekit.cli.boundary import Commands, adapt_to_place, boundary
 from posekit.cli.data import data_app
 from posekit.cli.infer310 import infer310_app
 from posekit.cli.models import evaluate, export, parity, predict
-from posekit.cli.options import Data, Device, Images, Settings
+from posekit.cli.options import Data, Device, Images, Settings, take_home_directories
 from posekit.cli.recipe import recipe_app
 from posekit.cli.reid import reid
 from posekit.cli.score import compare, gallery, score_app
 from posekit.cli.weights import convert
-from posekit.errors import InputError, Stopped
 from posekit.runtime import announce
 
 app = typer.Typer(
+    cls=Commands,
     help="Keypoint estimation with MindSpore: vehicles (HRNet, VeRi) and people.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -37,30 +37,15 @@ for command in (predict, evaluate, export, parity, reid, convert, compare, galle
 
 console = Console()
 
-STOPPED = 75  # sysexits.h's EX_TEMPFAIL: try again, here with --resume
-CANNOT_WRITE = (
-    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS,
-    errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG,
-)  # fmt: skip
-
 
 def main() -> None:
-    """Run the command. Bad input is one line on standard error and exit code 2."""
-    os.environ.setdefault("GLOG_v", "4")  # MindSpore's C++ logs errors that it also raises; the line below is enough
-    announce()
-    try:
-        app(standalone_mode=True)
-    except InputError as error:
-        _fail(str(error), STOPPED if isinstance(error, Stopped) else 2)
-    except OSError as error:
-        if error.errno not in CANNOT_WRITE:
-            raise
-        _fail(f"{error.filename or 'output'}: cannot write ({error.strerror}); make room or choose another place")
-
-
-def _fail(message: str, code: int = 2) -> None:
-    print(f"posekit: {message}", file=sys.stderr)
-    sys.exit(code)
+    """Run the command. What goes wrong is one line on standard error, as `boundary` says; a bug is a traceback."""
+    os.environ.setdefault("GLOG_v", "4")  # MindSpore's C++ logs errors that it also raises; the line is enough
+    adapt_to_place()
+    with boundary():
+        announce()
+        take_home_directories(command := typer.main.get_command(app))
+        command()
 
 
 @app.command()

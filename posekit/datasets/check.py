@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from rich.markup import escape
 from rich.table import Table
-from tqdm import tqdm
 
+from posekit.bars import progress_bar
 from posekit.datasets.dataset import PoseDataset, decode_image, is_truncated
 from posekit.errors import InputError
 
@@ -128,7 +128,7 @@ def _read_images(dataset: PoseDataset) -> tuple[dict[str, list[str]], np.ndarray
     width and height, 0 where unknown."""
     damage: dict[str, list[str]] = {"missing": [], "truncated": [], "unreadable": []}
     sizes: dict[str, tuple[int, int]] = {}
-    rows = tqdm(range(len(dataset)), desc=f"checking {dataset.split}", unit="row", disable=None)
+    rows = progress_bar(range(len(dataset)), desc=f"checking {dataset.split}", unit="row")
     for i in rows:
         if dataset.where(i) in sizes:
             continue

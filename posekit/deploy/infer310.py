@@ -16,8 +16,8 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-from tqdm import tqdm
 
+from posekit.bars import progress_bar
 from posekit.codecs import image_keypoints
 from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.pipeline import EvaluationBatches
@@ -61,7 +61,7 @@ def preprocess(
     for folder in (name for pair in _PAIRS for name in pair):
         shutil.rmtree(out / folder, ignore_errors=True)
     batches, matrices = EvaluationBatches(dataset, recipe, 1), []
-    for number in tqdm(range(len(dataset)), desc="preprocess", unit="image", disable=not progress):
+    for number in progress_bar(range(len(dataset)), desc="preprocess", unit="image", disable=not progress):
         image, matrix, _ = batches[number]
         matrices.append(matrix[0])
         _write(out / "images" / f"{number:06}.bin", image[0])
@@ -138,7 +138,7 @@ def infer(request: Request, progress: bool = True) -> dict:
     for inputs, answers in _PAIRS:
         files = sorted((out / inputs).glob("*.bin"))
         starts = range(0, len(files), predictor.batch)
-        with ctrl_c(), tqdm(starts, desc=inputs, unit="batch", disable=not progress) as bar:
+        with ctrl_c(), progress_bar(starts, desc=inputs, unit="batch", disable=not progress) as bar:
             for start in bar:
                 part = files[start : start + predictor.batch]
                 images = np.stack([_read(path, (3, size, size)) for path in part])

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm.auto import tqdm
 
+from posekit.bars import progress_bar
 from posekit.codecs import image_keypoints
 from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.pipeline import evaluation_iterator
@@ -97,7 +97,7 @@ def predicted_batches(
     """Tested heatmaps (n, K, h, w) and the maps (n, 2, 3) from image to input pixels, batch by batch in order."""
     batches = evaluation_iterator(dataset, predictor.recipe, predictor.batch)
     total = -(-len(dataset) // predictor.batch)
-    with ctrl_c(), tqdm(batches, total=total, desc="predict", unit="batch", disable=not progress) as bar:
+    with ctrl_c(), progress_bar(batches, total=total, desc="predict", unit="batch", disable=not progress) as bar:
         for images, matrices, count in bar:
             yield predictor.tested_heatmaps(images)[:count], matrices[:count]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from rich.table import Table
-from tqdm import tqdm
 
+from posekit.bars import progress_bar
 from posekit.errors import InputError
 from posekit.files import ROOT
 from posekit.recipes import Recipe
@@ -36,7 +36,7 @@ def kill_bench(recipe: Recipe, data: Path | None, device: str, kills: int) -> tu
         began = time.monotonic()
         finish(process)
         seconds = time.monotonic() - began
-        for number in tqdm(range(kills), unit="kill"):
+        for number in progress_bar(range(kills), unit="kill"):
             out = Path(name, str(number))
             after = None
             while after is None:  # a training that ended too soon is made again
