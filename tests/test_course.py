@@ -189,7 +189,7 @@ def test_newest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_resolve_is_from_the_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    assert results.resolve("runs") == course.ROOT / "runs"
+    assert results.resolve("runs") == results.ROOT / "runs"
     assert results.resolve(tmp_path) == tmp_path
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from kills import kill, same_results, start, wait_for
 from mindspore import Tensor, ops
 from networks import fresh
 
@@ -21,7 +22,6 @@ from posekit.models.checkpoint import load_network, read_checkpoint, read_traini
 from posekit.recipes import Recipe, get_recipe
 from posekit.runtime import set_up
 from posekit.settings import override
-from posekit.training.kills import kill, same_results, start, wait_for
 from posekit.training.loop import _prepare, train
 from posekit.training.progress import LAST, PREVIOUS, _last_whole, check_finite
 from posekit.training.step import TrainStep
@@ -44,6 +44,14 @@ def splits(tiny_vehicles: Path) -> list[PoseDataset]:
     return [open_split(TINY, tiny_vehicles, split) for split in ("train", "test")]
 
 
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """For random moments. pytest shows the seed when the test fails."""
+    seed = np.random.SeedSequence().entropy
+    print(f"seed {seed}")
+    return np.random.default_rng(seed)
+
+
 def go(recipe: Recipe, splits: list[PoseDataset], out: Path, **options: object) -> pd.DataFrame:
     return train(recipe, *splits, out, progress=False, **options)
 
@@ -55,7 +63,9 @@ def flip_a_bit(path: Path) -> None:
 
 
 @posix
-def test_stopped_killed_killed_while_saving_and_damaged(tiny_vehicles, splits, tmp_path: Path, monkeypatch, capsys):
+def test_stopped_killed_killed_while_saving_and_damaged(
+    tiny_vehicles, splits, tmp_path: Path, monkeypatch, capsys, rng
+):
     """One after the other; what is left of it ends as the training that ran in one go."""
     whole, out = tmp_path / "whole", tmp_path / "out"
     log = go(FULL, splits, whole)
@@ -72,14 +82,13 @@ def test_stopped_killed_killed_while_saving_and_damaged(tiny_vehicles, splits, t
         go(FULL, splits, out)
     assert int(read_checkpoint(out / LAST)[1]["step"].asnumpy()) == 4  # the step under way was made whole
 
-    process = start(FULL, tiny_vehicles, "cpu", out, save_seconds=0)
+    process = start(FULL, tiny_vehicles, out, save_seconds=0)
     wait_for(out / PREVIOUS, process)  # it has made a step
-    time.sleep(np.random.default_rng().uniform(0, 1))
+    time.sleep(rng.uniform(0, 1))
     process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    assert process.wait() == -signal.SIGKILL
 
-    process = start(FULL, tiny_vehicles, "cpu", out, save_seconds=0)
+    process = start(FULL, tiny_vehicles, out, save_seconds=0)
     assert kill(process, out, 0, saving=True)
     flip_a_bit(out / LAST)
 
@@ -89,6 +98,20 @@ def test_stopped_killed_killed_while_saving_and_damaged(tiny_vehicles, splits, t
     names = {"recipe.json", "log.csv", "curves.png", "best.ckpt", "last.ckpt", "manifest.json"}
     assert {path.name for path in out.iterdir()} == names | {"damaged.ckpt"}
     assert json.loads((out / "manifest.json").read_text())["results"] == {"best PCK@0.1": log["valid_pck"].max()}
+
+
+@posix
+@pytest.mark.parametrize("saving", [False, True])
+def test_killed_at_any_moment(saving: bool, tiny_run: Path, tiny_vehicles, splits, tmp_path: Path, rng):
+    recipe, _ = read_checkpoint(tiny_run / LAST)
+    seconds = json.loads((tiny_run / "manifest.json").read_text())["seconds"]
+    killed, out = False, tmp_path / "out"
+    while not killed:  # one that ended before is made again
+        shutil.rmtree(out, ignore_errors=True)
+        process = start(recipe, tiny_vehicles, out, save_seconds=0.2)
+        killed = kill(process, out, rng.uniform(0, seconds), saving)
+    go(recipe, splits, out, resume=True)
+    assert same_results(tiny_run, out)
 
 
 def test_the_kept_weights_are_the_average(tiny_vehicles, splits, tmp_path: Path):

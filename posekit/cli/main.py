@@ -57,13 +57,13 @@ def train(
     device: Device = "auto",
     settings: Settings = None,
     config: Annotated[Path | None, typer.Option(help="TOML or JSON file of recipe fields.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if it has begun.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out, if it has begun.")] = False,
     save_minutes: Annotated[float, typer.Option(min=0, help="Within an epoch, save as often as this.")] = 10,
     pretrained: Annotated[
         Path | None, typer.Option(help="Start from what fits of a checkpoint or a published PyTorch file.")
     ] = None,
 ) -> None:
-    """Train a recipe's network. Ctrl-C and SIGTERM save and exit with code 75; --resume goes on."""
+    """Train a recipe's network. Ctrl-C and SIGTERM save and exit with code 75; --resume continues."""
     from posekit.recipes import get_recipe
     from posekit.settings import override, override_from_file
 
@@ -89,7 +89,7 @@ def course_list() -> None:
 def course_run(
     scale: Annotated[str | None, typer.Option(help="smoke (minutes), laptop (hours) or full.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="A lesson's number; repeatable.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with a stopped run's folder.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Folder of a stopped run, to continue it.")] = None,
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", help="name=value for the lessons.")
     ] = None,
@@ -113,7 +113,7 @@ def course_collect(
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def lab(context: typer.Context) -> None:
-    """Open the lessons in JupyterLab. What else is given goes to `jupyter lab`, as --no-browser --port 9000."""
+    """Open the lessons in JupyterLab. All other options are passed to `jupyter lab`, --no-browser for example."""
     from posekit.course.lab import open_lab
 
     sys.exit(open_lab(context.args))
@@ -125,27 +125,18 @@ def bench(
     data: Data = None,
     device: Device = "auto",
     settings: Settings = None,
-    kills: Annotated[int, typer.Option(help="Instead: kill so many trainings, resume them, compare the bits.")] = 0,
 ) -> None:
     """Time each part of the line on this machine: pipeline, training step, forward, codec."""
     from posekit.recipes import get_recipe
     from posekit.settings import override
-
-    chosen = override(get_recipe(recipe), settings or [])
-    if kills:
-        from posekit.training.kills import kill_bench as run
-
-        table, equal = run(chosen, data, device, kills)
-        console.print(table)
-        sys.exit(0 if equal else 1)
     from posekit.training.bench import bench as run
 
-    console.print(run(chosen, data, device))
+    console.print(run(override(get_recipe(recipe), settings or []), data, device))
 
 
 @app.command()
 def doctor(device: Device = "auto") -> None:
-    """Say what is installed and right, which device is chosen and why, and whether convolutions run fast.
+    """Check the installation: versions, the device that is chosen and why, the speed of convolutions.
 
     With --device gpu or ascend: whether driver and CUDA or CANN are what MindSpore needs.
     """

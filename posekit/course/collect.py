@@ -9,7 +9,7 @@ import math
 import re
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class Run:
     status: str
     seconds: float = math.nan
     settings: dict[str, object] = field(default_factory=dict)
-    results: dict[str, object] = field(default_factory=dict)
+    results: Mapping[str, object] = field(default_factory=dict)
     error: str = ""
 
 
@@ -173,9 +173,10 @@ def _course(folder: Path, path: Path) -> Iterator[Run]:
     """The lessons of a course, which its manifest lists; other manifests are trainings'."""
     manifest = _json(folder / path)
     for entry in manifest.get("lessons", []):
+        status = str(entry["status"])
         yield Run(
             (path.parent / entry["name"]).as_posix(),
-            _OF_COURSES.get(entry["status"], entry["status"]),
+            _OF_COURSES.get(status, status),
             entry["seconds"] or math.nan,
             {k: v for k, v in entry["parameters"].items() if k not in _PATHS} | _origin(manifest),
             _named(entry.get("results", [])),

@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from posekit.errors import InputError
 from posekit.files import ROOT, expanded, home, read_json
@@ -52,7 +53,7 @@ def _recipe_name(path: Path) -> object:
         return None
 
 
-def record(name: str, value: object, unit: str = "") -> None:
+def record(name: str, value: Any, unit: str = "") -> None:
     """Show a result in the lesson and hand it to the course, which reads it from the executed notebook.
 
     `value` is a number, a string or a truth value (NumPy's too).

@@ -94,10 +94,10 @@ def _data(scale: str, pairs: dict[str, str], steps: list[Step]) -> dict[str, str
     """Folder → hash of the data that the lessons read; the embedded data is made here where it is missing."""
     if not any("data" in step.lesson.parameters for step in steps):
         return {}
-    if pairs.get("data"):
-        if not resolve(pairs["data"]).is_dir():
+    if folder := resolve(pairs.get("data", "")):
+        if not folder.is_dir():
             raise InputError(f"data={pairs['data']}: no such folder; check the path")
-        return {pairs["data"]: data_hash(resolve(pairs["data"]))}
+        return {pairs["data"]: data_hash(folder)}
     from posekit.layouts import embedded_data
     from posekit.recipes import get_recipe
 

@@ -59,6 +59,7 @@ def export_model(model: Path, file_format: str, out: Path, batch: int | None = 1
     elif file_format == "onnx":
         _export_onnx(cell, out, recipe, batch)
     else:
+        assert batch is not None  # as checked above
         _export_ascend(cell, out, recipe, batch, soc)
     return out
 
@@ -79,9 +80,9 @@ def _export_ascend(cell: nn.Cell, out: Path, recipe: Recipe, batch: int, soc: st
 
 def _export_graph(cell: nn.Cell, out: Path, recipe: Recipe, batch: int | None) -> None:
     """MINDIR or AIR, by the suffix of `out`."""
-    images = Tensor(shape=_shape(recipe, batch), dtype=ms.float32)
+    images = Tensor(shape=(batch, *_shape(recipe)), dtype=ms.float32)
     if batch is not None:
-        images = Tensor(np.zeros(_shape(recipe, batch), np.float32))
+        images = Tensor(np.zeros((batch, *_shape(recipe)), np.float32))
     syntax = ms.get_context("jit_syntax_level")
     try:
         with atomic_path(out) as temporary:
@@ -92,12 +93,12 @@ def _export_graph(cell: nn.Cell, out: Path, recipe: Recipe, batch: int | None) -
         ms.set_context(jit_syntax_level=syntax)
 
 
-def _shape(recipe: Recipe, batch: int | None) -> tuple[int | None, ...]:
-    return (batch, 3, recipe.input_size, recipe.input_size)
+def _shape(recipe: Recipe) -> tuple[int, int, int]:
+    return (3, recipe.input_size, recipe.input_size)
 
 
 def _export_onnx(cell: nn.Cell, out: Path, recipe: Recipe, batch: int | None) -> None:
-    images = Tensor(np.zeros(_shape(recipe, 1), np.float32))
+    images = Tensor(np.zeros((1, *_shape(recipe)), np.float32))
     with atomic_path(out) as temporary:
         with quiet_logs():
             ms.onnx.export(cell, images, file_name=str(temporary), input_names=["images"], output_names=["heatmaps"])

@@ -156,10 +156,9 @@ def infer(request: Request, progress: bool = True) -> dict:
 
 def _check_recipe(out: Path, recipe: Recipe) -> None:
     """InputError when the inputs were made for a network that sees or answers otherwise than the recipe's."""
-    path = out / "recipe.json"
-    if not path.is_file():  # inputs from elsewhere, or none yet
+    if not (out / "recipe.json").is_file():  # inputs from elsewhere, or none yet
         return
-    made_for = from_json(json.dumps(read_json(path, "run the stage preprocess first")), str(path))
+    made_for = _prepared_for(out)
     for name in _MUST_AGREE:
         if (was := getattr(made_for, name)) != (now := getattr(recipe, name)):
             raise InputError(
@@ -168,10 +167,14 @@ def _check_recipe(out: Path, recipe: Recipe) -> None:
             )
 
 
+def _prepared_for(out: Path) -> Recipe:
+    path = out / "recipe.json"
+    return from_json(json.dumps(read_json(path, "run the stage preprocess first")), str(path))
+
+
 def postprocess(out: Path) -> dict[str, Table]:
     """Decode the heatmaps and score them as `posekit evaluate` does; writes predictions.csv and scores.json."""
-    path = out / "recipe.json"
-    recipe = from_json(json.dumps(read_json(path, "run the stage preprocess first")), str(path))
+    recipe = _prepared_for(out)
     values = _read_labels(out / "labels.npz")
     skeleton = get_skeleton(recipe.skeleton)
     shape = (skeleton.num_keypoints, recipe.heatmap_size, recipe.heatmap_size)
@@ -184,7 +187,7 @@ def postprocess(out: Path) -> dict[str, Table]:
         found.append(image_keypoints(recipe.codec, maps, matrix[None]))
     keypoints, scores = (np.concatenate(part) for part in zip(*found, strict=True))
     names = values["names"].tolist()
-    labels = Rows(names, *(values.get(name) for name in _LABELS))
+    labels = Rows(names, *(values[name] for name in _LABELS if name in values))
     return score_into(out, get_layout(recipe.dataset).protocols, labels, Predictions(names, keypoints, scores))
 
 

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from posekit.figures.networks import BRANCH_COLORS
+from posekit.figures.style import new_figure
 from posekit.models.layers import BLOCKS
 from posekit.recipes import Recipe
 from posekit.skeletons import Skeleton
@@ -19,8 +20,7 @@ def hrnet_branches(recipe: Recipe, skeleton: Skeleton) -> Figure:
 
     A row is a resolution, a box a residual block; lines are where branches exchange.
     """
-    figure = Figure(layout="constrained", dpi=110)
-    axes = figure.subplots()
+    figure, axes = new_figure(9, 5)
     end = _draw_stem(axes, recipe)
     starts = [0.0]
     last = len(recipe.stage_modules) - 1

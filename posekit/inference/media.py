@@ -146,7 +146,7 @@ def _predict_video(predictor: Predictor, path: Path, out: Path, boxes: Boxes | N
                 for found in _find(predictor, bar, boxes):
                     drawn = draw_poses(found.image, found.keypoints, found.scores, skeleton)
                     if writer is None:
-                        code = cv2.VideoWriter_fourcc(*"mp4v")
+                        code = cv2.VideoWriter.fourcc(*"mp4v")
                         writer = cv2.VideoWriter(str(temporary), code, rate, drawn.shape[1::-1])
                         if not writer.isOpened():
                             raise InputError(f"{path}: OpenCV cannot write its {rate:g} frames a second; convert it")

@@ -5,6 +5,7 @@ MPII's own annotation has them: mpii_human_pose_v1_u12_1.mat, a MATLAB file from
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -83,7 +84,7 @@ def _whole(rect: object) -> bool:
     return points is not None and np.size(getattr(rect, "x1", [])) == 1
 
 
-def _person(rect: object) -> Person:
+def _person(rect: Any) -> Person:
     joints = np.full((16, 2), np.nan)
     for point in _items(rect.annopoints.point):
         joints[int(point.id)] = point.x, point.y

@@ -3,6 +3,8 @@
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -32,7 +34,7 @@ def read_state_dict(path: Path) -> StateDict:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; check the path")
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    content: Any = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     content = content if isinstance(content, dict) else {}
     beside = ()
     if isinstance(content.get("state_dict"), dict):
@@ -62,7 +64,7 @@ def write_state_dict(path: Path, tensors: dict[str, np.ndarray]) -> None:
         torch.save(state_dict, temporary)
 
 
-def _torch(path: Path) -> object:
+def _torch(path: Path) -> ModuleType:
     try:
         import torch
     except ImportError:
@@ -73,7 +75,7 @@ def _torch(path: Path) -> object:
 def _read_torch(path: Path) -> object:
     """What torch.save wrote. Numbers of NumPy, such as an accuracy, are plain values, too."""
     torch = _torch(path)
-    scalar = np.core.multiarray.scalar
+    scalar = np.core.multiarray.scalar  # pyright: ignore[reportAttributeAccessIssue] not in NumPy's stubs
     numbers = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
     numbers += [np.dtype, *(type(np.dtype(kind)) for kind in ("f8", "f4", "i8", "i4"))]
     try:
@@ -102,7 +104,7 @@ def _damaged(path: Path, error: Exception) -> InputError:
     return InputError(f"{path}: not a readable file of weights ({reason}); fetch it again")
 
 
-def _array(value: object) -> np.ndarray | None:
+def _array(value: Any) -> np.ndarray | None:
     """A tensor of PyTorch or NumPy as an array, float32 if floating; None if it is none, or a sparse one."""
     if hasattr(value, "is_floating_point") and not value.is_sparse:
         value = (value.detach().float() if value.is_floating_point() else value).numpy()

@@ -14,7 +14,7 @@ table gets its name. What the numbers are follows MindSpore models, research/cv/
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ def write_reid(
         raise Stopped(f"{out}: stopped; the same command goes on with the rest") from None
 
 
-def _claim(out: Path, splits: Sequence[str], made_with: dict[str, object]) -> None:
+def _claim(out: Path, splits: Sequence[str], made_with: Mapping[str, object]) -> None:
     """Note in OUT/reid.json how the data is made; InputError when what is there was made otherwise, or not by us."""
     note = out / "reid.json"
     before = read_note(out)

@@ -176,7 +176,7 @@ def _train_epoch(training: Training, epoch: int, bar: Bar, save_seconds: float) 
     recipe, state, steps = training.recipe, training.progress, training.steps
     training.step.set_train(True)
     done = state.step - (epoch - 1) * steps
-    batches = training_iterator(training.data, recipe, epoch, done, rank(), ranks()) if done < steps else None
+    batches = training_iterator(training.data, recipe, epoch, done, rank(), ranks()) if done < steps else iter(())
     every, recent, saved = max(1, steps // ROWS_AN_EPOCH), [], time.monotonic()
     for number in range(done + 1, steps + 1):
         asked = time.perf_counter()

@@ -121,16 +121,10 @@ def save(training: Training) -> None:
     now = time.time()
     state.seconds, state.since, state.saved = state.seconds + now - state.since, now, state.step
     if rank() == 0:
-        _write(training)
+        kept = {**training.step.state(), "progress": json.dumps(asdict(state))}
+        out = training.out
+        save_checkpoint(out / LAST, training.network, training.recipe, state.epoch, state.step, kept, out / PREVIOUS)
     gathered(np.zeros(1, np.int32))  # no rank continues, perhaps to its end, before the file is there
-
-
-def _write(training: Training) -> None:
-    state, out = training.progress, training.out
-    kept = {**training.step.state(), "progress": json.dumps(asdict(state))}
-    save_checkpoint(
-        out / LAST, training.network, training.recipe, state.epoch, state.step, training=kept, keep=out / PREVIOUS
-    )
 
 
 def _compare_weights(training: Training) -> None:

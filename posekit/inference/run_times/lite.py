@@ -30,17 +30,19 @@ class Worker:
         self._process = subprocess.Popen(
             arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
-        self.shape = _answer(self._process.stdout.readline(), model)["shape"]
+        assert self._process.stdin and self._process.stdout
+        self._images, self._heatmaps = self._process.stdin, self._process.stdout
+        self.shape = _answer(self._heatmaps.readline(), model)["shape"]
         self._model = model
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         try:
-            self._process.stdin.write(np.ascontiguousarray(images, np.float32).tobytes())
-            self._process.stdin.flush()
+            self._images.write(np.ascontiguousarray(images, np.float32).tobytes())
+            self._images.flush()
         except BrokenPipeError:
             pass  # the answer below is then missing, too
         size = 4 * int(np.prod(self.shape))
-        data = self._process.stdout.read(size)
+        data = self._heatmaps.read(size)
         if len(data) < size:
             raise InputError(f"{self._model}: MindSpore Lite stopped (exit code {self._process.wait()}); run it again")
         return np.frombuffer(data, np.float32).reshape(self.shape)

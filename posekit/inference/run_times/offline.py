@@ -14,7 +14,7 @@ def open_om(request: Request) -> Predictor:
     recipe, batch, precision = read_description(request.model)
     request.only(precision)
     try:
-        from ais_bench.infer.interface import InferSession
+        from ais_bench.infer.interface import InferSession  # pyright: ignore[reportMissingImports] comes with CANN
     except ImportError as error:
         raise MissingRunTime(
             f"om needs ais_bench, which is not installed ({error}); where CANN is, install the wheels ais_bench and "
@@ -27,4 +27,4 @@ def open_om(request: Request) -> Predictor:
     images, heatmaps = session.get_inputs()[0], session.get_outputs()[0]
     check_shapes(request.model, recipe, images.shape, heatmaps.shape)
     run = lambda values: np.asarray(session.infer([values])[0], np.float32)  # noqa: E731
-    return Predictor(recipe, get_skeleton(recipe.skeleton), run, batch, f"{precision}, Ascend")
+    return Predictor(recipe, get_skeleton(recipe.skeleton), run, batch or request.batch, f"{precision}, Ascend")

@@ -42,7 +42,8 @@ def open_onnxruntime(request: Request) -> Predictor:
     kind = accelerator(request.device)
     if name in _PROVIDERS and kind is None:
         raise MissingRunTime(f"this onnxruntime has no {_PROVIDERS[name]}; pip install {_PACKAGES[name]} in its place")
-    precision = request.only(*{"gpu": ("fp32",), "ascend": ("fp32", "fp16")}.get(kind, ("fp32", "fp16", "bf16")))
+    precisions = {"gpu": ("fp32",), "ascend": ("fp32", "fp16"), None: ("fp32", "fp16", "bf16")}
+    precision = request.only(*precisions[kind])
     session = _session(request, kind, precision)
     if name in _PROVIDERS and session.get_providers()[0] != _PROVIDERS[name]:
         raise MissingRunTime(f"{_PROVIDERS[name]} does not start here; check its driver and libraries")
@@ -62,7 +63,7 @@ def _session(request: Request, kind: str | None, precision: str) -> "onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
-    if len(cores()) < os.cpu_count():  # its own choice, one thread a core of the machine, overlooks such a limit
+    if len(cores()) < (os.cpu_count() or 1):  # its own choice, one thread a core of the machine, overlooks such a limit
         options.intra_op_num_threads = len(cores())
     source: str | bytes = str(request.model)
     try:
