@@ -229,9 +229,9 @@ def read_text(path: Path, remedy: str = "check the path", longest: int = LONGEST
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def parse_json(text: str) -> object:
+def parse_json(text: str, **options: Any) -> object:
     """The value of a JSON text. ValueError or RecursionError if it isn't JSON, or names something twice."""
-    return json.loads(text, object_pairs_hook=_distinct, parse_constant=_not_json)
+    return json.loads(text, object_pairs_hook=_distinct, **options)
 
 
 def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -250,7 +250,7 @@ def read_json(path: Path, remedy: str) -> dict:
     """The object in a JSON file; InputError, with `remedy` at its end, when there is none that can be read."""
     text = read_text(path, remedy)
     try:
-        value = parse_json(text)
+        value = parse_json(text, parse_constant=_not_json)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({in_words(error)}); {remedy}") from error
     if not isinstance(value, dict):
