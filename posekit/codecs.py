@@ -1,13 +1,13 @@
 """Keypoints to heatmaps and back. A codec knows neither the network nor the image.
 
 Coordinates are in input pixels, (0, 0) the centre of the first; a heatmap's cell (i, j) stands for the input pixel
-(i, j) * stride. Both seeds have stride = input_size / heatmap_size; UDP (Huang et al., "The Devil is in the Details",
-CVPR 2020, section 3) counts the intervals between pixels instead of the pixels, so that the first and the last cell lie
-on the first and the last pixel, and a mirrored map on the map of the mirrored image.
+(i, j) * stride. Both originals have stride = input_size / heatmap_size; UDP (Huang et al., "The Devil is in the
+Details", CVPR 2020, section 3) counts the intervals between pixels instead of the pixels, so that the first and the
+last cell are on the first and the last pixel, and a mirrored map is on the map of the mirrored image.
 
-Of what that paper corrects, one thing is right with either count here: the way back is the inverse of the very map that
-made the crop, and a target's centre may stay between cells ("exact"). What intervals add is the flip: with pixels a
-mirrored map lies 1 - 1 / stride cells off (`flip_shift` of a recipe moves it back), with intervals it lies right.
+Two things that the paper corrects are right with either count here: the way back is the inverse of the very map that
+made the crop, and a target's centre may stay between cells ("exact"). Intervals also correct the flip: with pixels a
+mirrored map is 1 - 1 / stride cells off (`flip_shift` of a recipe moves it back), with intervals it is in place.
 """
 
 from collections.abc import Callable
@@ -24,14 +24,15 @@ class Codec:
     """How keypoints become heatmaps and heatmaps keypoints.
 
     sigma: of the Gaussian, in cells; it is cut at 3 sigma and its peak is 1.
-    centre: where it stands: "round" (to the nearest cell: PoseEstNet), "truncate" (towards cell 0, and only
-        if that is a cell of the map and x above 0: Stacked Hourglass) or "exact" (between cells: what "dark" assumes).
+    centre: where it is: "round" (x + 0.5 cut to a whole cell, so to the nearest one on the map: PoseEstNet), "truncate"
+        (towards cell 0, and only if that is a cell of the map and x above 0: Stacked Hourglass) or "exact" (between
+        cells: what "dark" and "udp" assume).
     supervise_missing: True gives a keypoint without target an all-zero map that counts (Stacked Hourglass),
         False a weight of 0 (PoseEstNet).
     offset: sub-cell decoding: "none"; "quarter" of a cell towards the higher neighbour (PoseEstNet); "forced", always
         a quarter to one side, plus half a cell, of maps cut off at 1 (Stacked Hourglass); "dark", a Taylor step on the
         log of the smoothed map (Zhang et al., arXiv:1910.06278, eq. 3-9); or "udp", the same step from the nearest
-        cells of a map that is hardly smoothed (the code that UDP's authors published).
+        cells of a map smoothed by 1-2-1 (`post_dark_udp` of the code that UDP's authors published).
     intervals: sizes count the intervals between pixels and between cells, size - 1 (UDP), not pixels and cells. The
         crop has to count the same way, see `geometry.crop_matrix`.
     """
@@ -59,12 +60,17 @@ class Codec:
 
         Returns heatmaps (..., K, h, w) float32 and weights (..., K) float32. A keypoint whose whole Gaussian (of
         "truncate" its centre) is off the map, or that is not visible, has an all-zero map.
+
+        Left of the map and above it, HRNet's code ("round") and UDP's (intervals) cut towards 0, so that a centre moves
+        one cell right, and count a keypoint whose Gaussian ends one cell before the map. This does the same.
         """
-        mu = CENTRES[self.centre](keypoints / self.stride)
+        mu = CENTRES[self.centre](np.asarray(keypoints, np.float64) / self.stride)
         radius = np.floor(3 * self.sigma)
-        nearest = np.floor(mu + 0.5)
+        udp = self.centre == "exact" and self.intervals
+        nearest = np.trunc(mu + 0.5) if udp else np.floor(mu + 0.5)
         reach = 0 if self.centre == "truncate" else radius
-        on_map = ((nearest + reach >= 0) & (nearest - reach < self.heatmap_size)).all(-1)
+        before = reach + (udp or self.centre == "round")
+        on_map = ((nearest + before >= 0) & (nearest - reach < self.heatmap_size)).all(-1)
         present = visible.astype(bool) & on_map  # (..., K)
         cells = np.arange(self.heatmap_size)
         distance = cells - mu[..., None]  # (..., K, 2, cells)
@@ -78,7 +84,7 @@ class Codec:
     def decode(self, heatmaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Keypoints (..., K, 2) in input pixels and scores (..., K) of heatmaps (..., K, h, w).
 
-        The score is the map's highest value. A map without any positive value gives (0, 0), as in the seeds.
+        The score is the map's highest value. A map without any positive value gives (0, 0), as in the originals.
         """
         lead, (height, width) = heatmaps.shape[:-2], heatmaps.shape[-2:]
         maps = heatmaps.reshape(-1, height, width)
@@ -109,7 +115,7 @@ def _truncated(mu: np.ndarray) -> np.ndarray:
 
 # Where the Gaussian of a keypoint at mu (..., 2), in cells, is centred.
 CENTRES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "round": lambda mu: np.floor(mu + 0.5),
+    "round": lambda mu: np.trunc(mu + 0.5),
     "truncate": _truncated,
     "exact": lambda mu: mu,
 }
@@ -183,19 +189,32 @@ def _dark_offsets(maps: np.ndarray, cells: np.ndarray, sigma: float) -> np.ndarr
 
 
 def _udp_offsets(maps: np.ndarray, cells: np.ndarray, sigma: float) -> np.ndarray:
-    """As `_dark_offsets`, from differences of neighbouring cells, after smoothing by 1-2-1; at the border, too."""
-    padded = np.pad(maps, ((0, 0), (2, 2), (2, 2)), mode="reflect")
-    around = np.arange(5)
-    rows, columns = cells[:, 1, None, None] + around[:, None], cells[:, 0, None, None] + around
-    patch = padded[np.arange(len(maps))[:, None, None], rows, columns]  # (M, 5, 5), the best cell in the middle
-    patch = patch[:, :-2] + 2 * patch[:, 1:-1] + patch[:, 2:]
-    patch = patch[..., :-2] + 2 * patch[..., 1:-1] + patch[..., 2:]  # (M, 3, 3)
-    logs = np.log(np.maximum(patch, 1e-10)).astype(np.float64)
+    """As `_dark_offsets`, from differences of neighbouring cells, after smoothing by 1-2-1; at the border, too.
+
+    Smoothing reflects the map at its border; then the border's cells are repeated outside, so that a best cell there
+    moves half a cell outwards.
+    """
+    logs = np.log(np.clip(_smoothed_around(maps, cells), 0.001, 50)).astype(np.float64)
     dx, dy = 0.5 * (logs[:, 1, 2] - logs[:, 1, 0]), 0.5 * (logs[:, 2, 1] - logs[:, 0, 1])
     dxx = logs[:, 1, 2] - 2 * logs[:, 1, 1] + logs[:, 1, 0]
     dyy = logs[:, 2, 1] - 2 * logs[:, 1, 1] + logs[:, 0, 1]
-    dxy = 0.25 * (logs[:, 2, 2] - logs[:, 0, 2] - logs[:, 2, 0] + logs[:, 0, 0])
+    corners, sides = logs[:, 0, 0] + logs[:, 2, 2], logs[:, [0, 1, 1, 2], [1, 0, 2, 1]].sum(1)
+    dxy = 0.5 * (corners + 2 * logs[:, 1, 1] - sides)
     return _newton_step(dx, dy, dxx, dyy, dxy)
+
+
+def _smoothed_around(maps: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """The 3 x 3 cells about each map's cell, smoothed by 1-2-1 on both axes, (M, 3, 3)."""
+    steps, weights = np.arange(-1, 2), np.array([0.25, 0.5, 0.25], maps.dtype)
+
+    def taken(cell: np.ndarray, size: int) -> np.ndarray:
+        """(M, 9): for each of three cells (outside the map the border's) itself and its neighbours, reflected."""
+        around = np.clip(cell[:, None] + steps, 0, size - 1)[..., None] + steps
+        return (size - 1 - np.abs(size - 1 - np.abs(around))).reshape(-1, 9)
+
+    rows, columns = taken(cells[:, 1], maps.shape[1]), taken(cells[:, 0], maps.shape[2])
+    patch = maps[np.arange(len(maps))[:, None, None], rows[:, :, None], columns[:, None]]  # (M, 9, 9)
+    return np.einsum("miajb,a,b->mij", patch.reshape(-1, 3, 3, 3, 3), weights, weights)
 
 
 def _newton_step(dx: np.ndarray, dy: np.ndarray, dxx: np.ndarray, dyy: np.ndarray, dxy: np.ndarray) -> np.ndarray:

@@ -43,6 +43,8 @@ def shortened(text: str, longest: int = 80) -> str:
 
 def shown(value: object) -> str:
     """The value as Python writes it, for a message: in one line, and cut where it is long."""
+    if isinstance(value, str) and len(value) > 80:
+        return f"{value[:80]!r}… ({len(value):,} characters)"
     try:
         return shortened(" ".join(repr(value).splitlines()))
     except (ValueError, RecursionError):  # an int of thousands of digits; lists in lists in lists

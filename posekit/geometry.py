@@ -1,6 +1,6 @@
 """Crops and flips as one affine map between an image's pixels and the network's input pixels.
 
-Both seeds use the same map: the square box around the sample's center becomes the square input,
+Both originals use the same map: the square box around the sample's center becomes the square input,
 `input = (image - center) * input_size / box_size + input_size / 2`, turned by the rotation.
 A map is a (2, 3) matrix; coordinates are (x, y) in pixels.
 """

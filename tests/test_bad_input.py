@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -69,7 +69,7 @@ def train(data: Path, out: Path, *more: str) -> list[object]:
 def test_an_empty_label_file(data: Path, tmp_path: Path, refused: Refused):
     (data / "annot" / "label_train.csv").write_text("")
     message = refused(*train(data, tmp_path / "run"))
-    assert "label_train.csv: the file is empty; it should hold one row an image" in message
+    assert "label_train.csv: the file is empty; it should hold one row per image" in message
     assert not (tmp_path / "run").exists()
 
 
@@ -88,7 +88,7 @@ def test_a_malformed_label_file(data: Path, tmp_path: Path, refused: Refused):
     rows = labels.read_text().splitlines()
     cells = rows[4].split(",")
     labels.write_text("\n".join([*rows[:4], ",".join([*cells[:7], "12px", *cells[8:]]), *rows[5:]]))
-    assert "label_train.csv: row 5, column 8: '12px' is not a number; mend the row" in refused(
+    assert "label_train.csv: row 5, column 8: '12px' is not a number; fix the row" in refused(
         *train(data, tmp_path / "run")
     )
     labels.write_text("\n".join([*rows[:2], ",".join(cells[:-1]), *rows[3:]]))
@@ -109,7 +109,7 @@ def test_empty_and_malformed_predictions(data: Path, tmp_path: Path, refused: Re
     arguments[4] = table.rename(tmp_path / "predictions.csv.gz")  # what a name says of compression does not count
     assert "predictions.csv.gz: 12 of 12 samples are missing" in refused(*arguments)
     arguments[4].write_bytes(b"PK\x03\x04\xff\xfe")
-    assert "predictions.csv.gz: not a text file" in refused(*arguments)
+    assert "predictions.csv.gz: is a zip file; unpack it first" in refused(*arguments)
     assert not (tmp_path / "scores.json").exists()
 
 
@@ -124,6 +124,7 @@ def test_a_missing_image(data: Path, tmp_path: Path, refused: Refused):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_truncated_image_stops_a_training(data: Path, tmp_path: Path, refused: Refused):
     image = sorted((data / "images" / "image_train").iterdir())[3]
     image.write_bytes(image.read_bytes()[:2000])
@@ -253,11 +254,16 @@ def terminal() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def posekit(*arguments: object, before: Callable[[], None] = terminal, **options: object) -> subprocess.Popen:
+def posekit(
+    *arguments: object,
+    program: Sequence[str] = ("-m", "posekit.cli"),
+    before: Callable[[], None] = terminal,
+    **options: object,
+) -> subprocess.Popen:
     """The command in a process of its own; `before` is called in it first."""
     environment = {key: value for key, value in os.environ.items() if key != "GLOG_v"}
     return subprocess.Popen(
-        [sys.executable, "-m", "posekit.cli", *map(str, arguments)],
+        [sys.executable, *program, *map(str, arguments)],
         env={**environment, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -283,6 +289,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     subprocess.run(["umount", str(folder)], capture_output=True)
 
 
+@pytest.mark.slow
 def test_no_space_left_in_training(tiny_vehicles: Path, small_disk, refused: Refused):
     """Room for the first epochs' checkpoints but not for one more beside them: what is there stays as it was."""
     disk = small_disk(500)
@@ -311,6 +318,7 @@ def test_no_space_left_for_results(tiny_vehicles: Path, tiny_run: Path, small_di
     assert ms.get_context("jit_syntax_level") == syntax  # or later trainings in this process would not compile
 
 
+@pytest.mark.slow
 def test_a_file_size_limit(tiny_vehicles: Path, tmp_path: Path):
     """The same where nothing can be mounted: no file may grow beyond 30 kB, a checkpoint needs 45."""
     resource = pytest.importorskip("resource")
@@ -329,6 +337,16 @@ def test_a_file_size_limit(tiny_vehicles: Path, tmp_path: Path):
 # Ctrl-C
 
 
+# The command, which says when it begins to compile.
+COMPILES = """
+from pathlib import Path
+from posekit.cli.main import main
+from posekit.training.step import TrainStep
+compile = TrainStep.compile
+TrainStep.compile = lambda *arguments: (Path("compiles").touch(), compile(*arguments))
+main()"""
+
+
 def wait_for(path: Path, process: subprocess.Popen, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not path.exists():
@@ -336,6 +354,7 @@ def wait_for(path: Path, process: subprocess.Popen, seconds: float = 120) -> Non
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_ctrl_c_in_training(tiny_vehicles: Path, tmp_path: Path):
     """After some updates: exit code 75, one line, and a last checkpoint that loads and is of that very step."""
@@ -356,13 +375,13 @@ def test_ctrl_c_in_training(tiny_vehicles: Path, tmp_path: Path):
     assert set(files(run)) == names and files(tmp_path / "rank_0") == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_ctrl_c_before_the_first_update(tiny_vehicles: Path, tmp_path: Path):
     """While the graph compiles."""
     run = tmp_path / "run"
-    process = posekit(*train(tiny_vehicles, run), cwd=tmp_path)
-    wait_for(run / "recipe.json", process)
-    time.sleep(1.5)
+    process = posekit(*train(tiny_vehicles, run), program=["-c", COMPILES], cwd=tmp_path)
+    wait_for(tmp_path / "compiles", process)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 75, stderr

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ def brute_force(codec: Codec, x: float, y: float) -> np.ndarray:
     """The heatmap of one visible keypoint in input pixels, pixel by pixel as the papers' code writes it."""
     mu = [x / codec.stride, y / codec.stride]
     if codec.centre == "round":
-        mu = [math.floor(v + 0.5) for v in mu]
+        mu = [int(v + 0.5) for v in mu]
     elif codec.centre == "truncate":
         if mu[0] <= 0 or not all(0 <= int(v) < codec.heatmap_size for v in mu):
             return np.zeros((codec.heatmap_size, codec.heatmap_size))
@@ -51,6 +52,76 @@ def test_the_seed_rounds_to_a_cell_and_cuts_at_three_sigma():
     assert np.unravel_index(heatmap.argmax(), (64, 64)) == (20, 26) and heatmap.max() == 1
     assert heatmap[20, 26 + 6] == pytest.approx(math.exp(-36 / 8)) and heatmap[20, 26 + 7] == 0
     assert np.count_nonzero(heatmap) == 13 * 13
+
+
+# The published code's rules. Their windows are whole only where 3 sigma is a whole number, as in the published recipes.
+
+
+def edgy_coordinates(rng: np.random.Generator, codec: Codec, count: int) -> np.ndarray:
+    """Coordinates (count, 2) in and around the crop: a third anywhere, the others on cells and ties or just beside."""
+    reach = int(3 * codec.sigma) + 4
+    anywhere = rng.uniform(-reach * codec.stride, codec.input_size + reach * codec.stride, (count, 2))
+    ties = rng.integers(-2 * reach, 2 * (codec.heatmap_size + reach), (count, 2)) * codec.stride / 2
+    return np.where(rng.random((count, 2)) < 1 / 3, anywhere, ties + rng.choice([0, 0, -1e-9, 1e-9], (count, 2)))
+
+
+def hrnet_target(codec: Codec, point: np.ndarray) -> tuple[np.ndarray, int]:
+    """One keypoint's map and weight by the rule of HRNet's and UDP's published code.
+
+    The centre's cell is int(mu + 0.5), so cut towards 0. A square of 3 sigma about it is painted; where UDP paints, the
+    Gaussian's peak is at mu itself. A keypoint is left out when its square begins behind the map, or ends, its end not
+    included, before cell 0.
+    """
+    size, reach = codec.heatmap_size, round(3 * codec.sigma)
+    mu = [float(v) / codec.stride for v in point]
+    cell = [int(v + 0.5) for v in mu]
+    peak = mu if codec.centre == "exact" else cell
+    heatmap = np.zeros((size, size))
+    if any(c - reach >= size or c + reach + 1 < 0 for c in cell):
+        return heatmap, 0
+    for row in range(max(0, cell[1] - reach), min(size, cell[1] + reach + 1)):
+        for column in range(max(0, cell[0] - reach), min(size, cell[0] + reach + 1)):
+            heatmap[row, column] = math.exp(-((column - peak[0]) ** 2 + (row - peak[1]) ** 2) / (2 * codec.sigma**2))
+    return heatmap, 1
+
+
+def hourglass_target(codec: Codec, point: np.ndarray) -> np.ndarray:
+    """One joint's map by the rule of Stacked Hourglass's published code, cut at 3 sigma."""
+    size, heatmap = codec.heatmap_size, np.zeros((codec.heatmap_size, codec.heatmap_size))
+    x, y = (float(v) / codec.stride for v in point)
+    if x <= 0 or int(x) >= size or not 0 <= int(y) < size:  # int(-0.5) is 0
+        return heatmap
+    for row in range(size):
+        for column in range(size):
+            if max(abs(row - int(y)), abs(column - int(x))) <= 3 * codec.sigma:
+                heatmap[row, column] = math.exp(-((column - int(x)) ** 2 + (row - int(y)) ** 2) / (2 * codec.sigma**2))
+    return heatmap
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0, 3.0])
+@pytest.mark.parametrize("name", ["msra", "udp"])
+def test_targets_at_and_beyond_every_border_are_the_published_codes(name, sigma):
+    codec = Codec(96, 24, sigma, **CODECS[name])
+    points = edgy_coordinates(np.random.default_rng(1), codec, 1000)
+    heatmaps, weights = codec.encode(points, np.ones(1000))
+    expected = [hrnet_target(codec, point) for point in points]
+    assert weights.tolist() == [weight for _, weight in expected]
+    np.testing.assert_allclose(heatmaps, np.stack([heatmap for heatmap, _ in expected]), atol=1e-6)
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0])
+def test_people_targets_at_and_beyond_every_border_are_the_published_codes(sigma):
+    codec = Codec(96, 24, sigma, "truncate", supervise_missing=True)
+    points = edgy_coordinates(np.random.default_rng(2), codec, 1000)
+    heatmaps, weights = codec.encode(points, np.ones(1000))
+    assert weights.all()
+    np.testing.assert_allclose(heatmaps, np.stack([hourglass_target(codec, point) for point in points]), atol=1e-6)
+
+
+def test_a_keypoint_a_little_left_of_the_crop_stays_at_cell_0():
+    """By int(), -5 / 4 + 0.5 = -0.75 is cell 0; by floor it would be -1, and the target 0.47 off."""
+    heatmap = Codec(64, 16, 1.0).encode(np.array([[-5.0, 32.0]]), np.ones(1))[0][0]
+    assert heatmap[8, 0] == 1 and heatmap[8, 1] == pytest.approx(math.exp(-0.5))
 
 
 def test_hidden_and_far_keypoints_weigh_nothing():
@@ -182,6 +253,113 @@ def test_maps_without_a_peak(offset):
     negative = np.full((1, 1, 16, 16), -1, np.float32)
     negative[0, 0, 8, 8] = -0.5  # the best cell is not the origin, but says nothing
     assert codec.decode(negative)[0].tolist() == [[[0, 0]]]
+
+
+# Decoding, by the published code's rules
+
+
+def edgy_maps(rng: np.random.Generator, count: int = 1000, size: int = 16) -> np.ndarray:
+    """Maps (count, size, size): peaks anywhere and on the border, noise, ties, and maps without a positive value."""
+    axis = np.arange(size)
+    centres = rng.uniform(-1, size, (count, 2))
+    centres[::3, 0] = rng.choice([0, 1, 2, size - 3, size - 2, size - 1], len(centres[::3]))
+    bumps = [np.exp(-((axis[:, None] - y) ** 2 + (axis - x) ** 2) / 4.5) for x, y in centres]
+    maps = np.stack(bumps) * rng.uniform(0.2, 1.3, (count, 1, 1)) + rng.normal(0, 0.02, (count, size, size))
+    maps[::7] = np.round(maps[::7], 1)  # ties
+    maps[1::50] = rng.integers(0, 3, maps[1::50].shape) / 2
+    maps[2::50] -= 3  # no positive value
+    maps[3::50] = rng.choice([-1.0, 0.0, 0.3, 2.0], (len(maps[3::50]), 1, 1))  # constant
+    return maps
+
+
+def best_cell(heatmap: np.ndarray) -> tuple[int, int] | None:
+    """Column and row of the first of the highest values, None where it is not positive."""
+    best = int(heatmap.argmax())
+    return (best % heatmap.shape[1], best // heatmap.shape[1]) if heatmap.flat[best] > 0 else None
+
+
+def hrnet_cell(heatmap: np.ndarray, sigma: float) -> tuple[float, float]:
+    """HRNet's rule: a quarter towards the higher neighbour, inside 1 < x < w - 1 and 1 < y < h - 1."""
+    x, y = best_cell(heatmap) or (0, 0)
+    if not (1 < x < heatmap.shape[1] - 1 and 1 < y < heatmap.shape[0] - 1):
+        return x, y
+    right, below = heatmap[y, x + 1] - heatmap[y, x - 1], heatmap[y + 1, x] - heatmap[y - 1, x]
+    return x + 0.25 * np.sign(right), y + 0.25 * np.sign(below)
+
+
+def hourglass_cell(heatmap: np.ndarray, sigma: float) -> tuple[float, float]:
+    """Stacked Hourglass's rule: maps are cut off at 1, each axis moves a quarter either way, then half a cell."""
+    heatmap = np.minimum(heatmap, 1)
+    if best_cell(heatmap) is None:
+        return 0, 0
+    x, y = best_cell(heatmap)
+    last = len(heatmap) - 1
+    right = heatmap[y, min(x + 1, last)] > heatmap[y, max(x - 1, 0)]
+    below = heatmap[min(y + 1, last), x] > heatmap[max(y - 1, 0), x]
+    return x + (0.75 if right else 0.25), y + (0.75 if below else 0.25)
+
+
+def taylor(x: int, y: int, dx: float, dy: float, dxx: float, dyy: float, dxy: float) -> tuple[float, float]:
+    """The step to the peak. The published code takes it anywhere; here it is a cell at most, and 0 where no peak is."""
+    if dxx >= 0 or dxx * dyy - dxy**2 <= 1e-12:
+        return x, y
+    step = np.clip(-np.linalg.inv([[dxx, dxy], [dxy, dyy]]) @ [dx, dy], -1, 1)
+    return x + step[0], y + step[1]
+
+
+def dark_cell(heatmap: np.ndarray, sigma: float) -> tuple[float, float]:
+    """DARK's rule: blur with the target's sigma and zeros outside, log, a Taylor step two cells off the border."""
+    x, y = best_cell(heatmap) or (0, 0)
+    if not (1 < x < heatmap.shape[1] - 2 and 1 < y < heatmap.shape[0] - 2):
+        return x, y
+    rows, columns = np.indices(heatmap.shape)
+
+    def log(column: int, row: int) -> float:
+        weights = np.exp(-((columns - column) ** 2 + (rows - row) ** 2) / (2 * sigma**2)) / (2 * math.pi * sigma**2)
+        return math.log(max((heatmap * weights).sum(), 1e-10))
+
+    dx, dy = (log(x + 1, y) - log(x - 1, y)) / 2, (log(x, y + 1) - log(x, y - 1)) / 2
+    dxx = (log(x + 2, y) - 2 * log(x, y) + log(x - 2, y)) / 4
+    dyy = (log(x, y + 2) - 2 * log(x, y) + log(x, y - 2)) / 4
+    dxy = (log(x + 1, y + 1) - log(x - 1, y + 1) - log(x + 1, y - 1) + log(x - 1, y - 1)) / 4
+    return taylor(x, y, dx, dy, dxx, dyy, dxy)
+
+
+def udp_cell(heatmap: np.ndarray, sigma: float) -> tuple[float, float]:
+    """The rule of UDP's `post_dark_udp`: OpenCV's 3 x 3 blur, clip, log, the border's cells repeated outside."""
+    if best_cell(heatmap) is None:
+        return 0, 0
+    x, y = best_cell(heatmap)
+    logs = np.log(np.clip(cv2.GaussianBlur(heatmap, (3, 3), 0), 0.001, 50))
+    last = len(logs) - 1
+
+    def log(column: int, row: int) -> float:
+        return logs[min(max(row, 0), last), min(max(column, 0), last)]
+
+    middle, left, right, above, below = log(x, y), log(x - 1, y), log(x + 1, y), log(x, y - 1), log(x, y + 1)
+    mixed = (log(x + 1, y + 1) - right - below + 2 * middle - left - above + log(x - 1, y - 1)) / 2
+    steps = (right - left) / 2, (below - above) / 2, right - 2 * middle + left, below - 2 * middle + above
+    return taylor(x, y, *steps, mixed)
+
+
+@pytest.mark.parametrize(
+    ("offset", "rule"),
+    [("quarter", hrnet_cell), ("forced", hourglass_cell), ("dark", dark_cell), ("udp", udp_cell)],
+)
+def test_decoding_is_the_published_codes_on_any_map(offset, rule):
+    maps = edgy_maps(np.random.default_rng(3))
+    found, scores = Codec(64, 16, 1.5, offset=offset).decode(maps)
+    np.testing.assert_allclose(found / 4, [rule(heatmap, 1.5) for heatmap in maps], atol=1e-5)
+    np.testing.assert_array_equal(scores, (np.minimum(maps, 1) if offset == "forced" else maps).max((1, 2)))
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 8), (15, 8), (8, 0), (8, 15), (0, 0), (15, 15)])
+def test_udp_moves_a_best_cell_on_the_border_half_a_cell_outwards(row, column):
+    codec = Codec(64, 16, 1.5, **CODECS["udp"])
+    point = np.array([[column, row]]) * codec.stride
+    found = codec.decode(codec.encode(point, np.ones(1))[0])[0] / codec.stride
+    outwards = {0: -0.5, 15: 15.5}
+    assert found[0] == pytest.approx([outwards.get(column, column), outwards.get(row, row)], abs=1e-4)
 
 
 def test_any_leading_shape():

@@ -204,3 +204,19 @@ def run(*arguments: object) -> str:
     if result.exception:
         raise result.exception
     return result.output
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"threshold": math.nan}, "threshold must be from 0 to 2,097,152, not nan"),
+        ({"threshold": 1e30}, "threshold must be from 0 to 2,097,152, not 1e"),
+        ({"draws": 10**12}, "draws must be from 1 to 100,000, not 1000000000000"),
+        ({"draws": 0}, "draws must be from 1 to 100,000, not 0"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_before_anything_is_drawn(more: dict, said: str):
+    labels = some_labels(5)
+    found = Predictions(labels.names, labels.keypoints, np.ones(labels.visible.shape))
+    with pytest.raises(InputError, match=said):
+        compare(labels, VEHICLE, **({"threshold": 0.1, "first": found} | more))

@@ -121,6 +121,7 @@ FIELDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(PUBLISHED))
 def test_published_networks_agree_layer_by_layer_and_come_back(kind: str, convert, tmp_path: Path):
     network, layout, prefix, zipped, layers = PUBLISHED[kind]
@@ -320,6 +321,7 @@ def test_mirroring_swaps_left_and_right(skeleton):
     assert mirrored == {frozenset(limb) for limb in skeleton.limbs}
 
 
+@pytest.mark.slow
 def test_training_starts_from_pretrained_weights(tiny_vehicles: Path, tmp_path: Path, monkeypatch, capfd):
     """At a rate of almost nothing they are still there after the only update; the new head is the seed's fresh one."""
     recipe = override(get_recipe("poseestnet-tiny"), ["epochs=1", "batch=24", "learning_rate=1e-12", "warmup_epochs=0"])

@@ -49,6 +49,7 @@ def manifest_of(root: Path) -> tuple[Path, dict]:
     return folder, json.loads((folder / "manifest.json").read_text())
 
 
+@pytest.mark.slow
 def test_failure_then_resume(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     decoy = root / "home" / "share" / "jupyter" / "kernels" / "python3"  # a user's own kernel must not be taken
     decoy.mkdir(parents=True)

@@ -45,7 +45,8 @@ def test_a_data_set_holds_what_the_file_says(data: Path):
     dataset = get_layout("mpii").read(data, "test")
     assert dataset.skeleton.name == "person16" and dataset.split == "test" and len(dataset) == 4
     assert dataset.names == ["000005000.jpg:0", "000005000.jpg:1", "000005001.jpg:2", "000005002.jpg:3"]
-    assert np.array_equal(dataset.keypoints, fields["part"]) and dataset.keypoints.dtype == np.float32
+    assert np.array_equal(dataset.keypoints, fields["part"]) and dataset.keypoints.dtype == np.float64
+    assert np.array_equal(dataset[1].keypoints, fields["part"][1]) and dataset[1].keypoints.dtype == np.float32
     assert np.array_equal(dataset.center, fields["center"].astype(np.float32))
     assert dataset.box_size == pytest.approx(200 * fields["scale"])
     assert np.array_equal(dataset.unit, fields["normalize"])
@@ -178,6 +179,12 @@ def test_fields_of_another_shape_or_type_are_refused(data: Path, field: str, val
         ("scale", 1, 0, "field scale, row 1 (from 0): not positive"),
         ("scale", 1, 1e-300, "field scale, row 1 (from 0): a box of less than a pixel"),
         ("normalize", 0, -3, "field normalize, row 0 (from 0): not positive"),
+        ("part", (2, 9, 1), 1e9, "field part, row 2 (from 0), head top: beyond ±2,097,152"),
+        ("center", (3, 0), -1e300, "field center, row 3 (from 0): beyond ±2,097,152"),
+        ("scale", 1, 1e5, "field scale, row 1 (from 0): a box of more than 1,048,576 pixels"),
+        ("normalize", 0, 1e-9, "field normalize, row 0 (from 0): below 0.001 pixels"),
+        ("normalize", 0, 1e6, "field normalize, row 0 (from 0): more than 10 times the person's box"),
+        ("imgname", 2, "ä.jpg".encode("latin-1"), r"row 2 (from 0): the name \xe4.jpg is not UTF-8"),
         ("visible", (2, 0), 2, "field visible, row 2 (from 0), right ankle: neither 0 nor 1"),
         ("imgname", 2, b"../x.jpg", "field imgname, row 2 (from 0): the name is not a plain file name"),
         ("imgname", 2, b"x,y.jpg", "field imgname, row 2 (from 0): the name is not a plain file name"),
@@ -187,6 +194,75 @@ def test_fields_of_another_shape_or_type_are_refused(data: Path, field: str, val
 def test_bad_values_are_refused_with_field_and_row(data: Path, field: str, index: object, value: object, said: str):
     change(data, field, index, value)
     assert said in refused(data)
+
+
+def test_a_huge_shape_is_refused_before_memory_is_asked_for(data: Path):
+    with h5py.File(data / "annot" / "valid.h5", "r+") as labels:
+        for name, shape in (("part", (10**9, 16, 2)), ("imgname", (10**9,))):
+            kind = labels[name].dtype
+            del labels[name]
+            labels.create_dataset(name, shape, kind, chunks=(1000, *shape[1:]))
+    assert "valid.h5: 1,000,000,000 rows, at most 1,000,000 are read" in refused(data)
+    replace_field(data, "imgname", np.array(["a.jpg"] * 4, "S"))
+    assert "field part: shape (1000000000, 16, 2) where (4, 16, 2) is expected" in refused(data)
+
+
+def test_a_huge_chunk_or_value_is_refused_before_memory_is_asked_for(data: Path):
+    with h5py.File(data / "annot" / "valid.h5", "r+") as labels:
+        del labels["scale"]
+        labels.create_dataset("scale", data=np.ones(4), maxshape=(None,), chunks=(10**8,), compression="gzip")
+    assert "field scale: stored in pieces of 800,000,000 bytes" in refused(data)
+    replace_field(data, "scale", np.full(4, 0.2))
+    replace_field(data, "imgname", np.array(["a.jpg"] * 4, "S5000"))
+    assert "field imgname: values of 5,000 bytes each" in refused(data)
+    replace_field(data, "imgname", ["a" * 5000 + ".jpg"] * 4)
+    assert "field imgname, row 0 (from 0): 5,004 bytes are not a file's name" in refused(data)
+
+
+def test_links_are_not_followed(data: Path, tmp_path: Path):
+    secret = tmp_path / "other.h5"
+    write_labels(secret, people(images_of("test", 4)))
+    raw = tmp_path / "raw"
+    raw.write_bytes(bytes(32))
+    for link in (h5py.SoftLink("/normalize"), h5py.ExternalLink(str(secret), "scale"), h5py.SoftLink("/nowhere")):
+        replace_field(data, "scale", link)
+        assert "field scale: a link to somewhere else, which is not followed" in refused(data)
+    for make in (
+        lambda file: file.create_virtual_dataset("scale", h5py.VirtualLayout((4,), float)),
+        lambda file: file.create_dataset("scale", (4,), float, external=[(str(raw), 0, 32)]),
+    ):
+        replace_field(data, "scale", None)
+        with h5py.File(data / "annot" / "valid.h5", "r+") as labels:
+            make(labels)
+        assert "field scale: a link to somewhere else, which is not followed" in refused(data)
+    with h5py.File(data / "annot" / "valid.h5", "r+") as labels:
+        del labels["scale"]
+        labels.create_group("scale")
+    assert "field scale: not an array of numbers" in refused(data)
+    with h5py.File(data / "annot" / "valid.h5", "r+") as labels:
+        del labels["scale"]
+        labels.create_dataset("scale", data=[labels["part"].ref] * 4, dtype=h5py.ref_dtype)
+    assert "field scale: not an array of numbers" in refused(data)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"<!doctype html>", "(an HTML page, perhaps a download's warning); copy or download it again"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "(a Git LFS pointer); run git lfs pull"),
+        (b"", "(an empty file); copy or download it again"),
+    ],
+)
+def test_a_label_file_that_is_another_kind_of_file_is_named(data: Path, content: bytes, said: str):
+    (data / "annot" / "valid.h5").write_bytes(content)
+    assert f"valid.h5: not a readable HDF5 file {said}" in refused(data)
+
+
+def test_fractional_joints_stay_exact(data: Path):
+    """In float64, as the published evaluator reads them."""
+    change(data, "part", (1, 3, 0), 12.1)
+    assert read_labels(data / "annot" / "valid.h5").keypoints[1, 3, 0] == 12.1
+    assert MPII.read(data, "test").keypoints[1, 3, 0] == 12.1
 
 
 def test_files_that_are_no_h5_are_refused(data: Path):

@@ -83,6 +83,15 @@ def changed(column: int, text: str) -> list[list[str]]:
         (changed(9, "0.5"), "row 3, column 9: visibility 0.5 is neither 0 nor 1"),
         (changed(2, "0"), "row 3, column 2: the image's size 0 is not positive"),
         (changed(3, "-5"), "row 3, column 3: the image's size -5 is not positive"),
+        (changed(2, "1e30"), "row 3, column 2: 1e+30 is beyond ±2,097,152"),
+        (changed(2, "2000000"), "row 3, column 2: 2e+06 is not a whole number of pixels up to 1,048,576"),
+        (changed(3, "40.5"), "row 3, column 3: 40.5 is not a whole number of pixels"),
+        (changed(7, "1e9"), "row 3, column 7: 1e+09 is beyond ±2,097,152"),
+        (changed(7, "5000"), "row 3, column 7: 5000 is far outside the image of 60 x 40 pixels"),
+        (changed(8, "-61"), "row 3, column 8: -61 is far outside the image of 60 x 40 pixels"),
+        (changed(110, "101"), "row 3, column 110: 101 is far outside the image of 60 x 40 pixels"),
+        (changed(109, "9" * 400), "row 3, column 109: 'inf' is not a number"),
+        (changed(9, "x" * 100_000), f"row 3, column 9: '{'x' * 80}'… (100,000 characters) is not a number"),
         (changed(1, "../c.jpg"), "row 3, column 1: the name is not a plain file name"),
         (changed(1, ""), "row 3, column 1: the name is not a plain file name"),
     ],
@@ -92,6 +101,20 @@ def test_a_malformed_label_file_is_refused_with_row_and_column(tmp_path: Path, r
     with pytest.raises(InputError) as error:
         read_labels(path)
     assert str(error.value).startswith(f"{path}: {said}") and "\n" not in str(error.value)
+
+
+def test_one_hidden_keypoint_does_not_make_the_unit_huge(tmp_path: Path):
+    """All of an image's keypoints would count as right."""
+    row = label_row("a.jpg")
+    row[3:6] = ["1000000000", "5", "0"]
+    with pytest.raises(InputError, match="row 1, column 4: 1e"):
+        VERI.labels(write_rows(tmp_path / "label_test.csv", [row]), "test")
+
+
+def test_keypoints_a_little_outside_the_image_are_read(tmp_path: Path):
+    rows = changed(7, "-60")
+    rows[2][10] = "100"
+    assert read_labels(write_rows(tmp_path / "l.csv", rows)).keypoints[2, 1:3].tolist()[0][0] == -60
 
 
 def test_rows_are_counted_as_an_editor_shows_them(tmp_path: Path):

@@ -185,6 +185,7 @@ def test_the_script_goes_the_whole_way_through_lite(script, tiny_models, tiny_ve
     assert largest_difference(found, wanted) <= 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="a shell script")
 @pytest.mark.parametrize("arguments", [[], ["m.ckpt", "data", "maybe", "CPU"], ["m.ckpt", "data", "y", "GPU"]])
 def test_the_script_says_how_it_is_used(script, arguments):

@@ -1,5 +1,6 @@
 """PCK against closed forms, a plain re-statement of the published evaluator, and its published oracle figures."""
 
+import csv
 import math
 import os
 import subprocess
@@ -14,6 +15,7 @@ from veri_files import write_veri
 from posekit.errors import InputError
 from posekit.evaluation import metrics
 from posekit.evaluation.published import AS_PUBLISHED, PLAIN, Quirks, veri_pck, veri_published_table, veri_walk
+from posekit.layouts import score_file
 from posekit.layouts.veri import VERI, VeriLabels, read_labels
 from posekit.predictions import Predictions, write_predictions
 from posekit.skeletons import VEHICLE
@@ -171,6 +173,57 @@ def test_seed_table_agrees_with_a_plain_statement_of_it(count: int):
     table = veri_published_table(labels, found)
     assert list(table) == COLUMNS
     assert list(table.values()) == pytest.approx(published(labels, found), abs=1e-10)
+
+
+def at_the_border(truth: np.ndarray, limits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Each point (N, K, 2) displaced along an axis by a limit (N,), exactly or to the next number on either side, of
+    float64 or float32."""
+    axis, sign = rng.integers(0, 2, truth.shape[:2]), rng.choice([-1.0, 1.0], truth.shape[:2])
+    step = np.where(np.arange(2) == axis[..., None], (sign * limits[:, None])[..., None], 0.0)
+    points = truth + step
+    toward = points + rng.choice([0.0, -1.0, 1.0], truth.shape)
+    singles = np.nextafter(points.astype(np.float32), toward.astype(np.float32))
+    return np.where(rng.random(truth.shape) < 0.5, np.nextafter(points, toward), singles)
+
+
+def published_table(labels_file: Path, predictions_file: Path) -> list[float]:
+    """The published evaluator from the files: what it casts to whole numbers and float32, and the order of its sums."""
+    with labels_file.open() as stream:
+        rows = {row[0]: [int(float(cell)) for cell in row[3:]] for row in csv.reader(stream)}
+    with predictions_file.open() as stream:
+        found = {row[0]: np.array(list(map(float, row[1:])), np.float32) for row in csv.reader(stream)}
+    unit = np.linalg.norm([1.0] * len(rows)) * 0.25
+    right, seen = np.zeros((2, 36)), np.zeros(36)
+    for name, cells in rows.items():
+        for k in range(36):
+            truth = np.array(cells[3 * k : 3 * k + 3])
+            if truth[2]:
+                seen[k] += 1
+                distance = np.linalg.norm(found[name][3 * k : 3 * k + 3] - truth) / unit
+                right[:, k] += distance <= 0.5, distance <= np.arange(0, 0.51, 0.01)[11]
+    rates = 100.0 * right / seen
+    groups = [sum(rates[0][k] for k in keypoints) * (1.0 / len(keypoints)) for keypoints in VEHICLE.groups.values()]
+    return [*groups, *((rate * (seen / seen.sum())).sum() for rate in rates)]
+
+
+@pytest.mark.parametrize(("count", "share"), [(1024, 0.125), (1024, 0.0275), (1060, 0.125), (999, 0.0275)])
+def test_keypoints_exactly_on_a_threshold_fall_as_in_the_published_evaluator(tmp_path: Path, count: int, share: float):
+    """Fractional labels, which it cuts to whole numbers, and predictions to the last digit give the same figures."""
+    labels, rng = some_labels(count), np.random.default_rng(count)
+    points = at_the_border(labels.keypoints, np.full(count, share * math.sqrt(count)), rng)
+    scores = np.where(rng.random((count, 36)) < 0.9, 1.0, rng.uniform(0.9, 1.1, (count, 36)))
+    truth = labels.keypoints + rng.choice([0.0, 0.5, 1 - 1e-12], labels.keypoints.shape)
+    files = tmp_path / "labels.csv", tmp_path / "found.csv"
+    for path, values in (
+        (files[0], np.dstack([truth, labels.visible])), (files[1], np.dstack([points, scores])),
+    ):  # fmt: skip
+        start = ",150,150" if path == files[0] else ""
+        rows = (f"{name}{start},{','.join(map(repr, row))}" for name, row in zip(
+            labels.names, values.reshape(count, -1).tolist(), strict=True))  # fmt: skip
+        path.write_text("\n".join(rows))
+    table = score_file(VERI, *files, "published", "test").rows[""]
+    assert list(table.values()) == published_table(*files)
+    assert 5 < table["Mean" if share == 0.125 else "Mean@0.1"] < 95  # some keypoints fall on either side
 
 
 @pytest.mark.parametrize(("count", "pixels"), [(16, 0.5), (64, 1.0), (1060, 0.125 * math.sqrt(1060))])
@@ -340,11 +393,13 @@ def test_the_table_prints_as_the_seeds_does():
     assert text == "| Arch | Wheel | Mean |\n| --- | --- | --- |\n| pose_hrnet | 85.334 | 82.324 |"
 
 
+@pytest.mark.slow
 def test_scoring_needs_no_mindspore():
     code = "import sys, posekit.evaluation.metrics, posekit.datasets; assert 'mindspore' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_scoring_is_quick_and_lean(tmp_path: Path):
     """100,000 rows in a process of their own."""
     labels = some_labels(100_000)

@@ -1,11 +1,13 @@
 """The people's protocols against closed forms, a plain re-statement of the published evaluator, and its counts."""
 
+import csv
 import json
 import math
 import os
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from mpii_files import images_of, people, write_labels, write_mpii
@@ -13,6 +15,7 @@ from scipy.io import savemat
 from typer.testing import CliRunner
 from veri_files import write_veri
 
+from posekit import bounds
 from posekit.cli import main as cli
 from posekit.errors import InputError
 from posekit.evaluation.protocols import score, write_scores
@@ -26,6 +29,7 @@ from posekit.evaluation.published import (
     mpii_walk,
 )
 from posekit.layouts import score_file
+from posekit.layouts.heads import read_annotation
 from posekit.layouts.mpii import MPII, MpiiLabels, read_labels
 from posekit.layouts.record import Layout
 from posekit.layouts.veri import VERI
@@ -126,6 +130,74 @@ def test_the_table_and_its_counts_agree_with_a_plain_statement_of_them(labels: M
         part, column = key.rsplit(" ", 1)
         assert counts[f"{part}, count"][column] == count
         assert table[part][column] == pytest.approx(100 * right / count, abs=1e-10)
+
+
+def published_shares(labels_file: Path, predictions_file: Path) -> dict[str, list[int]]:
+    """The published evaluator from the files, in double precision throughout: [right, counted] of "all" and so on."""
+    with predictions_file.open() as stream:
+        found = [np.array(list(map(float, row[1:]))).reshape(16, 3) for row in csv.reader(stream)]
+    tally = {part: [0, 0] for part in ("all", "visible", "not visible")}
+    with h5py.File(labels_file) as file:
+        for points, truth, seen, unit in zip(found, file["part"], file["visible"], file["normalize"], strict=True):
+            for k in range(16):
+                if truth[k, 0] == 0:
+                    continue
+                right = 0.5 > np.linalg.norm(points[k, :2] - truth[k]) / unit
+                for part in ("all", "not visible" if seen[k] == 0 else "visible"):
+                    tally[part][0] += right
+                    tally[part][1] += 1
+    return tally
+
+
+def write_exactly(path: Path, names: list[str], points: np.ndarray) -> Path:
+    """A pose csv with every digit of the points (N, 16, 2)."""
+    rows = ("".join(f",{x!r},{y!r},1.0" for x, y in row) for row in points.tolist())
+    path.write_text("".join(f"{name}{row}\n" for name, row in zip(names, rows, strict=True)))
+    return path
+
+
+@pytest.mark.parametrize("fractional", [False, True])
+def test_joints_exactly_on_the_threshold_fall_as_in_the_published_evaluator(tmp_path: Path, fractional: bool):
+    """1,000 people whose joints are half of `normalize` away on one axis, exactly or the next number on either side."""
+    rng = np.random.default_rng(5)
+    fields = people(images_of("test", 1000), 5)
+    fields["part"] += rng.random(fields["part"].shape) * (fields["part"] != 0) * fractional
+    file = write_labels(tmp_path / "valid.h5", fields)
+    half = np.where(rng.random((1000, 16, 1)) < 0.5, [0.5, 0.0], [0.0, -0.5]) * fields["normalize"][:, None, None]
+    points = fields["part"] + half
+    points = np.nextafter(points, points + rng.choice([0, -1, 1], points.shape))
+    table = write_exactly(tmp_path / "p.csv", read_labels(file).names, points)
+    scores = score_file(MPII, file, table, "published", "test").rows
+    for part, (right, count) in published_shares(file, table).items():
+        assert scores[f"{part}, count"]["total"] == count
+        assert scores[part]["total"] == pytest.approx(100 * right / count, abs=1e-10)
+        assert 0.1 * count < right < 0.9 * count
+
+
+@real_labels
+def test_predictions_on_the_border_of_the_published_labels(tmp_path: Path):
+    file = Path(os.environ["POSEKIT_ANNOTATIONS"]) / "mpii_valid.h5"
+    labels = read_labels(file)
+    points = labels.keypoints + np.stack([0.5 * labels.unit, 0 * labels.unit], -1)[:, None]
+    table = write_exactly(tmp_path / "p.csv", labels.names, points)
+    right, count = published_shares(file, table)["all"]
+    found = mpii_published_table(labels, read_predictions(table, 16))["all"]["total"]
+    assert (right, count) == (20537, 44239) and found == pytest.approx(100 * right / count, abs=1e-10)
+
+
+def test_pckh_divides_by_the_head_size_to_the_last_digit(tmp_path: Path):
+    """As HRNet's evaluator: the norm of the box's sides, times 0.6; a joint exactly on the border is right."""
+    rng = np.random.default_rng(6)
+    fields = people(images_of("test", 1000), 6)
+    boxes = np.concatenate([rng.uniform(0, 20, (1000, 2)), rng.uniform(30, 50, (1000, 2))], 1)
+    labels = with_heads(tmp_path / "valid.h5", fields, boxes)
+    size = np.linalg.norm((boxes[:, 2:] - boxes[:, :2]).T, axis=0) * 0.6
+    assert np.array_equal(labels.head_size, size)
+    points = fields["part"] + np.stack([0.5 * size, 0 * size], -1)[:, None]
+    distance = np.linalg.norm(points - fields["part"], axis=2) / size[:, None]
+    counted = labels.visible & ~np.isin(np.arange(16), [6, 7])
+    found = mpii_pckh(labels, Predictions(labels.names, points, np.ones((1000, 16))))["PCK@0.5"]["Mean"]
+    assert found == pytest.approx(100 * (distance <= 0.5)[counted].mean(), abs=1e-10)
 
 
 def test_the_report_prints_as_the_seeds_does(labels: MpiiLabels):
@@ -284,6 +356,64 @@ def test_an_annotation_of_other_people_leaves_the_labels_as_they_are(tmp_path: P
         run("data", "add-heads", tmp_path / "other.mat", data)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda boxes, fields: boxes.__setitem__((1, 2), 1e9), "are not coordinates"),
+        (lambda boxes, fields: boxes.__setitem__((1, 2), np.nan), "are not coordinates"),
+        (lambda boxes, fields: fields["part"].__setitem__((2, 9, 0), np.inf), "are not coordinates"),
+    ],
+)
+def test_an_annotation_with_absurd_numbers_is_refused(tmp_path: Path, change, said: str):
+    fields, boxes = people(images_of("test", 4)), np.tile([0.0, 0, 30, 40], (4, 1))
+    change(boxes, fields)
+    with pytest.raises(InputError, match=f"mpii.mat: not MPII's annotation .*{said}"):
+        read_annotation(annotation(tmp_path / "mpii.mat", fields, boxes))
+
+
+def test_a_joint_that_is_none_of_the_16_is_refused(tmp_path: Path):
+    joints = {"point": np.array([(1.0, 2.0, -1)], [("x", "O"), ("y", "O"), ("id", "O")])}
+    rect = np.array([(0, 0, 9, 9, joints)], [(k, "O") for k in ("x1", "y1", "x2", "y2", "annopoints")])
+    images = np.array([({"name": "a.jpg"}, rect)], [("image", "O"), ("annorect", "O")])
+    savemat(tmp_path / "mpii.mat", {"RELEASE": {"annolist": images}})
+    with pytest.raises(InputError, match="joint -1 where 0 to 15 are expected"):
+        read_annotation(tmp_path / "mpii.mat")
+
+
+def test_an_annotation_that_unpacks_without_end_is_refused_before_it_is_read(tmp_path: Path, monkeypatch):
+    """10 million zeros in 10 kB, against a bound made small."""
+    savemat(tmp_path / "bomb.mat", {"RELEASE": np.zeros(10_000_000, np.uint8)}, do_compression=True)
+    assert (tmp_path / "bomb.mat").stat().st_size < 20_000
+    monkeypatch.setattr(bounds, "LARGEST_MATLAB", 1_000_000)
+    monkeypatch.setattr("scipy.io.loadmat", None)
+    with pytest.raises(InputError, match="unpacks to more than 1,000,000 bytes"):
+        read_annotation(tmp_path / "bomb.mat")
+
+
+def test_an_annotation_on_which_the_reader_crashes_is_refused(tmp_path: Path):
+    """One changed byte, a number of a type that doesn't exist, ends the process of SciPy 1.17.1."""
+    mat = annotation(tmp_path / "mpii.mat", people(images_of("test", 2)), np.tile([0.0, 0, 30, 40], (2, 1)))
+    damaged = bytearray(mat.read_bytes())
+    damaged[damaged.rindex(b"\x0c\x00\x00\x00\x08\x00\x00\x00") + 1] = 10  # type 12, 8 bytes: a joint's number
+    mat.write_bytes(damaged)
+    with pytest.raises(InputError, match="mpii.mat: not MPII's annotation .damaged: its reader crashed"):
+        read_annotation(mat)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"<html>", "an HTML page, perhaps a download's warning"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+        (b"", "an empty file"),
+    ],
+)
+def test_an_annotation_that_is_another_kind_of_file_is_named(tmp_path: Path, content: bytes, said: str):
+    (tmp_path / "mpii.mat").write_bytes(content)
+    with pytest.raises(InputError, match=f"mpii.mat: not MPII's annotation .{said}"):
+        read_annotation(tmp_path / "mpii.mat")
+
+
 # The 14 joints that other work counts
 
 
@@ -330,7 +460,15 @@ def test_rows_may_come_in_any_order_and_others_are_refused(labels: MpiiLabels, p
         table(labels, Predictions(found.names[1:], found.keypoints[1:], found.scores[1:]))
 
 
-@pytest.mark.parametrize(("layout", "write"), [(MPII, write_mpii), (VERI, write_veri)])
+def write_fractional_mpii(root: Path, train: int, test: int) -> Path:
+    """A whole data set whose joints are between pixels."""
+    write_mpii(root, train, test)
+    with h5py.File(root / "annot" / "valid.h5", "r+") as file:
+        file["part"][...] += np.random.default_rng(0).random((test, 16, 2))
+    return root
+
+
+@pytest.mark.parametrize(("layout", "write"), [(MPII, write_mpii), (MPII, write_fractional_mpii), (VERI, write_veri)])
 def test_a_file_scores_to_the_digit_as_the_data_set_does(tmp_path: Path, layout: Layout, write):
     dataset = layout.read(write(tmp_path / "data", 3, 9), "test")
     noise = np.random.default_rng(0).normal(0, 0.2, dataset.keypoints.shape)

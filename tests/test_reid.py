@@ -293,10 +293,15 @@ def test_a_label_file_that_changed(tmp_path: Path):
 @pytest.mark.parametrize(
     ("label", "message"),
     [
-        ("", "label_test.csv: the file is empty; it should hold one row an image, its name first"),
+        ("", "label_test.csv: the file is empty; it should hold one row per image, its name first"),
         ("0020_c001_20.png,1\n../a.jpg,1\n", "label_test.csv: row 2: '../a.jpg' is not a plain file name"),
         ("a.jpeg,1\n", "row 1: 'a.jpeg': MultiTaskNet takes the last four letters for the suffix"),
         ("0020_c001_20.png,1\n0020_c001_20.jpg\n", "row 2: '0020_c001_20.jpg' would share its folder with 0020_c"),
+        ('"a,b.jpg",1\n', "row 1: 'a,b.jpg'"),
+        ('"a""b.jpg",1\n', "row 1: 'a\"b.jpg'"),
+        ("<html>\n", "label_test.csv: row 1: '<html>'"),
+        ("x" * 100_000 + ",1\n", f"row 1: '{'x' * 80}'… (100,000 characters) is not a plain file name"),
+        ('"a.jpg,1\n', "label_test.csv: row 1: not csv (unexpected end of data)"),
         ("0020_c001_20.png,1\nother.jpg\n", "image_test: 1 of 2 images are missing, the first is other.jpg"),
     ],
 )
@@ -327,3 +332,11 @@ def test_an_unreadable_image_stops_the_run_by_name(tmp_path: Path):
         write_reid(oracle(), data, ["test"], tmp_path / "out")
     image.write_bytes(whole)
     assert write_reid(oracle(), data, ["test"], tmp_path / "out") == {"test": 2}
+
+
+def test_heatmaps_that_are_not_numbers_write_no_row(data: Path, tmp_path: Path):
+    predictor = oracle()
+    broken = replace(predictor, run=lambda images: predictor.run(images) * np.nan)
+    with pytest.raises(InputError, match=r"pose_query.csv: not written: 0080_c001_80.png has the value nan"):
+        write_reid(broken, data, ["query"], tmp_path)
+    assert (tmp_path / "pose_query.csv.part").read_text() == ""

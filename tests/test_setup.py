@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the scripts are for Linux and macOS")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="the scripts are for Linux and macOS")]
 
 
 def shell(command: str, root: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -106,6 +106,7 @@ def test_moved_clone_is_set_up_again(clone: Path) -> None:
     assert set_up(moved, "course") == (0, ["venv", *COURSE])
 
 
+@pytest.mark.internet
 def test_opencv_without_libgl(tmp_path: Path) -> None:
     """A small environment with the real wheels, and a libGL that cannot be loaded."""
     dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]

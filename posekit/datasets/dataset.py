@@ -40,7 +40,7 @@ class PoseDataset:
     skeleton: Skeleton
     split: str
     names: list[str]  # unique sample name: the predictions table's key
-    keypoints: np.ndarray  # (N, K, 2) float32
+    keypoints: np.ndarray  # (N, K, 2) float64, as in the labels: scores are exact
     visible: np.ndarray  # (N, K) bool
     hidden: np.ndarray  # (N, K) bool
     center: np.ndarray  # (N, 2) float32
@@ -55,7 +55,7 @@ class PoseDataset:
 
     def __getitem__(self, index: int) -> Sample:
         return Sample(
-            self.image(index), self.keypoints[index], self.visible[index],
+            self.image(index), self.keypoints[index].astype(np.float32), self.visible[index],
             self.center[index], float(self.box_size[index]), self.skeleton,
         )  # fmt: skip
 
@@ -84,7 +84,7 @@ class PoseDataset:
 
     def digest(self) -> str:
         """SHA-256 of the labels: names, keypoints, visibility, boxes."""
-        arrays = (self.keypoints, self.visible, self.center, self.box_size)
+        arrays = (self.keypoints.astype(np.float32), self.visible, self.center, self.box_size)
         content = "\n".join(self.names).encode() + b"".join(array.tobytes() for array in arrays)
         return hashlib.sha256(content).hexdigest()
 

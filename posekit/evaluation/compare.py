@@ -1,8 +1,8 @@
 """How sure a figure is: bootstrap estimates of rates and of differences, over images and over parts of a data set.
 
 Images are resampled, not keypoints: keypoints of one image are right or wrong together, so resampling them one by one
-would promise more than the data holds. Images of one vehicle or of one recording still resemble each other, so that
-what stands here is the least uncertainty. See Efron & Tibshirani, An Introduction to the Bootstrap, chapter 13
+would promise more than the data holds. Images of one object or of one recording still resemble each other, so the
+uncertainty here is the least there can be. See Efron & Tibshirani, An Introduction to the Bootstrap, chapter 13
 (percentile intervals).
 """
 
@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from posekit import bounds
+from posekit.errors import InputError
 from posekit.evaluation.metrics import Labels, normalised_distances
 from posekit.predictions import Predictions
 from posekit.skeletons import Skeleton
@@ -119,8 +121,12 @@ def compare(
     """PCK of one table, or of two and their difference, over all and over every part that `divisions` knows.
 
     A keypoint is right within `threshold` of its image's unit (that of the plain protocol), the border included.
-    Raises InputError when a table and the labels name different samples.
+    Raises InputError when a table and the labels name different samples, and for a threshold or draws out of range.
     """
+    if not 0 <= threshold <= bounds.LARGEST_NUMBER:
+        raise InputError(f"threshold must be from 0 to {bounds.LARGEST_NUMBER:,.0f}, not {threshold:g}")
+    if not 1 <= draws <= bounds.MOST_DRAWS:
+        raise InputError(f"draws must be from 1 to {bounds.MOST_DRAWS:,}, not {draws}")
     parts = {
         (division, part): counted
         for division, some in divisions(labels, skeleton).items()
@@ -163,8 +169,8 @@ def divisions(labels: Labels, skeleton: Skeleton) -> dict[str, dict[str, np.ndar
 def viewpoints(labels: Labels, skeleton: Skeleton) -> np.ndarray:
     """(N,) "front", "side" or "back": what of the object the camera sees, from the labels alone.
 
-    Seen from the front, an object's left keypoints lie right of their partners, from the back left of them; from the
-    side partners lie near each other or one above the other. So the mean horizontal step from right to left partner is
+    Seen from the front, an object's left keypoints are right of their partners, from the back left of them; from the
+    side partners are near each other or one above the other. So the mean horizontal step from right to left partner is
     compared with the width of all keypoints: above SIDEWAYS of it is front, below minus that back.
     """
     pairs = [(a, b) if skeleton.keypoints[a].startswith("left") else (b, a) for a, b in skeleton.flip_pairs]

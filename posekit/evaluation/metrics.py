@@ -117,7 +117,7 @@ def tally(counted: np.ndarray, columns: Mapping[str, Sequence[int]]) -> dict[str
 
 
 def markdown_table(rows: dict[str, dict[str, float]], corner: str = "Arch") -> str:
-    """Rows of percentages as the seed prints them: `| Arch | Wheel | … |`, three decimals."""
+    """Rows of percentages as the originals print them: `| Arch | Wheel | … |`, three decimals."""
     columns = list(next(iter(rows.values())))
     lines = [[corner, *columns], ["---"] * (len(columns) + 1)]
     lines += [[name, *(f"{row[column]:.3f}" for column in columns)] for name, row in rows.items()]

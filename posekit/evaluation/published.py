@@ -28,9 +28,9 @@ from posekit.geometry import box_side
 from posekit.predictions import Predictions
 from posekit.skeletons import PERSON, VEHICLE
 
-THRESHOLD = 0.5 * 0.25  # of √area: the seed's threshold times its SC_BIAS
+THRESHOLD = 0.5 * 0.25  # of √area: the published threshold times its SC_BIAS; 0.25 shifts no bit
 GRID = np.arange(0, 0.5 + 0.01, 0.01) * 0.25
-TEST_BATCH = 32  # of the seed's test loader
+TEST_BATCH = 32  # of the published test loader
 JOINT_COLUMNS = {"total": tuple(range(PERSON.num_keypoints)), **PERSON.groups}
 NOT_IN_PCKH = ("pelvis", "thorax")
 
@@ -98,8 +98,9 @@ def veri_published_table(labels: Labels, predictions: Predictions, quirks: Quirk
     """The published evaluator's table, in percent: Wheel, Fender, …, WindshieldFront, Mean, Mean@0.1.
 
     A group is the plain mean of its keypoints' rates; Mean and Mean@0.1 weight each keypoint by its visible count, and
-    a keypoint that is never visible makes them NaN, as published. Predictions may be in any order (the seed needs rows
-    sorted by name). The seed holds predictions as float32 and true coordinates as integers, and so does this.
+    a keypoint that is never visible makes them NaN, as published. Predictions may be in any order (the published code
+    needs rows sorted by name). Predictions become float32 and true coordinates integers (towards 0), as published, so
+    that a keypoint exactly on the threshold, which is inside, falls on the same side.
     Raises InputError when predictions and labels name different images.
     """
     order = sorted(labels.names) if quirks.sorted_rows else labels.names
@@ -115,7 +116,7 @@ def _group_rate(rate: np.ndarray, labels: Labels, keypoints: tuple[int, ...], qu
     if not quirks.keypoint_means:
         return float(pooled(rate, labels.visible, keypoints))
     known = [k for k in keypoints if quirks.nan_unseen or not np.isnan(rate[k])]
-    return float(rate[known].mean()) if known else float("nan")
+    return float(sum(rate[k] for k in known) / len(known)) if known else float("nan")  # in the published code's order
 
 
 def _mean_rate(rate: np.ndarray, labels: Labels, quirks: Quirks) -> float:
@@ -127,7 +128,7 @@ def _mean_rate(rate: np.ndarray, labels: Labels, quirks: Quirks) -> float:
 
 
 def _published_distances(labels: Labels, found: Predictions, quirks: Quirks) -> np.ndarray:
-    """Distances (N, K) as the seed's evaluator normalises them; see `Quirks`. `found` is in the order to compare."""
+    """Distances (N, K) as the published evaluator normalises them; see `Quirks`. `found` is in the order to compare."""
     truth = np.trunc(np.asarray(labels.keypoints, np.float64))
     normaliser = np.ones(len(truth)) if quirks.unit_area else box_side(truth)
     if quirks.norm_over_images:
@@ -147,8 +148,8 @@ def mpii_published_table(
     """The published evaluator's table, in percent: rows "all", "visible" and "not visible", columns "total" and the ten
     joint names.
 
-    A joint counts unless its x is 0, which the seed takes for missing, and is right when its distance is less than
-    `threshold` times `normalize` (the border is outside). Where nothing counts the rate is NaN.
+    A joint counts unless its x is 0, which passes for missing, and is right when its distance divided by `normalize` is
+    less than `threshold` (the border is outside). Where nothing counts the rate is NaN.
     Raises InputError when predictions and labels name different people.
     """
     unit = labels.unit if quirks.scale_unit else head_sizes(labels)
@@ -162,7 +163,7 @@ def mpii_published_table(
 
 
 def _published_parts(labels: Labels, quirks: MpiiQuirks = MPII_AS_PUBLISHED) -> dict[str, np.ndarray]:
-    """The rows of the seed's report and what each counts, (N, 16) bool: joints whose x is 0 pass for missing."""
+    """The rows of the published report and what each counts, (N, 16) bool: joints whose x is 0 pass for missing."""
     counted = labels.visible.copy()
     if quirks.zero_missing:
         counted &= labels.keypoints[..., 0] != 0
@@ -177,9 +178,9 @@ def mpii_published_counts(labels: Labels) -> Counts:
 
 
 def mpii_published_report(table: Scores, training: Scores | None = None, threshold: float = 0.5) -> str:
-    """The rows of `mpii_published_table` and `mpii_published_counts` in the words the seed prints.
+    """The rows of `mpii_published_table` and `mpii_published_counts` in the words of the published report.
 
-    There are "Tra" lines when the rows of training people are given, too. Where nothing counts the seed says 0.0.
+    There are "Tra" lines when the rows of training people are given, too. Where nothing counts it says 0.0.
     """
     lines = []
     for part in ("all", "visible", "not visible"):
@@ -207,7 +208,7 @@ def veri_pck(
 ) -> Scores:
     """The plain protocol, in percent: visible keypoints within a share of √area of the image's own keypoint box.
 
-    The box is that around all keypoints, hidden ones too, since they lie on the object; its sides are max - min.
+    The box is that around all keypoints, hidden ones too, since they are on the object; its sides are max - min.
     Scores are ignored; predictions may be in any order. Rows "PCK@<threshold>" and "AUC" (thresholds 0 to `limit`),
     columns the groups and "Mean". Raises InputError when predictions and labels name different images.
     """

@@ -4,14 +4,20 @@ MPII's own annotation has them: mpii_human_pose_v1_u12_1.mat, a MATLAB file from
 """
 
 import shutil
+import zlib
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
 
-from posekit.errors import InputError
+from posekit import bounds
+from posekit.errors import InputError, shortened
 from posekit.files import atomic_path
+from posekit.filetypes import said_to_be
 from posekit.layouts.mpii import HEADBOX, MpiiLabels, read_labels
 
 MOST_APART = 3.0  # pixels, the mean over a person's joints: label files round, and some count from 1
@@ -21,7 +27,7 @@ Person = tuple[np.ndarray, np.ndarray]  # a head box (4,) and joints (16, 2), Na
 def add_heads(annotation: Path, labels: Path) -> int:
     """Write the field `headbox` (N, 4) into a label file, from MPII's annotation; returns the number of people.
 
-    A row is the person of its image whose joints lie nearest. Raises InputError, and leaves the file as it is, where a
+    A row is the person of its image whose joints are nearest. Raises InputError, and leaves the file as it is, where a
     row has no such person within MOST_APART, and for files that are not what they should be.
     """
     people = read_labels(labels)
@@ -60,18 +66,56 @@ def _apart(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def read_annotation(path: Path) -> dict[str, list[Person]]:
-    """The people of every image who have a head box and joints, by the image's name."""
-    from scipy.io import loadmat
+    """The people of every image who have a head box and joints, by the image's name.
 
+    SciPy's reader crashes on some damaged files, so it runs in a process of its own.
+    """
     try:
-        release = loadmat(path, struct_as_record=False, squeeze_me=True)["RELEASE"]
-        images = _items(release.annolist)
-        return {str(image.image.name): [_person(r) for r in _items(image.annorect) if _whole(r)] for image in images}
+        _check_unpacked_size(path)
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            return pool.submit(_read, path).result()
     except Exception as error:  # the parser's own exceptions and those of a file of another kind share no base
-        reason = " ".join(str(error).split())
+        said, crashed = said_to_be(path), isinstance(error, BrokenProcessPool)
+        reason = "damaged: its reader crashed" if crashed else " ".join(str(error).split())
+        reason = said if said and said != "a MATLAB file" else shortened(reason, 200)
         raise InputError(
             f"{path}: not MPII's annotation ({reason}); give mpii_human_pose_v1_u12_1.mat of the MPII data set"
         ) from error
+
+
+def _read(path: Path) -> dict[str, list[Person]]:
+    from scipy.io import loadmat
+
+    release = loadmat(path, struct_as_record=False, squeeze_me=True)["RELEASE"]
+    images = _items(release.annolist)
+    return {str(image.image.name): [_person(r) for r in _items(image.annorect) if _whole(r)] for image in images}
+
+
+def _check_unpacked_size(path: Path) -> None:
+    """ValueError where a MATLAB file of version 5 unpacks to more than `bounds.LARGEST_MATLAB` bytes.
+
+    It is a row of elements, each with its type and its size before it; those of type 15 are compressed by zlib.
+    """
+    total = 0
+    with path.open("rb") as stream:
+        order = {b"IM": "little", b"MI": "big"}.get(stream.read(128)[126:])
+        while order is not None and len(tag := stream.read(8)) == 8:
+            kind, size = (int.from_bytes(tag[i : i + 4], order) for i in (0, 4))
+            total += _unpacked_size(stream, size) if kind == 15 else size
+            if total > bounds.LARGEST_MATLAB:
+                raise ValueError(f"unpacks to more than {bounds.LARGEST_MATLAB:,} bytes")
+            if kind != 15:
+                stream.seek(size, 1)
+
+
+def _unpacked_size(stream: BinaryIO, size: int) -> int:
+    """Bytes to which the next `size` bytes unpack, counted to a little over the bound."""
+    unpacker, total, end = zlib.decompressobj(), 0, stream.tell() + size
+    while total <= bounds.LARGEST_MATLAB and (piece := stream.read(min(2**16, end - stream.tell()))):
+        while piece and total <= bounds.LARGEST_MATLAB:
+            total += len(unpacker.decompress(piece, 2**20))
+            piece = unpacker.unconsumed_tail
+    return total
 
 
 def _items(value: object) -> list:
@@ -87,5 +131,15 @@ def _whole(rect: object) -> bool:
 def _person(rect: Any) -> Person:
     joints = np.full((16, 2), np.nan)
     for point in _items(rect.annopoints.point):
-        joints[int(point.id)] = point.x, point.y
-    return np.array([rect.x1, rect.y1, rect.x2, rect.y2], float), joints
+        if point.id not in range(16):
+            raise ValueError(f"joint {point.id} where 0 to 15 are expected")
+        joints[int(point.id)] = _numbers(point.x, point.y)
+    return _numbers(rect.x1, rect.y1, rect.x2, rect.y2), joints
+
+
+def _numbers(*values: object) -> np.ndarray:
+    """The values as an array of coordinates; ValueError for one that is none."""
+    numbers = np.array(values, float)
+    if bounds.outside(numbers, -bounds.LARGEST_NUMBER, bounds.LARGEST_NUMBER).any():
+        raise ValueError(f"{values} are not coordinates")
+    return numbers

@@ -1,7 +1,7 @@
-"""The MPII people with 16 joints, in the layout that pytorch_stacked_hourglass published and the seed reads.
+"""The MPII people with 16 joints, in the layout that pytorch_stacked_hourglass published.
 
 ```
-DATA/annot/{train,valid}.h5     one row a person: imgname, center, scale, part, visible, normalize, and perhaps headbox
+DATA/annot/{train,valid}.h5     a row per person: imgname, center, scale, part, visible, normalize, and perhaps headbox
 DATA/images/*.jpg               or images.zip; one image may show several people
 ```
 """
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import h5py
 import numpy as np
 
+from posekit import bounds
 from posekit.datasets.check import (
     EXAMPLES,
     Finding,
@@ -26,7 +26,7 @@ from posekit.datasets.check import (
 )
 from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.sources import check_present, find_images, is_plain_name, readers
-from posekit.errors import InputError
+from posekit.errors import InputError, shortened, shown
 from posekit.evaluation.protocols import PUBLISHED, Protocol
 from posekit.evaluation.published import (
     about_pckh,
@@ -36,6 +36,7 @@ from posekit.evaluation.published import (
     mpii_published_table,
     mpii_walk,
 )
+from posekit.layouts.hdf5 import read_fields
 from posekit.layouts.record import Layout
 from posekit.skeletons import PERSON
 from posekit.synthetic.person import write_people
@@ -49,6 +50,8 @@ HEADBOX = "headbox"  # optional, (N, 4): left, top, right, bottom; not in the pu
 HEAD_SHARE = 0.6  # of the head box's diagonal: the length by which PCKh divides (MPII's evaluation kit, SC_BIAS)
 BOX_UNIT = 200  # pixels in one unit of scale
 UNIT_OF_SCALE = 20  # `normalize` of the published files is this times scale
+MOST_BOXES = 10  # by which `normalize` may exceed the box; every joint would count as right
+SOURCE = "take the label files from pytorch_stacked_hourglass"
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,14 @@ class MpiiLabels:
     images: list[str]
     center: np.ndarray  # (N, 2) float32, of the person's square box
     scale: np.ndarray  # (N,) float64, side of the box in units of 200 pixels
-    keypoints: np.ndarray  # (N, 16, 2) float32, (0, 0) for a missing joint
+    keypoints: np.ndarray  # (N, 16, 2) float64 as in the file, (0, 0) for a missing joint
     seen: np.ndarray  # (N, 16) bool, the file's `visible`
     unit: np.ndarray  # (N,) float64, the file's `normalize`
     head_size: np.ndarray | None = None  # (N,) float64, HEAD_SHARE of the diagonal of the file's `headbox`, if any
 
     @property
     def visible(self) -> np.ndarray:
-        """(N, 16) bool: the joint is not missing. The seed trains and counts these, seen or not."""
+        """(N, 16) bool: the joint is not missing. The original trains and counts these, seen or not."""
         return (self.keypoints != 0).any(axis=2)
 
     @property
@@ -79,67 +82,52 @@ def read_labels(path: str | Path) -> MpiiLabels:
     """Read an MPII label file.
 
     Raises InputError naming file, field and row: an absent, truncated or other file, a missing field, another shape,
-    something that is no finite number (or 1e9 and more), a visibility other than 0 and 1, a scale or normalize that is
-    not positive, a name that is no plain file name.
+    something that is not a number or out of its range (see `bounds`), a visibility other than 0 and 1, a box of less
+    than a pixel, a normalize that can't be the length of a head, a name that is not a plain file name.
     """
-    found = _read_fields(Path(path))
-    images = found["imgname"].tolist()
-    unsafe = np.array([not is_plain_name(name) for name in images])
-    _refuse(path, "imgname", unsafe, "the name is not a plain file name")
+    found = read_fields(Path(path), SHAPES, {HEADBOX: (4,)}, "imgname", SOURCE)
+    images = _names(path, found["imgname"])
+    far = bounds.LARGEST_NUMBER
     for name in list(SHAPES)[1:]:
-        _refuse(path, name, ~(np.abs(found[name]) < 1e9), "not a finite number of a sensible size")
+        _refuse(path, name, ~np.isfinite(found[name]), "not a finite number")
+        _refuse(path, name, bounds.outside(found[name], -far, far), f"beyond ±{far:,.0f}")
     for name in ("scale", "normalize"):
         _refuse(path, name, found[name] <= 0, "not positive")
-    _refuse(path, "scale", BOX_UNIT * found["scale"] < 1, "a box of less than a pixel")
+    box = BOX_UNIT * found["scale"]
+    _refuse(path, "scale", box < 1, "a box of less than a pixel")
+    _refuse(path, "scale", box > bounds.LARGEST_SIDE, f"a box of more than {bounds.LARGEST_SIDE:,} pixels")
+    _refuse(path, "normalize", found["normalize"] < bounds.SMALLEST_UNIT, f"below {bounds.SMALLEST_UNIT} pixels")
+    _refuse(path, "normalize", found["normalize"] > MOST_BOXES * box, f"more than {MOST_BOXES} times the person's box")
     head_size = None
     if HEADBOX in found:
-        head_size = HEAD_SHARE * np.hypot(*(found[HEADBOX][:, 2:] - found[HEADBOX][:, :2]).T)
-        _refuse(path, HEADBOX, ~((head_size > 0) & (head_size < 1e9)), "no box with a size")
+        sides = found[HEADBOX][:, 2:] - found[HEADBOX][:, :2]
+        head_size = np.sqrt((sides**2).sum(axis=1)) * HEAD_SHARE
+        _refuse(path, HEADBOX, bounds.outside(head_size, bounds.SMALLEST_UNIT, far), "no box with a size")
     _refuse(path, "visible", (found["visible"] != 0) & (found["visible"] != 1), "neither 0 nor 1")
     return MpiiLabels(
         names=[f"{name}:{row}" for row, name in enumerate(images)],
         images=images,
         center=found["center"].astype(np.float32),
         scale=found["scale"],
-        keypoints=found["part"].astype(np.float32),
+        keypoints=found["part"],
         seen=found["visible"] == 1,
         unit=found["normalize"],
         head_size=head_size,
     )
 
 
-def _read_fields(path: Path) -> dict[str, np.ndarray]:
-    """Every field of the file, text as str and numbers as float64, with their shapes checked."""
-    try:
-        with h5py.File(path, "r") as file:
-            shapes = SHAPES | ({HEADBOX: (4,)} if HEADBOX in file else {})
-            found = {name: _read_field(path, file, name) for name in shapes}
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, MemoryError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise InputError(f"{path}: not a readable HDF5 file ({reason}); copy or download it again") from error
-    rows = len(found["imgname"])
-    if not rows:
-        raise InputError(f"{path}: the file holds no person; it should hold one row a person")
-    for name, shape in shapes.items():
-        if found[name].shape != (rows, *shape):
-            raise InputError(
-                f"{path}: field {name}: shape {found[name].shape} where {(rows, *shape)} is expected; "
-                "take the label files from pytorch_stacked_hourglass"
-            )
-    return found
-
-
-def _read_field(path: Path, file: h5py.File, name: str) -> np.ndarray:
-    field = file.get(name)
-    if not isinstance(field, h5py.Dataset):
-        raise InputError(
-            f"{path}: field {name} is missing (found {list(file)}); take the label files from pytorch_stacked_hourglass"
-        )
-    text = h5py.check_string_dtype(field.dtype) is not None
-    if field.ndim == 0 or text != (name == "imgname") or (not text and field.dtype.kind not in "biuf"):
-        what = "a list of file names" if name == "imgname" else "an array of numbers"
-        raise InputError(f"{path}: field {name}: not {what}; take the label files from pytorch_stacked_hourglass")
-    return field.asstr(errors="replace")[:] if text else field[:].astype(np.float64)
+def _names(path: str | Path, content: list[bytes]) -> list[str]:
+    """The images' names; InputError for one that is not UTF-8 or not a plain file name."""
+    names = []
+    for row, text in enumerate(content):
+        name = text.decode("utf-8", "backslashreplace")
+        at = f"{path}: field imgname, row {row} (from 0)"
+        if name.encode() != text:
+            raise InputError(f"{at}: the name {shortened(name)} is not UTF-8; rename the image, and fix the row")
+        if not is_plain_name(name):
+            raise InputError(f"{at}: the name is not a plain file name ({shown(name)}); fix or remove the row")
+        names.append(name)
+    return names
 
 
 def _refuse(path: str | Path, field: str, wrong: np.ndarray, what: str) -> None:
@@ -147,7 +135,7 @@ def _refuse(path: str | Path, field: str, wrong: np.ndarray, what: str) -> None:
     if wrong.any():
         row, *element = np.argwhere(wrong)[0].tolist()
         joint = f", {PERSON.keypoints[element[0]]}" if wrong.shape[1:2] == (PERSON.num_keypoints,) else ""
-        raise InputError(f"{path}: field {field}, row {row} (from 0){joint}: {what}; mend or remove the row")
+        raise InputError(f"{path}: field {field}, row {row} (from 0){joint}: {what}; fix or remove the row")
 
 
 def dataset_of(
@@ -157,7 +145,7 @@ def dataset_of(
 
     A sample is a person, named "<imgname>:<row>". Its box is `center` and 200 x `scale` as they are (the files' are
     adjusted already), the unit of PCK `normalize`. Every joint that is not missing is `visible`: Stacked Hourglass
-    trains those that are covered, too (DatasetGenerator.py); they are `hidden` besides.
+    trains those that are covered, too (DatasetGenerator.py); they are `hidden` as well.
     """
     source = find_images(Path(data), images, "images", split, labels.images)
     if require_images:
@@ -216,7 +204,7 @@ def _check_people(people: MpiiLabels) -> list[Finding]:
     return [
         Finding("info", "images", len(set(people.images))),
         Finding("info", "missing joints", int(missing.sum()), most),
-        # The seed's evaluator takes x = 0 alone for missing.
+        # The published evaluator takes x = 0 alone for missing.
         Finding("info", "joints at x = 0, not missing", int((present & (people.keypoints[..., 0] == 0)).sum())),
         problem("warning", "missing joints that are called visible", joints(missing & people.seen)),
         problem("error", "people labelled twice (the same image and center)", repeated),

@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
+from posekit import bounds
 from posekit.bars import progress_bar
 from posekit.datasets.check import Finding, Report, across, check_dataset, of_split, problem, splits_present
 from posekit.datasets.dataset import BOX_MARGIN, PoseDataset, decode_image, read_file
 from posekit.datasets.sources import check_present, find_images, found_in, is_plain_name, readers
-from posekit.errors import InputError
+from posekit.errors import InputError, shortened
 from posekit.evaluation.protocols import PUBLISHED, Protocol
 from posekit.evaluation.published import veri_pck, veri_published_table, veri_walk
 from posekit.files import atomic_path, write_text
@@ -32,7 +33,8 @@ from posekit.tables import check_unique, line_of, read_named_numbers
 
 LABEL_FILES = {split: f"annot/label_{split}.csv" for split in ("train", "test")}
 IMAGE_FOLDERS = {split: f"image_{split}" for split in LABEL_FILES}  # below DATA/images
-ROWS = "one row an image: name,width,height,(x,y,visible)x36"
+MOST_AWAY = 1  # longer sides of its image that a keypoint may be outside it; published keypoints are inside
+ROWS = "one row per image: name,width,height,(x,y,visible)x36"
 
 
 @dataclass(frozen=True)
@@ -59,20 +61,35 @@ def read_labels(path: str | Path) -> VeriLabels:
     """Read a VeRi label file.
 
     Raises InputError naming file, row and column: an absent or empty file, a wrong number of columns, something that is
-    no number, a visibility other than 0 and 1, a size that is not positive, a name with a folder in it. Repeated names
-    are left to the caller.
+    not a number, a size that is not a whole number of pixels that an image can have, a visibility other than 0 and 1, a
+    keypoint far outside the image (hidden ones, too: the unit of PCK rests on them), a name with a folder in it.
+    Repeated names are left to the caller.
     """
     names, values = read_named_numbers(path, 3 + 3 * VEHICLE.num_keypoints, ROWS)
     sizes, points = values[:, :2], values[:, 2:].reshape(len(names), -1, 3)
-    visible = points[..., 2]
+    visible, keypoints = points[..., 2], points[..., :2].copy()
     unsafe = np.array([not is_plain_name(name) for name in names])[:, None]
     _refuse(path, names, unsafe, lambda n, k: (1, "the name is not a plain file name"))
     _refuse(path, names, sizes <= 0, lambda n, k: (k + 2, f"the image's size {sizes[n, k]:g} is not positive"))
+    odd = (sizes != np.trunc(sizes)) | (sizes > bounds.LARGEST_SIDE)
+    _refuse(
+        path, names, odd,
+        lambda n, k: (k + 2, f"{sizes[n, k]:g} is not a whole number of pixels up to {bounds.LARGEST_SIDE:,}"),
+    )  # fmt: skip
     _refuse(
         path, names, (visible != 0) & (visible != 1),
         lambda n, k: (6 + 3 * k, f"visibility {visible[n, k]:g} is neither 0 nor 1"),
     )  # fmt: skip
-    return VeriLabels(names, sizes.astype(np.int64), points[..., :2].copy(), visible == 1)
+    reach = MOST_AWAY * sizes.max(axis=1)[:, None, None]
+    far = bounds.outside(keypoints, -reach, sizes[:, None] + reach)  # (N, K, 2)
+    _refuse(
+        path, names, far.reshape(len(names), -1),
+        lambda n, k: (
+            4 + k // 2 * 3 + k % 2,
+            f"{keypoints[n].ravel()[k]:g} is far outside the image of {sizes[n, 0]:g} x {sizes[n, 1]:g} pixels",
+        ),
+    )  # fmt: skip
+    return VeriLabels(names, sizes.astype(np.int64), keypoints, visible == 1)
 
 
 def _refuse(path: str | Path, names: list[str], wrong: np.ndarray, say: Callable[[int, int], tuple[int, str]]) -> None:
@@ -81,7 +98,7 @@ def _refuse(path: str | Path, names: list[str], wrong: np.ndarray, say: Callable
         row, element = np.argwhere(wrong)[0]
         column, what = say(row, element)
         line = line_of(Path(path), names[row], names[:row].count(names[row]))
-        raise InputError(f"{path}: row {line}, column {column}: {what} ({names[row]}); mend the row")
+        raise InputError(f"{path}: row {line}, column {column}: {what} ({shortened(names[row])}); fix the row")
 
 
 def dataset_of(
@@ -99,7 +116,7 @@ def dataset_of(
         skeleton=VEHICLE,
         split=split,
         names=labels.names,
-        keypoints=labels.keypoints.astype(np.float32),
+        keypoints=labels.keypoints,
         visible=labels.visible,
         hidden=labels.hidden,
         center=(labels.sizes * 0.5).astype(np.float32),
@@ -114,7 +131,7 @@ def prepare_veri(veri: str | Path, labels: str | Path, out: str | Path) -> tuple
     """Build the layout in `out` from the original VeRi data set and the folder of PAMTRI's two label files.
 
     Both splits' images come from the original's image_train. Images are hard-linked where the file system can, else
-    copied; one that is there and whole is kept, so an interrupted run goes on where it stopped, and the label files
+    copied; one that is there and whole is kept, so an interrupted run continues where it stopped, and the label files
     come last. Returns how many images were made and how many kept. Raises InputError, before anything is written, when
     label files or images are missing, and when an image is damaged or the disk is full.
     """
@@ -140,7 +157,9 @@ def prepare_veri(veri: str | Path, labels: str | Path, out: str | Path) -> tuple
             with atomic_path(out / LABEL_FILES[split]) as temporary:
                 shutil.copyfile(path, temporary)
     except OSError as error:
-        raise InputError(f"{out}: cannot write ({error.strerror}); mend that and run again, it goes on") from error
+        raise InputError(
+            f"{out}: cannot write ({error.strerror}); run again when that is fixed; it continues"
+        ) from error
     return made, len(jobs) - made
 
 
@@ -171,7 +190,7 @@ def _place(origin: Path, target: Path) -> bool:
 
 
 def check(data: str | Path, images: str | Path | None = None, write_index: bool = True) -> Report:
-    """Check both splits of a folder in the VeRi layout and write the seed's annot/image_test.json (`seed_index`).
+    """Check both splits of a folder in the VeRi layout and write the original's annot/image_test.json (`seed_index`).
 
     Counts rows, images, identities and visible keypoints; finds repeated names, names out of order, images that are
     missing, truncated or unreadable, sizes that disagree with the label, keypoints outside the image, rows without a
@@ -194,7 +213,7 @@ def check(data: str | Path, images: str | Path | None = None, write_index: bool 
 
 
 def _check_order(names: list[str]) -> Finding:
-    # The seed's evaluator pairs predictions in sorted order with truth in file order.
+    # The published evaluator pairs predictions in sorted order with truth in file order.
     late = [f"{b} after {a}" for a, b in zip(names, names[1:], strict=False) if b < a]
     return problem("warning", "names not in sorted order", late)
 
@@ -205,7 +224,7 @@ def identity(name: str) -> str:
 
 
 def seed_index(data: Path, names: list[str]) -> dict[str, str]:
-    """What the seed's evaluation keeps in annot/image_test.json.
+    """What the original's evaluation keeps in annot/image_test.json.
 
     A JSON object from the row's number, as a string, to the image's path: rows count from 0 in the order of sorted
     names, paths begin with the data folder as it was given; for images in images.zip with `images.zip@`.

@@ -49,7 +49,7 @@ def check_reid(out: str | Path, data: str | Path) -> Report:
 
 
 def _check_split(out: Path, table: Path, split: ReidSplit) -> Iterator[Finding]:
-    names, values = read_named_numbers(table, 1 + 3 * VEHICLE.num_keypoints, "one row an image: name,x0,y0,score0,…")
+    names, values = read_named_numbers(table, 1 + 3 * VEHICLE.num_keypoints, "one row per image: name,x0,y0,score0,…")
     points = values.reshape(len(names), -1, 3)
     kept = visible_segments(points[..., 2], VEHICLE)
     yield Finding("info", "rows", len(names))
@@ -98,7 +98,7 @@ def _faults(
 
 
 def _made_with(out: Path) -> tuple[float | None, str]:
-    """The threshold of the data in `out`, and its pictures' suffix; the seed's where posekit did not make it."""
+    """The threshold of the data in `out`, and its pictures' suffix; the original's where posekit did not make it."""
     described = read_note(out) or {}
     return described.get("threshold"), ".png" if described.get("lossless") else ".jpg"
 

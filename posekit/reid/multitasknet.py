@@ -8,16 +8,17 @@ DATA/image_SPLIT/       the images, or image_SPLIT.zip
 Only the names are read here. Source: MindSpore models, research/cv/PAMTRI/MultiTaskNet/src/dataset/data_manager.py.
 """
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from posekit import bounds
 from posekit.datasets.dataset import decode_image
 from posekit.datasets.sources import check_present, find_images, found_in, is_plain_name, readers
-from posekit.errors import InputError
+from posekit.errors import InputError, shortened, shown
+from posekit.tables import read_rows
 
 
 @dataclass(frozen=True)
@@ -52,21 +53,20 @@ def read_split(data: str | Path, split: str) -> ReidSplit:
 def read_names(path: Path) -> list[str]:
     """The first column of a label file, row by row; InputError as `read_split`."""
     names, stems = [], {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            for row in filter(None, reader := csv.reader(stream)):
-                at, name = f"{path}: row {reader.line_num}: {row[0]!r}", row[0]
-                if not is_plain_name(name):
-                    raise InputError(f"{at} is not a plain file name; mend the row")
-                if name[-4:-3] != ".":
-                    raise InputError(
-                        f"{at}: MultiTaskNet takes the last four letters for the suffix; name it as in car.jpg"
-                    )
-                if stems.setdefault(name[:-4], name) != name:
-                    raise InputError(f"{at} would share its folder with {stems[name[:-4]]}; rename one of the images")
-                names.append(name)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a text file; give a csv with an image's name first in each row") from error
+    for line, row in read_rows(path, "rows with an image's name first"):
+        name, at = row[0], f"{path}: row {line}: {shown(row[0])}"
+        if not is_plain_name(name) or len(name) > bounds.LONGEST_NAME:
+            raise InputError(f"{at} is not a plain file name; fix the row")
+        if set(name) & set(',"\r\n'):
+            raise InputError(f"{at}: MultiTaskNet's tables can't hold commas, quotation marks or line ends in names; "
+                             "rename the image")  # fmt: skip
+        if name[-4:-3] != ".":
+            raise InputError(f"{at}: MultiTaskNet takes the last four letters for the suffix; name it as in car.jpg")
+        if stems.setdefault(name[:-4], name) != name:
+            raise InputError(
+                f"{at} would share its folder with {shortened(stems[name[:-4]])}; rename one of the images"
+            )
+        names.append(name)
     if not names:
-        raise InputError(f"{path}: the file is empty; it should hold one row an image, its name first")
+        raise InputError(f"{path}: the file is empty; it should hold one row per image, its name first")
     return names

@@ -31,6 +31,7 @@ from posekit.errors import InputError, Stopped
 from posekit.files import read_json, write_json
 from posekit.inference.boxes import crop_box, whole
 from posekit.inference.predictors import Predictor
+from posekit.predictions import check_values
 from posekit.reid.multitasknet import ReidSplit, read_split
 from posekit.reid.segments import SIZE, segment_maps, visible_segments
 from posekit.signals import ctrl_c, restore_handlers
@@ -178,8 +179,9 @@ class _Writer:
         """Write one image's pictures; returns its line of the table. Segments are drawn from what the line says."""
         skeleton, name = self.predictor.skeleton, self.split.images[row]
         confidence = scores if self.threshold is None else scores >= self.threshold
-        values = np.column_stack([keypoints, confidence]).ravel().tolist()
-        line = name + ",%.3f" * len(values) % tuple(values)
+        values = np.column_stack([keypoints, confidence]).ravel()
+        check_values(self.out / f"pose_{self.split.name}.csv", [name], np.append(values, scores)[None])
+        line = name + ",%.3f" * len(values) % tuple(values.tolist())
         written = np.array(line.split(",")[1:], float).reshape(-1, 3)
         segments = segment_maps(written[:, :2], image.shape[1], image.shape[0], skeleton)
         if self.threshold is not None:
