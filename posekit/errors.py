@@ -68,4 +68,5 @@ def system_error(error: OSError, path: object = None, doing: str = "", remedy: s
     where = f"{shortened(os.fsdecode(name), 300)}: " if isinstance(name, str | bytes | os.PathLike) else ""
     cause = f"cannot {doing} ({in_words(error)})" if doing else in_words(error)
     remedy = _REMEDY.get(error.errno) or remedy or ("check the path" if error.errno == errno.ENOENT else "")
+    remedy = remedy.removesuffix(", or choose another place") if doing == "read" else remedy
     return f"{where}{cause}; {remedy}" if remedy else f"{where}{cause}"
