@@ -11,7 +11,7 @@ from mindspore import Parameter, nn
 
 from posekit.bounds import WEIGHTS_BYTES, check_size
 from posekit.errors import InputError
-from posekit.files import atomic_path, quiet_logs, unreadable
+from posekit.files import atomic_path, flush_to_disk, quiet_logs, replace_file, unreadable
 from posekit.models import build
 from posekit.recipes import Recipe
 from posekit.settings import from_json, to_json
@@ -41,10 +41,9 @@ def save_checkpoint(
     notes |= {"recipe": to_json(recipe), "epoch": epoch, "step": step}
     with atomic_path(path) as temporary, quiet_logs():
         ms.save_checkpoint(weights, str(temporary), append_dict=notes, crc_check=True)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())  # before the earlier file goes: a full disk may only say so now
+        flush_to_disk(temporary)  # before the earlier file goes
         if keep and path.exists():
-            os.replace(path, keep)
+            replace_file(path, keep)
 
 
 def read_checkpoint(path: Path) -> tuple[Recipe, dict]:
