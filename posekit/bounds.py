@@ -46,6 +46,7 @@ ZIP_DIRECTORY_BYTES = 2**22  # of all members' names in a .pth or .npz
 LABELS_BYTES = 2**30  # of the files by which infer310's stages hand over; 1,060 vehicles take 1 MB
 DESCRIPTION_BYTES = 2**20  # of the .json beside a model, and of a recipe in ONNX metadata
 # What they hold.
+LARGEST_WEIGHT = 1e12  # of a network's values, either sign: a flipped bit of an exponent gives 1e18 or more
 PARAMETERS = 300_000_000  # values of one network: HRNet-W64 has 0.13 billion
 BATCH = (1, 4096)  # images that an exported file takes at a time
 

@@ -309,6 +309,9 @@ def test_no_space_left_for_results(tiny_vehicles: Path, tiny_run: Path, small_di
     for arguments in (
         ["export", model, "--format", "onnx", "--out", disk / "a.onnx"],
         ["export", model, "--format", "mindir", "--out", disk / "a.mindir"],
+        ["export", model, "--format", "mindir", "--out", disk / "a b.mindir"],  # through a plain temporary folder
+        ["convert", model, disk / "a.pth", "--to", "hrnet-pose"],
+        ["convert", model, disk / "a.safetensors", "--to", "hrnet-pose"],
         ["predict", model, "--data", tiny_vehicles, "--out", disk / "p.csv", "--device", "cpu"],
         ["evaluate", model, "--data", tiny_vehicles, "--out", disk / "out", "--device", "cpu"],
         ["predict", model, picture, "--out", disk / "out", "--device", "cpu"],
