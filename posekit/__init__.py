@@ -1,3 +1,3 @@
 """posekit: keypoint estimation with MindSpore, the package under the notebooks."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

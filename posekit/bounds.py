@@ -3,7 +3,11 @@
 Every range is stated here, with its unit and the reason for it, and nowhere else.
 """
 
+from pathlib import Path
+
 import numpy as np
+
+from posekit.errors import InputError
 
 # Lengths
 LONGEST_LINE = 1_000_000  # characters of a line of a csv; 111 numbers of 25 digits take 3,000
@@ -23,11 +27,6 @@ SMALLEST_UNIT = 0.001  # pixels by which a distance may be divided
 MOST_DRAWS = 100_000  # resamples of a comparison; 1,000 are usual
 
 
-def outside(values: np.ndarray, low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:
-    """True where a value isn't in low…high, and for NaN."""
-    return ~((values >= low) & (values <= high))
-
-
 # Images
 MOST_PIXELS = 2**28  # of an image: 16,384 × 16,384; the largest phones take 2 × 10^8
 LARGEST_IMAGE = 2**30  # bytes of an image file: MOST_PIXELS without compression take 0.8 of it
@@ -40,3 +39,26 @@ LARGEST_WARP = 2**15 - 2  # pixels of a side: what OpenCV's warpAffine takes
 # Zip files
 LARGEST_DIRECTORY = 2**26  # bytes of a zip's list of members: up to a million images
 LARGEST_RATIO = 1032  # unpacked to packed size: the most that deflate can do
+
+# Model files, in bytes on disk; looked at before anything is read.
+MODEL_BYTES = 2**30  # of .onnx, .mindir, .air and .om: HRNet-W48 has 0.26 GB
+WEIGHTS_BYTES = 2**32  # of .ckpt, .pth and .safetensors: an optimiser's state is three times the weights
+PICKLE_BYTES = 2**24  # of the names and shapes in a .pth
+ZIP_DIRECTORY_BYTES = 2**22  # of all members' names in a .pth or .npz
+LABELS_BYTES = 2**30  # of the files by which infer310's stages hand over; 1,060 vehicles take 1 MB
+DESCRIPTION_BYTES = 2**20  # of the .json beside a model, and of a recipe in ONNX metadata
+# What they hold.
+LARGEST_WEIGHT = 1e12  # of a network's values, either sign: a flipped bit of an exponent gives 1e18 or more
+PARAMETERS = 300_000_000  # values of one network: HRNet-W64 has 0.13 billion
+BATCH = (1, 4096)  # images that an exported file takes at a time
+
+
+def outside(values: np.ndarray, low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:
+    """True where a value isn't in low…high, and for NaN."""
+    return ~((values >= low) & (values <= high))
+
+
+def check_size(path: Path, most: int) -> None:
+    """InputError when the file has more than `most` bytes."""
+    if (size := path.stat().st_size) > most:
+        raise InputError(f"{path}: has {size:,} bytes, posekit reads at most {most:,}; check that it is the right file")

@@ -10,10 +10,12 @@ made the crop, and a target's centre may stay between cells ("exact"). Intervals
 mirrored map is 1 - 1 / stride cells off (`flip_shift` of a recipe moves it back), with intervals it is in place.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from posekit.errors import InputError, shown
 from posekit.geometry import invert, transform_points
 
 
@@ -43,6 +45,11 @@ class Codec:
     offset: str = "quarter"
     intervals: bool = False
 
+    def __post_init__(self) -> None:
+        for name, known in (("centre", CENTRES), ("offset", OFFSETS)):
+            if getattr(self, name) not in known:
+                raise InputError(f"{name} must be one of {', '.join(known)}, not {shown(getattr(self, name))}")
+
     @property
     def stride(self) -> float:
         """Input pixels a cell."""
@@ -57,18 +64,13 @@ class Codec:
         Left of the map and above it, HRNet's code ("round") and UDP's (intervals) cut towards 0, so that a centre moves
         one cell right, and count a keypoint whose Gaussian ends one cell before the map. This does the same.
         """
-        mu = np.asarray(keypoints, np.float64) / self.stride
-        if self.centre == "round":
-            mu = np.trunc(mu + 0.5)
-        elif self.centre == "truncate":
-            mu = np.where(mu[..., :1] > 0, np.trunc(mu), -1)  # x at 0 or left of it passes for missing
+        mu = CENTRES[self.centre](np.asarray(keypoints, np.float64) / self.stride)
         radius = np.floor(3 * self.sigma)
-        nearest = np.trunc(mu + 0.5) if self.centre == "exact" and self.intervals else np.floor(mu + 0.5)
-        before = radius + (self.centre == "round" or self.intervals)
-        after = radius
-        if self.centre == "truncate":
-            before = after = 0
-        on_map = ((nearest + before >= 0) & (nearest - after < self.heatmap_size)).all(-1)
+        udp = self.centre == "exact" and self.intervals
+        nearest = np.trunc(mu + 0.5) if udp else np.floor(mu + 0.5)
+        reach = 0 if self.centre == "truncate" else radius
+        before = reach + (udp or self.centre == "round")
+        on_map = ((nearest + before >= 0) & (nearest - reach < self.heatmap_size)).all(-1)
         present = visible.astype(bool) & on_map  # (..., K)
         cells = np.arange(self.heatmap_size)
         distance = cells - mu[..., None]  # (..., K, 2, cells)
@@ -92,20 +94,9 @@ class Codec:
         best = flat.argmax(1)
         scores = flat[np.arange(len(maps)), best].astype(np.float64)
         cells = np.stack([best % width, best // width], 1)  # (M, 2) x, y
-        points = cells + self._offsets(maps, cells)
+        points = cells + OFFSETS[self.offset](maps, cells, self.sigma)
         points[scores <= 0] = 0
         return (points * self.stride).reshape(*lead, 2), scores.reshape(lead)
-
-    def _offsets(self, maps: np.ndarray, cells: np.ndarray) -> np.ndarray:
-        if self.offset == "none":
-            return np.zeros(cells.shape)
-        if self.offset == "quarter":
-            return _quarter_offsets(maps, cells)
-        if self.offset == "forced":
-            return _forced_offsets(maps, cells)
-        if self.offset == "udp":
-            return _udp_offsets(maps, cells)
-        return _dark_offsets(maps, cells, self.sigma)
 
 
 def image_keypoints(codec: Codec, heatmaps: np.ndarray, matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -116,6 +107,18 @@ def image_keypoints(codec: Codec, heatmaps: np.ndarray, matrices: np.ndarray) ->
     keypoints, scores = codec.decode(heatmaps)
     return transform_points(invert(matrices), keypoints), scores
 
+
+def _truncated(mu: np.ndarray) -> np.ndarray:
+    """Towards cell 0; -1, which is off the map, where x is 0 or less: that passes for a missing keypoint."""
+    return np.where(mu[..., :1] > 0, np.trunc(mu), -1)
+
+
+# Where the Gaussian of a keypoint at mu (..., 2), in cells, is centred.
+CENTRES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "round": lambda mu: np.trunc(mu + 0.5),
+    "truncate": _truncated,
+    "exact": lambda mu: mu,
+}
 
 # Codecs by the names that their papers go by: what `dataclasses.replace` takes. A recipe has the same in its fields
 # target_centre, offset and intervals, with flip_shift 0 for udp.
@@ -131,7 +134,7 @@ def _neighbour(maps: np.ndarray, cells: np.ndarray, dx: int, dy: int) -> np.ndar
     return maps[np.arange(len(maps)), cells[:, 1] + dy, cells[:, 0] + dx]
 
 
-def _quarter_offsets(maps: np.ndarray, cells: np.ndarray) -> np.ndarray:
+def _quarter_offsets(maps: np.ndarray, cells: np.ndarray, sigma: float) -> np.ndarray:
     """0.25 cell towards the higher neighbour, (M, 2); 0 where the best cell touches the border's first two columns.
 
     HRNet's code asks for 1 < x < w - 1, so cell 1 gets no offset either.
@@ -144,7 +147,7 @@ def _quarter_offsets(maps: np.ndarray, cells: np.ndarray) -> np.ndarray:
     return 0.25 * np.sign(np.stack([dx, dy], 1)) * inside[:, None]
 
 
-def _forced_offsets(maps: np.ndarray, cells: np.ndarray) -> np.ndarray:
+def _forced_offsets(maps: np.ndarray, cells: np.ndarray, sigma: float) -> np.ndarray:
     """0.25 or 0.75 cell, (M, 2): half a cell, and a quarter to the higher neighbour, or back where none is higher.
 
     At the border the best cell itself stands for the neighbour that is missing.
@@ -185,7 +188,7 @@ def _dark_offsets(maps: np.ndarray, cells: np.ndarray, sigma: float) -> np.ndarr
     return _newton_step(dx, dy, dxx, dyy, dxy) * inside[:, None]
 
 
-def _udp_offsets(maps: np.ndarray, cells: np.ndarray) -> np.ndarray:
+def _udp_offsets(maps: np.ndarray, cells: np.ndarray, sigma: float) -> np.ndarray:
     """As `_dark_offsets`, from differences of neighbouring cells, after smoothing by 1-2-1; at the border, too.
 
     Smoothing reflects the map at its border; then the border's cells are repeated outside, so that a best cell there
@@ -221,3 +224,13 @@ def _newton_step(dx: np.ndarray, dy: np.ndarray, dxx: np.ndarray, dyy: np.ndarra
     determinant = np.where(usable, determinant, 1)
     step = -np.stack([dyy * dx - dxy * dy, dxx * dy - dxy * dx], 1) / determinant[:, None]
     return np.where(usable[:, None], np.clip(step, -1, 1), 0)
+
+
+# Sub-cell decoding: of maps (M, h, w), their best cells (M, 2) and the target's sigma to offsets (M, 2), in cells.
+OFFSETS: dict[str, Callable[[np.ndarray, np.ndarray, float], np.ndarray]] = {
+    "none": lambda maps, cells, sigma: np.zeros(cells.shape),
+    "quarter": _quarter_offsets,
+    "forced": _forced_offsets,
+    "dark": _dark_offsets,
+    "udp": _udp_offsets,
+}

@@ -1,6 +1,7 @@
-"""What a run was made with: versions, machine, commit and data, for the manifest that stands beside its results."""
+"""Describe what a run was made with: versions, machine, commit and data, for the manifest beside its results."""
 
 import hashlib
+import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -31,7 +32,7 @@ def describe(root: Path) -> dict[str, object]:
 
 
 def git_state(root: Path) -> dict[str, object]:
-    """The commit of the working tree at `root` and whether files differ from it; None where git does not know."""
+    """The commit of the working tree at `root`, and whether files differ from it; None outside a git repository."""
     commit = _git(root, "rev-parse", "HEAD")
     changes = _git(root, "status", "--porcelain")
     return {"git_commit": commit, "git_dirty": None if changes is None else bool(changes)}
@@ -39,7 +40,8 @@ def git_state(root: Path) -> dict[str, object]:
 
 def _git(root: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
+        command = ["git", "-C", str(root), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
@@ -48,11 +50,12 @@ def _git(root: Path, *arguments: str) -> str | None:
 def data_hash(folder: Path) -> str:
     """SHA-256 over every file's relative name and size, and over the label files' bytes (all but pictures).
 
-    Pictures enter by name and size only, so that a real data set is hashed in seconds.
+    Pictures count by name and size only, so that hashing a real data set takes seconds.
     """
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
+        name = os.fsencode(path.relative_to(folder).as_posix())  # of any bytes
+        digest.update(name + f"\0{path.stat().st_size}\0".encode())
         if path.suffix.lower() in (".csv", ".json", ".h5"):
             digest.update(path.read_bytes())
     return digest.hexdigest()

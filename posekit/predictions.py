@@ -57,6 +57,17 @@ def check_names(names: Iterable[str]) -> None:
             ) from None
 
 
+def check_values(path: str | Path, names: list[str], values: np.ndarray) -> None:
+    """InputError for the first of values (N, …) that the table `path` can't hold: NaN, infinite or out of range."""
+    wrong = bounds.outside(values, -bounds.LARGEST_NUMBER, bounds.LARGEST_NUMBER)
+    if wrong.any():
+        first = tuple(np.argwhere(wrong)[0])
+        raise InputError(
+            f"{path}: not written: {shortened(names[first[0]])} has the value {values[first]:g}, which is not a "
+            "coordinate or a score; check the model's weights"
+        )
+
+
 def write_predictions(path: str | Path, predictions: Predictions) -> None:
     """Write the pose csv, atomically; 3 decimals for coordinates, 6 significant digits for scores.
 
@@ -64,13 +75,7 @@ def write_predictions(path: str | Path, predictions: Predictions) -> None:
     """
     check_names(predictions.names)
     values = np.dstack([predictions.keypoints, predictions.scores[..., None]]).reshape(len(predictions.names), -1)
-    wrong = bounds.outside(values, -bounds.LARGEST_NUMBER, bounds.LARGEST_NUMBER)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        raise InputError(
-            f"{path}: not written: {shortened(predictions.names[row])} has the value {values[row, column]:g}, which is "
-            "no coordinate and no score; check the model's weights"
-        )
+    check_values(path, predictions.names, values)
     line = "%s" + ",%.3f,%.3f,%.6g" * predictions.keypoints.shape[1] + "\n"
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         stream.writelines(

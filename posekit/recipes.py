@@ -1,77 +1,154 @@
 """Everything that says how a network is trained and used, as one frozen dataclass, and the recipes by name.
 
-`poseestnet` is the seed's own (MindSpore ModelZoo, PAMTRI/PoseEstNet). The smaller ones change sizes and schedule so
-that two cores can train them.
+`poseestnet` and `hourglass` have the values of the originals (MindSpore ModelZoo: PAMTRI/PoseEstNet, Stacked
+Hourglass). The smaller ones change sizes and schedule so that two cores can train them.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, replace
 
 from posekit.codecs import Codec
-from posekit.errors import InputError
+from posekit.errors import InputError, shown
+from posekit.fields import check, setting
+from posekit.skeletons import SKELETONS
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training, whole. Sizes are in pixels, angles in degrees, sigma in heatmap cells."""
+    """One training, whole. Each field says here, once, what it is and what it takes.
 
-    name: str
-    skeleton: str = "vehicle36"
-    dataset: str = "veri"
+    Raises InputError, however it is made, when a value isn't one that its field takes, or doesn't go with another.
+    """
+
+    name: str = setting(MISSING, "what the recipe is called", length=(1, 100))
+    skeleton: str = setting("vehicle36", "keypoints that the network finds", choices=tuple(SKELETONS))
+    dataset: str = setting("veri", "layout of the data set", choices=("veri", "mpii"))
     # network
-    network: str = "hrnet"
-    width: int = 32  # channels of HRNet's finest branch, or of the hourglasses
-    stem_width: int = 64
-    layer1_block: str = "bottleneck"  # or "basic"
-    layer1_blocks: int = 4
-    stage_modules: tuple[int, ...] = (1, 4, 3)  # modules in stage 2, 3, …: a stage adds a branch
-    branch_blocks: int = 4  # BasicBlocks a branch in a module
-    head_bias: bool = False  # the original has one; the seed's MindSpore default drops it
-    stacks: int = 2  # hourglasses in a row
-    depth: int = 4  # halvings in an hourglass
-    unused_skips: bool = False  # Stacked Hourglass's seed builds shortcut convolutions that it never uses
+    network: str = setting("hrnet", "architecture", choices=("hrnet", "hourglass"))
+    width: int = setting(32, "channels of HRNet's finest branch, or of every hourglass", 1, 4096)
+    stem_width: int = setting(64, "HRNet: channels of the first two convolutions", 1, 4096)
+    layer1_block: str = setting(
+        "bottleneck", "HRNet: kind of residual block in stage 1", choices=("bottleneck", "basic")
+    )
+    layer1_blocks: int = setting(4, "HRNet: residual blocks in stage 1", 1, 100)
+    stage_modules: tuple[int, ...] = setting(
+        (1, 4, 3), "HRNet: modules in stages 2, 3, …; each stage adds a branch", 1, 100, length=(1, 10)
+    )
+    branch_blocks: int = setting(4, "HRNet: residual blocks in each branch of a module", 1, 100)
+    head_bias: bool = setting(False, "HRNet: give the last convolution a bias, as the PyTorch original does")
+    stacks: int = setting(2, "Stacked Hourglass: hourglasses in sequence", 1, 64)
+    depth: int = setting(4, "Stacked Hourglass: how often an hourglass halves its maps", 1, 10)
+    unused_skips: bool = setting(
+        False, "Stacked Hourglass: build the shortcut convolutions that the original has but never uses"
+    )
     # input and target
-    input_size: int = 256
-    heatmap_size: int = 64
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)  # of RGB in 0–1, ImageNet's
-    std: tuple[float, ...] = (0.229, 0.224, 0.225)
-    sigma: float = 2.0
-    target_centre: str = "round"
-    supervise_missing: bool = False
-    intervals: bool = False  # crop and target count intervals between pixels, size - 1, not pixels (UDP)
+    input_size: int = setting(256, "side of the network's square input", 16, 4096, "pixels")
+    heatmap_size: int = setting(64, "side of a heatmap, a quarter of input_size", 4, 1024, "cells")
+    mean: tuple[float, ...] = setting(
+        (0.485, 0.456, 0.406),
+        "mean of red, green and blue in 0–1, which is subtracted from the input",
+        -1000,
+        1000,
+        length=(3, 3),
+    )
+    std: tuple[float, ...] = setting(
+        (0.229, 0.224, 0.225),
+        "standard deviation of red, green and blue, which divides the input",
+        1e-6,
+        1000,
+        length=(3, 3),
+    )
+    sigma: float = setting(2.0, "standard deviation of the Gaussian in a target heatmap", 0.1, 100, "cells")
+    target_centre: str = setting(
+        "round",
+        "centre of a target's Gaussian: round to the nearest cell, truncate towards cell 0, or exactly the keypoint",
+        choices=("round", "truncate", "exact"),
+    )
+    supervise_missing: bool = setting(
+        False, "train keypoints without a target towards an empty heatmap; false ignores them"
+    )
+    intervals: bool = setting(False, "measure sizes as intervals between pixels, size - 1, as UDP does")
     # augmentation
-    scale_factor: float = 0.25  # scale 1 ± this
-    rotation_factor: float = 30.0  # degrees
-    augment_shape: str = "normal"  # σ = factor, cut at 1 σ (scale) and 2 σ (rotation); or uniform: ± factor
-    rotation_probability: float = 0.6
-    flip_probability: float = 0.5
-    color_jitter: str = "none"  # none, all, or flipped: only images that are mirrored, as Stacked Hourglass's seed
+    scale_factor: float = setting(0.25, "random scale of a training image: 1 ± this", 0, 0.99)
+    rotation_factor: float = setting(30.0, "random rotation of a training image: ± this", 0, 180, "degrees")
+    augment_shape: str = setting(
+        "normal",
+        "draw of scale and rotation: normal (sigma is the factor; cut at 1 sigma for scale, 2 for rotation) or uniform",
+        choices=("normal", "uniform"),
+    )
+    rotation_probability: float = setting(0.6, "probability that a training image is rotated", 0, 1)
+    flip_probability: float = setting(0.5, "probability that a training image is mirrored", 0, 1)
+    color_jitter: str = setting(
+        "none",
+        "training images that get random colours; flipped: only mirrored ones, as in the original Stacked Hourglass",
+        choices=("none", "all", "flipped"),
+    )
     # loss and optimiser
-    loss_factor: float = 0.5 * 36**3  # times the sum over keypoints of the weighted mean squared error
-    learning_rate: float = 1e-3  # of the whole update, however many devices and batches share it
-    weight_decay: float = 1e-4
-    decayed: str = "weights+biases"  # of convolutions, as MindSpore's Adam does; weights; or all, BatchNorm's too
-    schedule: str = "step"  # step, exponential or cosine
-    milestones: tuple[int, ...] = (170, 200)  # epochs at which "step" multiplies the rate by decay_factor
-    decay_factor: float = 0.1  # of "step" at each milestone, of "exponential" each epoch
-    warmup_epochs: float = 0.0
-    clip_norm: float = 0.0  # longest that the gradient, over all weights, may be; 0: any length
-    ema: float = 0.0  # how much of the weights' running average an update keeps, which is then tested; 0: no average
-    amp: str = "O0"  # mixed precision, as mindspore.amp names it, where the device has it; the loss is always fp32
-    loss_scale: float = 0.0  # that dynamic loss scaling begins with; 0: none
-    loss_scale_window: int = 2000  # updates without overflow after which the scale doubles
-    epochs: int = 210
-    batch: int = 32  # images that a device takes at once, over which BatchNorm normalises
-    accumulate: int = 1  # batches whose gradients are averaged for one update
-    seed: int = 0
+    loss_factor: float = setting(
+        0.5 * 36**3, "multiplies the sum over keypoints of the weighted mean squared error", 1e-12, 1e50
+    )
+    learning_rate: float = setting(
+        1e-3, "highest learning rate; of a whole update, however many devices and batches share it", 1e-12, 1e30
+    )
+    weight_decay: float = setting(1e-4, "strength of Adam's weight decay", 0, 1000)
+    decayed: str = setting(
+        "weights+biases",
+        "parameters that decay: convolutions' weights, also their biases (as MindSpore's Adam does), or all",
+        choices=("weights", "weights+biases", "all"),
+    )
+    schedule: str = setting("step", "how the learning rate falls", choices=("step", "exponential", "cosine"))
+    milestones: tuple[int, ...] = setting(
+        (170, 200),
+        "epochs after which the step schedule multiplies the learning rate by decay_factor",
+        0,
+        100_000,
+        length=(0, 100),
+    )
+    decay_factor: float = setting(
+        0.1, "multiplies the learning rate at each milestone (step) or after each epoch (exponential)", 1e-6, 1
+    )
+    warmup_epochs: float = setting(0.0, "epochs in which the learning rate rises linearly at the start", 0, 100_000)
+    clip_norm: float = setting(
+        0.0, "longest gradient over all weights; longer ones are shortened to it; 0 turns this off", 0, 1e30
+    )
+    ema: float = setting(
+        0.0,
+        "share that the weights' running average keeps at each update; the average is tested; 0 turns this off",
+        0,
+        0.999999,
+    )
+    amp: str = setting(
+        "O0",
+        "MindSpore's level of mixed precision, for GPU and Ascend; the loss is always fp32",
+        choices=("O0", "O2", "O3", "auto"),
+    )
+    loss_scale: float = setting(0.0, "first factor of dynamic loss scaling; 0 turns it off", 0, 1e38)
+    loss_scale_window: int = setting(2000, "updates without overflow after which the loss scale doubles", 1, 1_000_000)
+    epochs: int = setting(210, "passes over the training images", 1, 100_000)
+    batch: int = setting(32, "images per batch on each device; BatchNorm normalises over them", 1, 65_536)
+    accumulate: int = setting(1, "batches whose gradients are averaged for one update", 1, 65_536)
+    seed: int = setting(0, "random seed of weights, order and augmentation", 0, 2**32 - 1)
     # evaluation
-    offset: str = "quarter"  # sub-cell decoding: none, quarter, forced, dark or udp
-    flip_test: bool = True
-    flip_shift: float = 1.0  # cells by which the mirrored image's heatmap is moved right before averaging
-    validate_every: int = 5  # epochs
-    validation_threshold: float = 0.1  # of the PCK during training, in units of the data set's reference length
-    # the data made when none is given: images to train and to test with
-    synthetic_train: int = 8000
-    synthetic_test: int = 1000
+    offset: str = setting(
+        "quarter",
+        "step from the highest cell to the keypoint: none, a quarter cell (forced: always), or a Taylor step",
+        choices=("none", "quarter", "forced", "dark", "udp"),
+    )
+    flip_test: bool = setting(True, "average each heatmap with that of the mirrored image")
+    flip_shift: float = setting(
+        1.0, "shift of the mirrored image's heatmap to the right before averaging", 0, 64, "cells"
+    )
+    validate_every: int = setting(5, "epochs from one validation to the next", 1, 100_000)
+    validation_threshold: float = setting(
+        0.1, "threshold of the PCK during training, in units of the data set's reference length", 1e-6, 1000
+    )
+    # the data made when none is given
+    synthetic_train: int = setting(8000, "training images to draw when no data set is given", 1, 1_000_000)
+    synthetic_test: int = setting(1000, "test images to draw when no data set is given", 1, 1_000_000)
+
+    def __post_init__(self) -> None:
+        check(self)
+        _check_together(self)
 
     @property
     def codec(self) -> Codec:
@@ -85,6 +162,31 @@ class Recipe:
     def update_images(self) -> int:
         """Images of one update on one device."""
         return self.batch * self.accumulate
+
+
+# How often each network halves its maps after the stem, which halves twice.
+HALVINGS: dict[str, Callable[[Recipe], int]] = {
+    "hrnet": lambda recipe: len(recipe.stage_modules),
+    "hourglass": lambda recipe: recipe.depth,
+}
+
+
+def _check_together(recipe: Recipe) -> None:
+    """Raise InputError for values that don't go with each other."""
+    multiple = 4 * 2 ** HALVINGS[recipe.network](recipe)
+    if recipe.input_size % multiple or recipe.heatmap_size * 4 != recipe.input_size:
+        raise InputError(
+            f"this {recipe.network} needs an input_size that is a multiple of {multiple} and "
+            f"heatmap_size = input_size / 4, not {recipe.input_size} and {recipe.heatmap_size}"
+        )
+    if recipe.network == "hourglass" and recipe.width < 4:
+        raise InputError(f"an hourglass needs a width of at least 4, not {recipe.width}")
+    if list(recipe.milestones) != sorted(recipe.milestones):
+        raise InputError(f"milestones must be in ascending order, not {shown(recipe.milestones)}")
+    if 0 < recipe.loss_scale < 1:
+        raise InputError(f"loss_scale must be 0 or at least 1, not {recipe.loss_scale:g}")
+    if recipe.intervals and recipe.flip_test and recipe.flip_shift:
+        raise InputError(f"with intervals mirrored maps need no shift; set flip_shift to 0, not {recipe.flip_shift:g}")
 
 
 POSEESTNET = Recipe(name="poseestnet")
@@ -159,9 +261,20 @@ RECIPES = {
     )
 }  # fmt: skip
 
+PURPOSES = {
+    "poseestnet": "PoseEstNet as published: HRNet-W32, 36 keypoints of vehicles; for GPU and Ascend",
+    "poseestnet-laptop": "a smaller PoseEstNet, which trains in 1½ hours on two CPU cores",
+    "poseestnet-smoke": "the smallest that learns: 3 minutes on two CPU cores",
+    "poseestnet-tiny": "for tests: seconds, and it learns next to nothing",
+    "hourglass": "Stacked Hourglass as published: two stacks, 16 joints of people; for GPU and Ascend",
+    "hourglass-laptop": "a smaller Stacked Hourglass, which trains in 1½ hours on two CPU cores",
+    "hourglass-smoke": "the smallest that learns: 4 minutes on two CPU cores",
+    "hourglass-tiny": "for tests: seconds, and it learns next to nothing",
+}
+
 
 def get_recipe(name: str) -> Recipe:
     """The recipe of that name; InputError lists the names there are."""
     if name not in RECIPES:
-        raise InputError(f"unknown recipe {name!r}; choose one of {', '.join(RECIPES)}")
+        raise InputError(f"unknown recipe {shown(name)}; choose one of {', '.join(RECIPES)}")
     return RECIPES[name]

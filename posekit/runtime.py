@@ -1,4 +1,4 @@
-"""Device, threads, oneDNN, seed, ranks: the only place that branches on hardware. Each choice comes with its reason."""
+"""Set up device, threads, oneDNN, seed and ranks: the only place that branches on hardware, with a reason each."""
 
 import ctypes
 import logging
@@ -51,7 +51,7 @@ def cores() -> list[int]:
 
 @contextmanager
 def keep_to(share: set[int]) -> Iterator[None]:
-    """What is started inside uses these processors alone, where the system can do that."""
+    """Keep processes started inside the block to these processors, where the system can do that."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
@@ -64,18 +64,18 @@ def keep_to(share: set[int]) -> Iterator[None]:
 
 
 def set_up(device: str = "auto", seed: int = 0, mode: str = "graph") -> Device:
-    """Set MindSpore up; device is auto, cpu, gpu or ascend, the last two with ":ID" if wanted, mode graph or pynative.
+    """Set MindSpore up. `device` is auto, cpu, gpu or ascend (":ID" picks one of several), `mode` graph or pynative.
 
     Under msrun it also waits for the other ranks; without a launcher this process is rank 0 of 1.
-    Raises InputError for a device that is unknown or not there. May be called again with the same device.
+    Raises InputError if the device is unknown or missing. May be called again with the same device.
     """
-    if "MS_ROLE" in os.environ and ":" in device:
-        raise InputError(f"device {device}: each rank has a device of its own; leave out :{device.partition(':')[2]}")
+    if "MS_ROLE" in os.environ and ":" in str(device):
+        raise InputError(f"device {device}: each rank has its own device; leave out :{device.partition(':')[2]}")
     onednn = limit_onednn()
     os.environ.setdefault("GLOG_v", "3")  # errors only: warnings would hide a lesson's own output
-    # Where a compilation that fails leaves its graph; MindSpore's default is the working directory.
+    # A failed compilation leaves its graph here; MindSpore's default is the working directory.
     os.environ.setdefault("MS_OM_PATH", str(Path(tempfile.gettempdir(), f"mindspore-{os.getpid()}")))
-    # MindSpore's cache of compiled graphs tells them apart by their order alone: another recipe would get a wrong one.
+    # MindSpore's compile cache tells graphs apart by their order alone: another recipe would get the wrong one.
     os.environ.pop("MS_COMPILER_CACHE_ENABLE", None)
     import mindspore as ms
 
@@ -87,7 +87,7 @@ def set_up(device: str = "auto", seed: int = 0, mode: str = "graph") -> Device:
         ms.set_device(target, device_id)
     except (RuntimeError, ValueError) as error:
         raise InputError(f"device {device}: {str(error).splitlines()[0]}; run posekit doctor") from error
-    ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
+    ms.set_context(mode={"graph": ms.GRAPH_MODE, "pynative": ms.PYNATIVE_MODE}[mode])
     rank, ranks = _join()
     ms.set_seed(seed)
     global _device
@@ -97,7 +97,7 @@ def set_up(device: str = "auto", seed: int = 0, mode: str = "graph") -> Device:
 
 @cache
 def _join() -> tuple[int, int]:
-    """Meet the other processes that msrun has started, once; returns this one's rank and their number.
+    """Join the other processes that msrun has started, once; returns this process's rank and their number.
 
     HCCL, NCCL or, on the CPU, MindSpore's own library then connects the ranks. msrun starts one process more than
     ranks, the scheduler: it stays in `init` until the others have ended.
@@ -115,20 +115,20 @@ def _join() -> tuple[int, int]:
 
 
 def announce() -> None:
-    """Under msrun: say which worker this process is. scripts/distributed.sh reads that line."""
+    """Under msrun, print which worker this process is; scripts/distributed.sh reads that line."""
     if os.environ.get("MS_ROLE") == "MS_WORKER":
         ranks = f"rank {os.environ.get('RANK_ID', '?')} of {os.environ.get('RANK_SIZE', '?')}"
         print(f"{ranks} on {socket.gethostname()}, process {os.getpid()}", flush=True)
 
 
 def chosen_device(default: str = "auto") -> Device:
-    """What `set_up` chose last; where it was not called yet, it is now, with that device."""
+    """What `set_up` chose last; calls it with `default` if it hasn't been called yet."""
     return _device or set_up(default)
 
 
 def split_device(device: str) -> tuple[str, int]:
     """auto, cpu, gpu or ascend, and the ID: the one given, that of $DEVICE_ID, or 0. InputError for anything else."""
-    name, _, number = device.lower().partition(":")
+    name, _, number = str(device).lower().partition(":")
     if name != "auto" and (name not in _TARGETS or (number and not number.isdigit())):
         raise InputError(f"unknown device {device!r}; use auto, cpu, gpu or ascend, with :ID for one of several")
     return name, int(number or os.environ.get("DEVICE_ID", 0))
@@ -152,18 +152,18 @@ def _choose(device: str) -> tuple[str, int, str]:
 
 
 def precision(level: str) -> str:
-    """What `mixed_precision` does on the chosen device for a recipe that asks for this AMP level, in words."""
+    """Describe what `mixed_precision` does on the chosen device at this AMP level."""
     if level == "O0":
         return "fp32"
     if chosen_device().target == "CPU":
-        return f"fp32: amp {level} is left out, this CPU backend gains nothing from fp16"
+        return f"fp32: amp {level} is ignored, fp16 gains nothing on this CPU backend"
     return f"amp {level}: fp16 with weights and loss in fp32"
 
 
 def mixed_precision(network: "nn.Cell", level: str) -> "nn.Cell":
-    """The network computing at an AMP level, O0, O2, O3 or auto, on devices that gain from it; its weights stay fp32.
+    """Make the network compute at an AMP level, O0, O2, O3 or auto, on devices that gain from it. Weights stay fp32.
 
-    Changes the network that is given, and returns what to call in its place.
+    Changes the given network, and returns what to call instead of it.
     """
     from mindspore import amp
 
@@ -171,9 +171,9 @@ def mixed_precision(network: "nn.Cell", level: str) -> "nn.Cell":
 
 
 def whole_fp32() -> None:
-    """After `set_up`: let the device's convolutions and products compute in fp32; by themselves they shorten it.
+    """After `set_up`: make convolutions and matrix products compute in full fp32, which isn't the devices' default.
 
-    An NVIDIA GPU takes TF32, an Ascend HF32. By the documentation; neither was at hand.
+    The default is TF32 on an NVIDIA GPU and HF32 on an Ascend. By the documentation; untested on either.
     """
     from mindspore import device_context
 
@@ -187,7 +187,7 @@ def whole_fp32() -> None:
 
 
 def memory_mb() -> float:
-    """Megabytes (10^6 bytes) that the chosen device has given to this process; on the CPU the process's own."""
+    """Megabytes (10^6 bytes) of memory that this process holds on the chosen device."""
     if chosen_device().target != "CPU":
         import mindspore as ms
 
@@ -197,11 +197,11 @@ def memory_mb() -> float:
 
 
 def limit_onednn() -> str:
-    """Keep MindSpore's oneDNN from its slow AVX-512 path; returns what was done and why.
+    """Keep MindSpore's oneDNN off its slow AVX-512 path; returns what was done and why.
 
-    MindSpore hands oneDNN plain NCHW tensors; with AVX-512 it then picks its reference kernel, some 40 times slower
-    than the AVX2 one. Must come before MindSpore's first operation. Only MindSpore's own copy of the library is
-    touched, so OpenVINO or PyTorch in the same process keep theirs.
+    MindSpore hands oneDNN plain NCHW tensors; with AVX-512, oneDNN then picks its reference kernel, some 40 times
+    slower than the AVX2 one. Must come before MindSpore's first operation. It affects only MindSpore's own copy of the
+    library, not that of OpenVINO or PyTorch in the same process.
     """
     global _oneDNN
     if _oneDNN is None:
@@ -224,7 +224,7 @@ def _limit_onednn() -> str:
         return "left alone: MindSpore's libdnnl.so.3 not found"
     late = ctypes.CDLL(str(library)).dnnl_set_max_cpu_isa(_ISA_AVX2)
     return (
-        "too late to limit: an operation has run before" if late else "limited to AVX2, whose kernels are faster here"
+        "too late to limit: an operation has already run" if late else "limited to AVX2, whose kernels are faster here"
     )
 
 

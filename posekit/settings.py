@@ -1,85 +1,101 @@
-"""Single fields of a recipe changed from outside: `--set field=value`, TOML and JSON files, and model files."""
+"""Single fields of a recipe changed from outside: `--set field=value`, TOML and JSON files, and model files.
+
+Text becomes a value of the field's type here. `Recipe` itself says what is wrong with a value, the same for all ways.
+"""
 
 import dataclasses
 import json
 import tomllib
+from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
-from posekit.errors import InputError
-from posekit.limits import CHOICES, check
+import numpy as np
+
+from posekit.errors import InputError, shortened, shown
+from posekit.fields import kind
+from posekit.files import parse_json, read_text
 from posekit.recipes import POSEESTNET, Recipe
+
+FIELDS = {field.name: kind(field) for field in dataclasses.fields(Recipe)}  # name -> type, whether a tuple of it
+LONGEST = 1_000_000  # bytes of a file of settings; all fields take 2,000
+_WORDS = {"true": True, "false": False}
 
 
 def override(recipe: Recipe, settings: list[str]) -> Recipe:
     """The recipe with `field=value` settings applied; a tuple is written 1,4,3."""
     changes = {}
     for setting in settings:
-        field, separator, text = setting.partition("=")
+        name, separator, text = (part.strip() for part in setting.partition("="))
         if not separator:
-            raise InputError(f"--set {setting!r}: write field=value, for example epochs=10")
-        changes[field.strip()] = text.strip()
+            raise InputError(f"--set {shown(setting)}: write field=value, for example epochs=10")
+        type_, several = FIELDS.get(name, (str, False))
+        items = text.split(",") if text else []
+        changes[name] = tuple(_read(item, type_) for item in items) if several else _read(text, type_)
     return _apply(recipe, changes, "--set")
 
 
 def override_from_file(recipe: Recipe, path: Path) -> Recipe:
     """The recipe with the fields of a TOML file, or of a JSON one such as a run's recipe.json, applied."""
+    text = read_text(path, longest=LONGEST)
     try:
-        text = path.read_text(encoding="utf-8")
-        changes = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except OSError as error:
-        raise InputError(f"{path}: cannot read ({error.strerror}); check the path") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not valid {path.suffix.lstrip('.') or 'JSON'} ({error}); mend the file") from error
+        changes = tomllib.loads(text) if path.suffix == ".toml" else parse_json(text)
+    except (ValueError, RecursionError) as error:
+        format_, reason = path.suffix.lstrip(".") or "JSON", shortened(str(error))
+        raise InputError(f"{path}: not valid {format_} ({reason}); fix the file") from error
     return _apply(recipe, changes, str(path))
 
 
 def to_json(recipe: Recipe) -> str:
     """All fields as JSON: what a model file carries."""
-    return json.dumps(dataclasses.asdict(recipe))
+    return json.dumps(dataclasses.asdict(recipe), default=np.generic.item)
 
 
 def from_json(text: str, where: str) -> Recipe:
-    """The recipe of `to_json`; InputError names `where` if it is none of this version."""
+    """The recipe of `to_json`; InputError names `where` if it isn't a recipe of this version."""
     try:
-        return _apply(POSEESTNET, json.loads(text), where)
-    except ValueError as error:
-        raise InputError(f"{where}: holds no readable recipe ({error}); use a model file that posekit wrote") from error
+        changes = parse_json(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{where}: holds no readable recipe ({shortened(str(error))}); use a model file that posekit wrote"
+        ) from error
+    return _apply(POSEESTNET, changes, where)
+
+
+def _read(text: str, type_: type) -> object:
+    """The text as a value of a field's type or, if it can't be one, as the value that it looks like."""
+    if type_ is str:
+        return text
+    if type_ is bool and text in ("0", "1"):
+        return text == "1"
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(text)
+    return text
 
 
 def _apply(recipe: Recipe, changes: object, where: str) -> Recipe:
+    """The recipe with values of the fields' types applied, as `Recipe` checks them; a list may stand for a tuple."""
     if not isinstance(changes, dict):
         raise InputError(f"{where}: expected a table of fields and values")
-    fields = {field.name for field in dataclasses.fields(Recipe)}
-    values = {}
-    for field, value in changes.items():
-        if field not in fields:
-            hint = get_close_matches(field, fields, 1)
-            raise InputError(
-                f"{where}: unknown field {field!r}; " + (f"did you mean {hint[0]}?" if hint else "see recipe.json")
-            )
-        values[field] = _convert(field, value, getattr(recipe, field), where)
-    changed = replace(recipe, **values)
-    check(changed, where)
-    return changed
-
-
-def _convert(field: str, value: object, like: object, where: str) -> object:
-    """`value`, a string or a parsed one, as the type of the field's present value `like`."""
+    for name in changes:
+        if name not in FIELDS:
+            close = get_close_matches(name, FIELDS, 1)
+            hint = f"did you mean {close[0]}? See" if close else "see"
+            raise InputError(f"{where}: unknown field {shown(name)}; {hint} posekit recipe show {POSEESTNET.name}")
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) and FIELDS[name][1] else value for name, value in changes.items()
+    }
     try:
-        if isinstance(like, bool):
-            words = {"true": True, "1": True, "false": False, "0": False}
-            return words[str(value).lower()]
-        if isinstance(like, tuple):
-            items = value.split(",") if isinstance(value, str) else list(value)
-            return tuple(type(like[0])(item) for item in items)
-        if isinstance(like, int) and isinstance(value, float):
-            raise ValueError
-        converted = type(like)(value)
-    except (KeyError, ValueError, TypeError):
-        kind = f"{type(like[0]).__name__}s, as 1,2,3" if isinstance(like, tuple) else type(like).__name__
-        raise InputError(f"{where}: {field} takes {kind}, not {value!r}") from None
-    if field in CHOICES and converted not in CHOICES[field]:
-        raise InputError(f"{where}: {field} is one of {', '.join(CHOICES[field])}, not {value!r}")
-    return converted
+        changed = replace(recipe, **values)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    return replace(changed, **{name: _as_float(value) for name, value in values.items() if FIELDS[name][0] is float})
+
+
+def _as_float(value: float | tuple[float, ...]) -> float | tuple[float, ...]:
+    return tuple(map(float, value)) if isinstance(value, tuple) else float(value)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in a process in which MindSpore takes them over, and ranks that wait for one that is gone."""
+"""Handle Ctrl-C and SIGTERM although MindSpore takes them over, and end ranks that wait for one that is gone."""
 
 import ctypes
 import os
@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 _actions: dict[int, ctypes.Array] = {}  # the C handlers that ctrl_c has installed
-_waiting: list[int] | None = None  # signals that wait for `uninterrupted` to end, or that `ctrl_c` has noted
+_waiting: list[int] | None = None  # signals held back until `uninterrupted` ends, or noted by `ctrl_c`
 _uninterrupted_since: float | None = None  # when `uninterrupted` began inside a `ctrl_c` that notes
-_PATIENCE = 10  # seconds for an update, once it is to be the last one
+_PATIENCE = 10  # seconds that the last update may take
 
 
 @contextmanager
 def ctrl_c(noted: bool = False) -> Iterator[None]:
-    """Inside, Ctrl-C and SIGTERM raise KeyboardInterrupt, or are noted for `interrupted`, if this is the main thread.
+    """Make Ctrl-C and SIGTERM raise KeyboardInterrupt, or note them for `interrupted`; in the main thread only.
 
-    MindSpore takes both signals over: a graph that has run answers Ctrl-C by sending its own process SIGTERM, a data
-    pipeline that starts sets its own handler of that, and the process ends on the spot. `restore_handlers` undoes it.
+    MindSpore takes both signals over: once a graph has run, Ctrl-C sends the process SIGTERM; a data pipeline that
+    starts installs its own SIGTERM handler, which ends the process at once. `restore_handlers` undoes that.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -30,7 +30,7 @@ def ctrl_c(noted: bool = False) -> Iterator[None]:
     global _waiting
     _waiting = [] if noted else _waiting
     for number in before:
-        ignored = number == signal.SIGINT and before[number] == signal.SIG_IGN  # as a shell's background jobs have it
+        ignored = number == signal.SIGINT and before[number] == signal.SIG_IGN  # as in a shell's background jobs
         signal.signal(number, signal.SIG_IGN if ignored else _interrupt)
         if os.name != "posix":
             continue
@@ -49,10 +49,10 @@ def ctrl_c(noted: bool = False) -> Iterator[None]:
 
 @contextmanager
 def _not_left_alone() -> Iterator[None]:
-    """Inside, a signal also ends a process that waits for other ranks, in vain.
+    """Inside the block, a signal also ends a process that waits for ranks that are gone.
 
-    When another host is gone MindSpore sends this process SIGTERM and stays in AllReduce, where no handler of Python's
-    is called; but the signal's byte in a pipe wakes a thread.
+    When another host is gone, MindSpore sends this process SIGTERM but stays in AllReduce, where Python never calls its
+    handlers. A thread that the signal's byte wakes through a pipe ends the process instead.
     """
     read, write = os.pipe()
     os.set_blocking(write, False)
@@ -66,7 +66,7 @@ def _not_left_alone() -> Iterator[None]:
 
 
 def _watch(read: int) -> None:
-    """End this process when a signal has come and what is `uninterrupted` does not end; return when the pipe does."""
+    """End this process if, after a signal, the `uninterrupted` block doesn't end; return when the pipe closes."""
     signalled = None
     while True:
         ready, _, _ = select.select([read], [], [], 1)
@@ -77,12 +77,12 @@ def _watch(read: int) -> None:
         signalled = signalled or (now if ready else None)
         since = _uninterrupted_since
         if signalled and since and now - max(signalled, since) > _PATIENCE:
-            print("the other ranks do not answer: ended without saving; go on with --resume", flush=True)
+            print("the other ranks do not answer; ended without saving; continue with --resume", flush=True)
             os._exit(128 + signal.SIGTERM)
 
 
 def _interrupt(number: int, frame: object) -> None:
-    """The handler inside `ctrl_c`."""
+    """Handle a signal inside `ctrl_c`."""
     if _waiting is None:
         raise KeyboardInterrupt
     _waiting.append(number)
@@ -90,9 +90,9 @@ def _interrupt(number: int, frame: object) -> None:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Inside, what `ctrl_c` would raise waits until the block has ended without another error."""
+    """Hold back what `ctrl_c` would raise until the block has ended without another error."""
     global _waiting, _uninterrupted_since
-    if _waiting is not None:  # `ctrl_c` notes it anyway
+    if _waiting is not None:  # `ctrl_c` only notes signals
         _uninterrupted_since = time.monotonic()
         try:
             yield
@@ -109,11 +109,11 @@ def uninterrupted() -> Iterator[None]:
 
 
 def interrupted() -> bool:
-    """Whether Ctrl-C or SIGTERM has come inside a `ctrl_c` that notes them."""
+    """Whether Ctrl-C or SIGTERM has arrived inside a `ctrl_c` that notes them."""
     return bool(_waiting)
 
 
 def restore_handlers() -> None:
-    """Inside `ctrl_c`, from any thread: install its handlers again. `signal.signal` works in the main thread only."""
+    """Install the handlers of `ctrl_c` again, from any thread; `signal.signal` works in the main thread only."""
     for number, action in list(_actions.items()):
         ctypes.CDLL(None).sigaction(number, action, None)

@@ -12,9 +12,8 @@ fi
 for python in python3.7 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.7.*/bin/python; do
     if "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 7))' 2>/dev/null; then
         "$python" -m venv --clear "$root/.lite"
-        # The versions stand in pyproject.toml, and only there.
-        packages="$(grep '^lite = ' "$root/pyproject.toml" | grep -oE '[a-z-]+==[0-9.]+')"
-        "$root/.lite/bin/python" -m pip install --quiet --disable-pip-version-check $packages
+        "$root/.lite/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
+            -r "$root/scripts/locks/lite.lock"
         works
         echo "MindSpore Lite is in .lite, with $("$python" --version)"
         exit

@@ -1,8 +1,10 @@
-# Sourced by course.sh and test.sh: `set_up` makes .venv with the versions that pyproject.toml states.
-# A second run finds it unchanged and goes on at once; an interrupted one is made again from the start.
+# Sourced by course.sh and test.sh: `set_up` makes .venv with the packages of scripts/locks, hashes checked. Those are
+# for Linux x86-64; elsewhere it takes the versions that pyproject.toml states and the newest of what those need.
+# A second run finds .venv complete and returns at once; an interrupted one starts over.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 venv="$root/.venv"
+locks="$root/scripts/locks"
 
 say() { printf '[set-up] %s\n' "$*"; }
 
@@ -35,46 +37,74 @@ swap_opencv() {
     say "a system library that OpenCV needs is missing (${error##*ImportError: })"
     say "opencv-python-headless $version takes the place of opencv-python"
     "$python" -m pip uninstall --quiet --yes opencv-python
-    "$python" -m pip install --quiet --no-deps --force-reinstall "opencv-python-headless==$version"
+    "$python" -m pip install --quiet --no-deps --force-reinstall --require-hashes -r "$locks/opencv-headless.lock"
     "$python" -c 'import cv2'
 }
 
-# cpu_torch PYTHON: PyTorch, with which tests compare, as its own index has it for Linux without CUDA. Where that index
-# is out of reach, pip takes the build of the usual one later on, whose CUDA is 2.7 GB to fetch.
+# A person sees pip's progress, a log file does not.
+pip_install() {
+    local quiet=''
+    [[ -t 1 ]] || quiet=--quiet
+    "$venv/bin/python" -m pip install $quiet --disable-pip-version-check "$@"
+}
+
+# cpu_torch REQUIREMENT…: PyTorch, with which tests compare, as its own index has it for Linux without CUDA.
 cpu_torch() {
-    local wanted
-    wanted="$(grep -oEm1 'torch==[0-9.]+' "$root/pyproject.toml" || true)"
-    if [[ -n "$wanted" && "$(uname -s)" == Linux ]]; then
-        "$1" -m pip install --quiet --disable-pip-version-check --retries 0 --timeout 10 --no-deps \
-            --index-url https://download.pytorch.org/whl/cpu "$wanted" 2>/dev/null || true
+    if ! pip_install --retries 0 --timeout 10 --index-url https://download.pytorch.org/whl/cpu "$@" 2>/dev/null; then
+        say "PyTorch's own index is out of reach; the usual one has a build with CUDA (2.7 GB to download)"
+        return 1
     fi
 }
 
-# current EXTRA: was .venv completed here, with EXTRA, from the pyproject.toml of today?
+# install_locked course|test: every package by its hash, then posekit itself with the setuptools among them.
+install_locked() {
+    say "installing the packages of scripts/locks/$1.lock (about 4 GB on disk; takes minutes the first time)"
+    pip_install --require-hashes --only-binary :all: -r "$locks/$1.lock"
+    if [[ "$1" == test ]] && ! cpu_torch --require-hashes -r "$locks/torch-cpu.lock"; then
+        pip_install --require-hashes -r "$locks/torch-cuda.lock"
+    fi
+    pip_install --no-deps --no-build-isolation -e "$root"
+}
+
+# install_unlocked course|test: the versions that pyproject.toml states, and the newest of what those need.
+install_unlocked() {
+    local extra=''
+    say 'scripts/locks has hashes for Linux x86-64 only: installing the packages that pyproject.toml names, without'
+    if [[ "$1" == test ]]; then
+        extra='[test]'
+        [[ "$(uname -s)" != Linux ]] || cpu_torch --no-deps "$(grep -oEm1 'torch==[0-9.]+' "$root/pyproject.toml")" || true
+    fi
+    pip_install -e "$root$extra"
+}
+
+# wanted: what .venv is made from.
+wanted() { cat "$root/pyproject.toml" "$locks"/*.lock; }
+
+# current EXTRA: was .venv completed here, with EXTRA, from the pyproject.toml and lock files of today?
 current() {
-    [[ -x "$venv/bin/python" ]] && cmp -s "$root/pyproject.toml" "$venv/done-$1.toml" &&
+    [[ -x "$venv/bin/python" ]] && wanted | cmp -s - "$venv/done-$1" &&
         [[ "$(cat "$venv/done-here" 2>/dev/null)" == "$root" ]]
 }
 
 # set_up course|test: the packages for the lessons, or these and the test tools.
 set_up() {
-    local what="$1" python extra='' quiet=''
+    local what="$1" python
     if current test || current "$what"; then
         return
     fi
-    [[ "$what" == test ]] && extra='[test]'
-    [[ -t 1 ]] || quiet=--quiet # a person sees pip's progress, a log file does not
     if ! current course; then # new, moved, changed or interrupted
         python="$(find_python)"
         say "making $venv with $("$python" --version)"
         "$python" -m venv --clear "$venv"
     fi
     rm -f "$venv"/done-*
-    say 'installing the packages that pyproject.toml names (about 4 GB on disk, minutes at the first time)'
-    [[ "$what" != test ]] || cpu_torch "$venv/bin/python"
-    "$venv/bin/python" -m pip install $quiet --disable-pip-version-check -e "$root$extra"
+    if [[ "$(uname -sm)" == 'Linux x86_64' ]]; then
+        install_locked "$what"
+    else
+        install_unlocked "$what"
+    fi
     swap_opencv "$venv/bin/python"
     printf '%s\n' "$root" >"$venv/done-here"
-    cp "$root/pyproject.toml" "$venv/done-$what.toml"
+    wanted >"$venv/done-$what"
     say 'done'
 }

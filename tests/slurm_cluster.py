@@ -97,8 +97,8 @@ def slurm(nodes: int = 2) -> Iterator[Slurm]:
         commands += [["slurmctld", "-D"], *(["slurmd", "-D", "-N", f"n{n + 1}"] for n in range(nodes))]
         for command in commands:
             quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            stack.callback(_end, subprocess.Popen(command, env=cluster.environment, **quiet))
-            time.sleep(0.2)  # each asks the one before
+            stack.callback(_end, process := subprocess.Popen(command, env=cluster.environment, **quiet))
+            _await_socket(folder / "munge.socket", process)  # through which the others speak with each other
         _await_nodes(cluster, nodes, folder)
         stack.callback(cluster.command, "scancel", f"--user={getpass.getuser()}")
         yield cluster
@@ -127,8 +127,15 @@ def _free_ports(nodes: int) -> tuple[int, int, int]:
     return first, first + 1, first + nodes
 
 
+def _await_socket(path: Path, process: subprocess.Popen) -> None:
+    end = time.monotonic() + 20
+    while not path.exists() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
+
+
 def _await_nodes(cluster: Slurm, nodes: int, folder: Path) -> None:
-    for _ in range(100):
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
         done = subprocess.run(["sinfo", "-ho", "%t %D"], env=cluster.environment, capture_output=True, text=True)
         if done.stdout.strip() == f"idle {nodes}":
             return

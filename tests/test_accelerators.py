@@ -11,6 +11,7 @@ from posekit.doctor.accelerators import accelerator_checks
 LIBRARIES = (
     "libcublas.so.11", "libcurand.so.10", "libcusolver.so.11", "libcufft.so.10", "libcusparse.so.11", "libcuda.so.1",
 )  # fmt: skip
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

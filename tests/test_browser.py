@@ -32,7 +32,10 @@ points = np.stack([transform_points(cut.matrix, found) for cut, found in zip(cut
 drawn, _ = recipe.codec.encode(points, train.visible[:12])
 explore_heatmaps(heatmaps_of(train, range(12), recipe, {"coarse": drawn * 0.5, "fine": drawn}))"""
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's Chromium: apt-get install chromium")
+pytestmark = [
+    pytest.mark.machine,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's Chromium: apt-get install chromium"),
+]
 
 
 def copy_lesson(target: Path, data: Path) -> None:

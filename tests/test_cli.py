@@ -33,6 +33,7 @@ def run(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
     return command
 
 
+@pytest.mark.slow
 def test_help_is_quick_and_names_every_command():
     """Without importing MindSpore."""
     code = "import sys; from posekit.cli.main import app; from typer.testing import CliRunner; "
@@ -43,6 +44,7 @@ def test_help_is_quick_and_names_every_command():
         assert command in done.stdout
 
 
+@pytest.mark.slow
 def test_train_writes_a_run(run, tiny_vehicles: Path, tmp_path: Path):
     (tmp_path / "one.toml").write_text("epochs = 5\nbatch = 12\n")
     out = run("train", "poseestnet-tiny", "--data", tiny_vehicles, "--out", tmp_path / "run", "--device", "cpu",

@@ -1,6 +1,7 @@
 """Targets against a per-pixel Gaussian, decoding against closed forms and hand-made maps."""
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posekit.codecs import CODECS, Codec
+from posekit.errors import InputError
 from posekit.geometry import crop_matrix, transform_points
 
 SEED = Codec(256, 64, 2.0)
@@ -368,3 +370,10 @@ def test_any_leading_shape():
     assert found.shape == (2, 3, 36, 2) and scores.shape == (2, 3, 36)
     np.testing.assert_array_equal(found[1, 2], SEED.decode(heatmaps[1, 2])[0])
     np.testing.assert_allclose(SEED.encode(points[0, 1], np.ones(36))[0], heatmaps[0, 1])
+
+
+def test_an_unknown_codec_is_refused():
+    with pytest.raises(InputError, match="^offset must be one of none, quarter, forced, dark, udp, not 'drak'$"):
+        Codec(64, 16, 1.0, offset="drak")
+    with pytest.raises(InputError, match="^centre must be one of round, truncate, exact, not 'middle'$"):
+        replace(SEED, centre="middle")

@@ -18,7 +18,8 @@ from torch_networks import HRNet, StackedHourglass, with_random_values
 from posekit.cli.main import main
 from posekit.errors import InputError
 from posekit.models.checkpoint import load_network, save_checkpoint
-from posekit.models.convert import load_pretrained, summary
+from posekit.models.convert import load_pretrained
+from posekit.models.report import summary
 from posekit.recipes import HOURGLASS, POSEESTNET, Recipe, get_recipe
 from posekit.settings import override
 from posekit.skeletons import SKELETONS
@@ -121,6 +122,7 @@ FIELDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(PUBLISHED))
 def test_published_networks_agree_layer_by_layer_and_come_back(kind: str, convert, tmp_path: Path):
     network, layout, prefix, zipped, layers = PUBLISHED[kind]
@@ -257,6 +259,8 @@ def test_other_files_are_refused_in_one_line(refused, pose: Path, tmp_path: Path
     assert "final_layer.weight, which is (16, 8, 3, 3) and not (16, 8, 1, 1)" in from_(path)
     changed(pose, path, final_layer__weight=torch.ones(21, 8, 1, 1))
     assert "finds 21 keypoints; skeletons are known of 36 (vehicle36), 16 (person16), 17 (person17)" in from_(path)
+    changed(pose, path, **{name.replace(".", "__"): None for name in torch.load(pose) if name.startswith("layer1.")})
+    assert "a.pth: layer1_blocks must be a whole number from 1 to 100, not 0" in from_(path)
     torch.save(HRNet(16, **SMALL), path)
     assert "a.pth: holds Python objects beside tensors, which are not loaded for safety" in from_(path)
     torch.save({"epoch": 3, "weights": [torch.ones(2)]}, path)
@@ -267,7 +271,8 @@ def test_other_files_are_refused_in_one_line(refused, pose: Path, tmp_path: Path
     assert "a.safetensors: not a readable file of weights" in from_(tmp_path / "a.safetensors")
     assert "none.pth: no such file" in from_(tmp_path / "none.pth")
     assert "give either --from or --to, with one of hrnet-imagenet, hrnet-pose" in from_(pose, "resnet")
-    assert "give either --from or --to" in refused(pose, out)
+    assert "give either --from or --to" in refused(pose, tmp_path / "out.safetensors")
+    assert "give either --from or --to" in refused(pose, out, "--from", "hrnet-pose", "--to", "hrnet-pose")
     assert "out.pth: a file of posekit ends in .ckpt" in refused(pose, tmp_path / "out.pth", "--from", "hrnet-pose")
     monkeypatch.setitem(sys.modules, "torch", None)  # not installed
     assert "pose.pth: takes PyTorch; pip install -e '.[torch]'" in from_(pose)
@@ -318,6 +323,7 @@ def test_mirroring_swaps_left_and_right(skeleton):
     assert mirrored == {frozenset(limb) for limb in skeleton.limbs}
 
 
+@pytest.mark.slow
 def test_training_starts_from_pretrained_weights(tiny_vehicles: Path, tmp_path: Path, monkeypatch, capfd):
     """At a rate of almost nothing they are still there after the only update; the new head is the seed's fresh one."""
     recipe = override(get_recipe("poseestnet-tiny"), ["epochs=1", "batch=24", "learning_rate=1e-12", "warmup_epochs=0"])

@@ -49,6 +49,7 @@ def manifest_of(root: Path) -> tuple[Path, dict]:
     return folder, json.loads((folder / "manifest.json").read_text())
 
 
+@pytest.mark.slow
 def test_failure_then_resume(root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     decoy = root / "home" / "share" / "jupyter" / "kernels" / "python3"  # a user's own kernel must not be taken
     decoy.mkdir(parents=True)
@@ -189,7 +190,7 @@ def test_newest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_resolve_is_from_the_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    assert results.resolve("runs") == course.ROOT / "runs"
+    assert results.resolve("runs") == results.ROOT / "runs"
     assert results.resolve(tmp_path) == tmp_path
 
 

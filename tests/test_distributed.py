@@ -54,6 +54,7 @@ ONE_HOST = (
 ARGUMENTS = ["poseestnet", "--data", "data/veri", "--out", "runs/veri"]
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("device", ["ascend", "gpu"])
 def test_the_line_for_8_devices(device: str) -> None:
@@ -62,6 +63,7 @@ def test_the_line_for_8_devices(device: str) -> None:
     )
 
 
+@pytest.mark.slow
 @posix
 def test_the_line_with_a_rank_table(tmp_path: Path) -> None:
     table = tmp_path / "table.json"
@@ -70,6 +72,7 @@ def test_the_line_with_a_rank_table(tmp_path: Path) -> None:
     assert line == f"{ONE_HOST}--rank_table_file={table} {TRAIN}"
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("host", ["0", "1"])
 def test_the_lines_for_2_hosts(host: str) -> None:
@@ -80,6 +83,7 @@ def test_the_lines_for_2_hosts(host: str) -> None:
     )
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize(
     ("options", "message"),
@@ -101,6 +105,7 @@ def test_bad_options_are_refused(options: str, message: str, tmp_path: Path) -> 
     assert job.returncode == 2 and message in out and len(out.splitlines()) == 1
 
 
+@pytest.mark.slow
 @posix
 def test_a_taken_port_is_refused(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -170,7 +175,7 @@ def test_a_rank_takes_no_device_by_name(monkeypatch: pytest.MonkeyPatch) -> None
     from posekit.runtime import set_up
 
     monkeypatch.setenv("MS_ROLE", "MS_WORKER")
-    with pytest.raises(InputError, match="device gpu:1: each rank has a device of its own; leave out :1"):
+    with pytest.raises(InputError, match="device gpu:1: each rank has its own device; leave out :1"):
         set_up("gpu:1")
 
 
@@ -257,6 +262,7 @@ def one_worker() -> Recipe:
     return override(get_recipe("poseestnet-tiny"), [*SETTINGS, "accumulate=2"])
 
 
+@pytest.mark.machine
 @posix
 def test_a_dead_worker_ends_the_job(killed: tuple) -> None:
     out, code, text, seconds = killed
@@ -268,6 +274,7 @@ def test_a_dead_worker_ends_the_job(killed: tuple) -> None:
             os.kill(worker_process(out, rank), 0)
 
 
+@pytest.mark.machine
 @posix
 def test_two_workers_equal_one_that_accumulates(together: Path, alone: Path) -> None:
     """The same losses and trainable weights over 24 updates, after a kill and a resumption at that."""
@@ -284,6 +291,7 @@ def test_two_workers_equal_one_that_accumulates(together: Path, alone: Path) -> 
         np.testing.assert_allclose(two.asnumpy(), value, 1e-4, 1e-4 * np.abs(value).max(), err_msg=two.name)
 
 
+@pytest.mark.machine
 @posix
 def test_a_run_goes_on_with_as_many_workers(together: Path, tiny_vehicles: Path) -> None:
     from posekit.training.loop import run
@@ -293,6 +301,7 @@ def test_a_run_goes_on_with_as_many_workers(together: Path, tiny_vehicles: Path)
         run(recipe, tiny_vehicles, together, "cpu", resume=True)
 
 
+@pytest.mark.machine
 @posix
 def test_only_the_first_rank_saves_what_all_agree_on(together: Path) -> None:
     digests = [re.findall(r"step (\d+): weights (\w+)", log.read_text()) for log in logs(together)]
@@ -305,6 +314,7 @@ def logs(out: Path) -> list[Path]:
     return sorted((out / "logs").glob("worker_*.log"))
 
 
+@pytest.mark.machine
 @posix
 def test_evaluation_in_parts_is_that_of_the_whole(together: Path, tiny_vehicles: Path) -> None:
     from posekit.layouts import open_split
@@ -347,6 +357,7 @@ def hosts() -> Iterator[list[tuple[str, ...]]]:
             subprocess.run([ip, "netns", "delete", name], capture_output=True)
 
 
+@pytest.mark.machine
 @posix
 def test_two_hosts_stop_together(hosts: list, together: Path, tiny_vehicles: Path, tmp_path: Path) -> None:
     """They compute what one host computes. A queue's SIGTERM on one of them lets both save and stop."""
@@ -357,12 +368,13 @@ def test_two_hosts_stop_together(hosts: list, together: Path, tiny_vehicles: Pat
     jobs[1].process.send_signal(signal.SIGTERM)
     for job in jobs:
         code, text = job.end(100)
-        assert code == 75 and re.search(r"interrupted at step \d+ of 24; .*go on with --resume", text), text
+        assert code == 75 and re.search(r"interrupted at step \d+ of 24; .*continue with --resume", text), text
     assert (out / "last.ckpt").exists() and not (out / "manifest.json").exists()
     some, all_ = (pd.read_csv(folder / "log.csv") for folder in (out, together))
     np.testing.assert_array_equal(some["loss"], all_["loss"][: len(some)])
 
 
+@pytest.mark.machine
 @posix
 def test_a_dead_worker_ends_both_hosts(hosts: list, tiny_vehicles: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
@@ -372,4 +384,4 @@ def test_a_dead_worker_ends_both_hosts(hosts: list, tiny_vehicles: Path, tmp_pat
     os.kill(worker_process(out, 1), signal.SIGKILL)
     (code, _), (other, text) = jobs[1].end(100), jobs[0].end(100)  # half a minute on a machine that is not busy
     assert (code, other) == (128 + signal.SIGKILL, 128 + signal.SIGTERM)
-    assert "the other ranks do not answer: ended without saving; go on with --resume" in text
+    assert "the other ranks do not answer; ended without saving; continue with --resume" in text

@@ -57,6 +57,7 @@ def test_without_avx512_only_the_speed_itself_is_judged(monkeypatch):
     assert [check.ok for check in doctor.speed_checks()] == [True]
 
 
+@pytest.mark.slow
 def test_openvino_is_really_measured():
     assert 0 < doctor._measure(doctor._OPENVINO.replace("LIMIT", ""))["seconds"] < 5
 

@@ -1,13 +1,12 @@
 """The pictures of data sets and samples: that they show what their inputs say. For both skeletons."""
 
 import io
-from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import rgb_to_hsv
 from matplotlib.figure import Figure
 
 from posekit.codecs import Codec
@@ -131,24 +130,6 @@ def test_wheel_has_front_up_and_left_on_the_left(dataset: PoseDataset) -> None:
     assert to_screen((np.pi / 2, 1))[0] < to_screen((0, 0))[0] < to_screen((3 * np.pi / 2, 1))[0]
 
 
-def test_visibility_by_viewpoint_averages_each_sector(dataset: PoseDataset) -> None:
-    azimuths = np.repeat([10.0, 100.0, 190.0], 4)
-    axes = draw(data.visibility_by_viewpoint(dataset, azimuths, sectors=4)).axes[0]
-    share = axes.images[0].get_array()
-    seen = dataset.visible & ~dataset.hidden
-    np.testing.assert_allclose(share[:, 1], seen[4:8].mean(0) * 100)
-    assert np.ma.getmaskarray(np.ma.masked_invalid(share))[:, 3].all()  # nobody looked from there
-
-
-def test_three_views_agree_with_the_axes() -> None:
-    shape = np.random.default_rng(0).uniform(-1, 1, (16, 3))
-    shape[0], shape[9] = (5, 0, 0), (0, 0, 5)  # farthest forward, highest
-    side, front, above = draw(data.skeleton_3d(shape, PERSON)).axes
-    left, _, _ = (np.asarray(axes.collections[1].get_offsets()) for axes in (side, front, above))
-    assert left[:, 0].argmin() == np.flatnonzero(shape[:, 1].argsort() == 0)[0]  # forward is to the left, from the left
-    assert side.get_xlim()[1] * 2 > 5 and side.get_ylim() == front.get_ylim() == above.get_ylim()
-
-
 def test_box_outline_is_what_the_crop_takes() -> None:
     dataset = make_dataset(VEHICLE)
     cut = crop(dataset[0], RECIPE)
@@ -191,19 +172,6 @@ def test_data_flow_ends_at_the_found_keypoints(dataset: PoseDataset) -> None:
         assert axes.get_ylim()[0] > axes.get_ylim()[1]
 
 
-def test_mirrored_shows_three_crops_alike(dataset: PoseDataset) -> None:
-    skeleton, sample = dataset.skeleton, dataset[0]
-    flip = Augmentation(flip=True)
-    three = [
-        crop(sample, RECIPE), crop(replace(sample, skeleton=replace(skeleton, flip_pairs=())), RECIPE, flip),
-        crop(sample, RECIPE, flip),
-    ]  # fmt: skip
-    panels = draw(crops.mirrored(*three, skeleton)).axes
-    plain, wrong, correct = (axes.collections[1] for axes in panels)
-    assert np.sort(wrong.get_offsets()[:, 1]).tolist() == np.sort(correct.get_offsets()[:, 1]).tolist()
-    assert plain.get_facecolors().tolist() == wrong.get_facecolors().tolist()  # the order of the labels was kept
-
-
 def test_augmentations_show_each_draw(dataset: PoseDataset) -> None:
     sample, skeleton = dataset[1], dataset.skeleton
     drawn = [Augmentation(0.9, 20, True), Augmentation(1.1, 0, False)]
@@ -213,33 +181,8 @@ def test_augmentations_show_each_draw(dataset: PoseDataset) -> None:
     assert len(first.lines) == 4 and first.get_ylim()[0] > first.get_ylim()[1]
 
 
-def test_heatmap_layers_show_the_maps_asked_for(dataset: PoseDataset) -> None:
-    cut = crop(dataset[0], RECIPE)
-    heatmaps, weights = CODEC.encode(cut.keypoints, cut.visible)
-    figure = draw(crops.heatmap_layers(cut, heatmaps, weights, dataset.skeleton, [1, 5, 9]))
-    for axes, k in zip(figure.axes[2:], [1, 5, 9], strict=True):
-        np.testing.assert_array_equal(axes.images[0].get_array(), heatmaps[k])
-        assert axes.get_title().endswith(f"weight {weights[k]:g}")
-
-
-def test_sigma_effect_draws_the_profile_through_the_peak() -> None:
-    cut = crop(make_dataset(VEHICLE)[0], RECIPE)
-    cut.keypoints[0] = (32, 24)  # the centre of cell (8, 6)
-    figure = draw(crops.sigma_effect(cut, 0, [replace(CODEC, sigma=s) for s in (1.0, 2.0)], VEHICLE))
-    narrow, wide, mark = figure.axes[2].lines
-    for line, sigma in ((narrow, 1.0), (wide, 2.0)):
-        x, y = line.get_data()
-        assert x[np.argmax(y)] == 32 and np.max(y) == 1
-        assert y[10] == pytest.approx(np.exp(-(2**2) / (2 * sigma**2)))
-    assert mark.get_xdata()[0] == 32
-
-
-def test_decoding_marks_points_in_cells() -> None:
-    heatmap = CODEC.encode(np.array([[30.0, 22.0]]), np.array([True]))[0][0]
-    found = {"brightest": np.array([28.0, 24.0]), "fitted": np.array([30.0, 22.0])}
-    errors = {"brightest": np.array([1.0, 3.0]), "fitted": np.array([0.0, 0.2])}
-    zoom, spread = draw(crops.decoding(heatmap, 4.0, np.array([30.0, 22.0]), found, errors)).axes
-    np.testing.assert_allclose([line.get_xydata()[0] for line in zoom.lines], [(7.5, 5.5), (7, 6), (7.5, 5.5)])
-    np.testing.assert_allclose(spread.lines[0].get_xydata(), [(1, 50), (3, 100)])
-    assert "mean 2.00 px" in spread.get_legend().get_texts()[0].get_text()
-    assert to_rgb(spread.lines[0].get_color()) == to_rgb(zoom.lines[1].get_color())
+def test_colours_of_segments_tell_the_sides_and_each_other() -> None:
+    colors = data.segment_palette(VEHICLE)
+    assert len(np.unique(colors.round(3), axis=0)) == 13
+    hue = 360 * rgb_to_hsv(colors)[:, 0]
+    assert (hue[:3] < 40).all() and ((hue[3:6] > 190) & (hue[3:6] < 230)).all()  # orange, blue

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from posekit.figures.hourglass import down_and_up, recursion, stack_heatmaps, stack_losses, stacks
+from posekit.figures.hourglass import down_and_up, recursion, stacks
 from posekit.recipes import get_recipe
 from posekit.settings import override
 from posekit.skeletons import PERSON
@@ -64,18 +64,6 @@ def test_recursion_frames_every_hourglass(recipe: str, depth: int) -> None:
     assert f"Hourglass, depth {depth}" in written and "low2 = Hourglass, depth 1" in written
 
 
-def test_losses_are_drawn_stack_by_stack() -> None:
-    both, last = np.array([[4.0, 2.0], [0.5, 0.25]]), np.array([[4.0, 3.0], [8.0, 0.125]])
-    figure = stack_losses({"both": both, "last": last}, empty=0.4)
-    for axes, values in zip(figure.axes, (both, last), strict=True):
-        first, second, empty = axes.lines
-        assert np.array_equal(first.get_ydata(), values[:, 0]) and np.array_equal(second.get_ydata(), values[:, 1])
-        assert list(first.get_xdata()) == [1, 2] and set(empty.get_ydata()) == {0.4}
-    written = texts(figure)
-    assert {"stack 1: 0.5", "stack 2: 0.25", "stack 1: 8", "stack 2: 0.12", "both", "last"} <= set(written)
-    assert "0.2" in written and "5" in written and "10" not in written and not any("10^" in text for text in written)
-
-
 def test_maps_are_drawn() -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 255, (32, 32, 3), np.uint8)
@@ -84,9 +72,3 @@ def test_maps_are_drawn() -> None:
     for label in ("image\n32 × 32", "down, 1/4\n6 × 8 × 8", "up, 1/8\n6 × 4 × 4", "bottom, in, 1/16\n6 × 2 × 2"):
         assert label in written
     assert "heatmaps, their maximum\n5 × 8 × 8" in written
-    target, maps = rng.random((5, 8, 8)), [rng.random((5, 8, 8)) for _ in range(3)]
-    figure = stack_heatmaps(image, target, {"one": maps, "other": maps})
-    written = texts(figure)
-    assert [written.count(label) for label in ("target", "stack 3", "other")] == [2, 2, 1]
-    overlaid = figure.axes[2].images[-1].get_array()  # the second stack's
-    assert np.allclose(overlaid, maps[1].max(axis=0) / maps[1].max())

@@ -9,14 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from posekit.figures.diagrams import hrnet_branches
-from posekit.figures.networks import (
-    accuracy_against_cost,
-    feature_maps,
-    influence_maps,
-    map_row,
-    shared_cells,
-    stage_costs,
-)
+from posekit.figures.networks import influence_maps, map_row, stage_costs
 from posekit.recipes import get_recipe
 from posekit.skeletons import VEHICLE
 
@@ -78,22 +71,7 @@ def test_influence_circle_holds_its_share() -> None:
     assert "nothing\nno response here" in texts(figure)
 
 
-def test_shared_cells_counts_and_colours() -> None:
-    points = np.array([[1.0, 1.0], [2.0, 2.0], [12.0, 12.0]])
-    shared = {8: np.array([True, True, False])}
-    figure = shared_cells(np.zeros((16, 16, 3), np.uint8), points, shared, {8: 0.25})
-    assert "1/8: 2 × 2 cells\n2 of 3 share one; all images: 25%" in texts(figure)
-    red, same, green = figure.axes[0].collections[-1].get_facecolors()[:, :3]
-    assert np.array_equal(red, same) and red[0] > red[1] and green[1] > green[0]
-
-
-def test_maps_and_published_results_are_drawn() -> None:
+def test_a_row_of_maps_names_their_sizes() -> None:
     rng = np.random.default_rng(0)
     written = texts(map_row({"a": rng.normal(size=(3, 3)), "b": rng.normal(size=(6, 6))}, "+"))
     assert "a\n3 × 3" in written and "b\n6 × 6" in written and "+" in written
-    stages = [[rng.normal(size=(4, 8, 8))], [rng.normal(size=(4, 8, 8)), rng.normal(size=(5, 4, 4))]]
-    written = texts(feature_maps(np.zeros((32, 32, 3), np.uint8), stages, rng.random((6, 8, 8))))
-    assert "stage 2, 1/8\n5 × 4 × 4" in written and "6 × 8 × 8" in written
-    columns = ["name", "family", "parameters", "operations", "AP"]
-    results = pd.DataFrame([("W1", "one", 5.0, 1.0, 70.0), ("V1", "two", 9.5, 2.0, 60.0)], columns=columns)
-    assert "V1, 9.5 M" in texts(accuracy_against_cost(results, "AP"))

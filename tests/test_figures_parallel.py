@@ -1,9 +1,8 @@
-"""Pictures of trainings on several devices: what they say is what was put in."""
+"""Pictures of training on several devices: what they say is what was put in."""
 
 import io
 
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
@@ -27,32 +26,6 @@ def test_an_update_shows_each_rank_and_the_mean(ranks: int) -> None:
     left, right = ([image.get_array() for image in axes.images] for axes in figure.axes)
     assert len(left) == 4 * ranks and [image[0, 0, 0] for image in left[::4]] == [60 * rank for rank in range(ranks)]
     assert {image[0, 0, 0] for image in right} <= {60 * rank for rank in range(ranks)} and len(right) == 4
-
-
-def test_losses_have_a_line_a_rank_and_their_mean() -> None:
-    log = pd.DataFrame(
-        {"step": [1, 2], "loss": [2.0, 1.0], "loss_0": [1.0, 0.5], "loss_1": [3.0, 1.5], "loss_scale": 1}
-    )
-    figure = parallel.rank_losses(log, "a note")
-    lines = {line.get_label(): line.get_ydata().tolist() for line in figure.axes[0].lines}
-    assert lines == {"rank 0": [1.0, 0.5], "rank 1": [3.0, 1.5], "mean": [2.0, 1.0]} and "a note" in texts(figure)
-
-
-def test_a_job_is_drawn_by_the_second() -> None:
-    spans = {"rank 0": [parallel.Span(0, 5, "starts"), parallel.Span(5, 9, "trains")]}
-    figure = parallel.job(spans, {"rank 0 is killed": 9, "the job ends": 12})
-    assert [(bar.get_x(), bar.get_width()) for bar in figure.axes[0].patches] == [(0, 5), (5, 4)]
-    assert {"starts", "trains", "rank 0 is killed (9 s)", "the job ends (12 s)"} <= set(texts(figure))
-    assert figure.axes[0].get_xlim()[1] > 12
-
-
-def test_same_weights_names_the_largest_difference() -> None:
-    ours = np.array([0.0, 1.0, 2.0])
-    figure = parallel.same_weights(ours, ours + [0, 0, 0.25], ours * 0, ("2 workers", "1 worker"))
-    assert "at most 0.2 apart" in texts(figure)
-    assert "equal to the last bit" in texts(parallel.same_weights(ours, ours, ours * 0, ("a", "b")))
-    dots = figure.axes[1].collections[0].get_offsets()
-    np.testing.assert_array_equal(dots, np.stack([ours + [0, 0, 0.25], ours], axis=1))
 
 
 def test_a_rank_table_shows_every_device() -> None:

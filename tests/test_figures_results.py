@@ -13,6 +13,7 @@ from matplotlib.patches import Circle
 
 from posekit.datasets.dataset import PoseDataset
 from posekit.figures import poses, results
+from posekit.figures.style import new_figure
 from posekit.predictions import Predictions
 from posekit.recipes import RECIPES
 from posekit.skeletons import PERSON, VEHICLE, Skeleton
@@ -64,37 +65,6 @@ def test_training_curves_show_each_validation(tmp_path: Path) -> None:
     drawn(figure, tmp_path)
 
 
-def test_a_resumed_training_begins_after_its_checkpoint(tmp_path: Path) -> None:
-    log = pd.DataFrame({"step": range(1, 9), "loss": np.arange(8.0)})
-    figure = results.resumed_losses(log, log[:5], log, saved=4)
-    assert [line.get_xdata()[0] for line in figure.axes[0].lines] == [1, 1, 5, 4]
-    drawn(figure, tmp_path)
-
-
-def test_learning_rates_are_drawn_by_epoch(tmp_path: Path) -> None:
-    figure = results.learning_rate_curves({"a": np.linspace(1, 0, 40)}, steps=20)
-    x, y = figure.axes[0].lines[0].get_data()
-    assert x[20] == 1 and y[20] == pytest.approx(1 - 20 / 39)
-    drawn(figure, tmp_path)
-
-
-def test_loss_curves_count_updates_from_one(tmp_path: Path) -> None:
-    figure = results.loss_curves({"a": [4, 2, 1], "b": [3, 3, 3]})
-    assert figure.axes[0].lines[0].get_xdata().tolist() == [1, 2, 3]
-    drawn(figure, tmp_path)
-
-
-def test_bars_of_left_and_right_differ_in_colour(tmp_path: Path) -> None:
-    counted = np.ones(36, bool)
-    counted[3] = False
-    figure = results.keypoint_bars(np.arange(36.0), counted, VEHICLE, "loss")
-    bars = [patch for patch in figure.axes[0].patches if not patch.get_hatch()]
-    assert len(bars) == 35
-    left, right = bars[0].get_facecolor(), bars[-1].get_facecolor()
-    assert left[0] > left[2] and right[2] > right[0]  # orange, blue
-    drawn(figure, tmp_path)
-
-
 @pytest.mark.parametrize(("skeleton", "parts"), [(VEHICLE, 18), (PERSON, 10)])
 def test_dots_join_the_two_sides_of_a_part(skeleton: Skeleton, parts: int, tmp_path: Path) -> None:
     counts = np.arange(skeleton.num_keypoints) + 1
@@ -107,16 +77,6 @@ def test_dots_join_the_two_sides_of_a_part(skeleton: Skeleton, parts: int, tmp_p
     drawn(figure, tmp_path)
 
 
-def test_pck_curves_write_the_rate_at_the_mark(tmp_path: Path) -> None:
-    grid = np.linspace(0, 1, 101)
-    curves = {"low": 50 * grid, "Mean": 80 * grid, "high": 100 * grid}
-    figure = results.pck_curves(curves, grid, 0.5, dashed=["low"])
-    assert legend_texts(figure) == ["high  50.0 %", "Mean  40.0 %", "low  25.0 %"]
-    styles = {line.get_label().split()[0]: line.get_linestyle() for line in figure.axes[0].lines[:3]}
-    assert styles == {"high": "-", "Mean": "-", "low": "--"}
-    drawn(figure, tmp_path)
-
-
 def test_table_bars_leave_out_what_a_table_lacks(tmp_path: Path) -> None:
     figure = results.table_bars({"a": {"x": 10.0, "Mean": 20.0}, "b": {"Mean": 30.0, "y": 40.0}}, "percent")
     assert sorted(patch.get_height() for patch in figure.axes[0].patches) == [10, 20, 30, 40]
@@ -124,28 +84,10 @@ def test_table_bars_leave_out_what_a_table_lacks(tmp_path: Path) -> None:
     drawn(figure, tmp_path)
 
 
-def test_scores_are_counted_in_their_range(tmp_path: Path) -> None:
-    scores = np.array([0.05, 0.05, 0.95, 0.95, 0.95, 1.0])
-    errors = np.array([0.01, 0.9, 0.01, 0.01, 0.9, 0.01])
-    figure = results.score_and_error(scores, errors, 0.1)
-    right = figure.axes[1]
-    assert [patch.get_height() for patch in right.patches] == pytest.approx([50, *[0] * 8, 75])
-    assert [text.get_text() for text in right.texts] == ["2", *[""] * 8, "4"]
-    drawn(figure, tmp_path)
-
-
 def test_histograms_are_shares_of_their_own(tmp_path: Path) -> None:
     figure = results.histograms({"a": np.full(10, 0.2), "b": np.linspace(0, 1, 1000)}, "score")
     for patch in figure.axes[0].patches:
         assert patch.get_data().values.sum() == pytest.approx(100)
-    drawn(figure, tmp_path)
-
-
-def test_differences_say_the_largest(tmp_path: Path) -> None:
-    figure = results.differences({"same": np.zeros(100), "near": np.array([0, 1e-7, -3e-6, 1e-6])}, 1e-4)
-    assert legend_texts(figure) == ["same: no difference at all", "near: at most 3.0e-06", "limit 0.0001"]
-    x, y = figure.axes[0].lines[2].get_data()
-    assert dict(zip(x, y, strict=True)) == {1e-7: 75, 1e-6: 50, 3e-6: 25}
     drawn(figure, tmp_path)
 
 
@@ -165,7 +107,7 @@ def test_displayed_undoes_the_normalisation() -> None:
 
 def test_a_cell_lies_over_its_input_pixel(tmp_path: Path) -> None:
     figure = Figure()
-    poses.overlay(figure.subplots(), np.zeros((64, 64, 3)), np.eye(16))
+    poses.overlay(figure.subplots(), np.random.default_rng(0).random((64, 64, 3)), np.eye(16))
     cells = [child for child in figure.axes[0].get_children() if isinstance(child, AxesImage)][1]
     left, right, bottom, top = cells.get_extent()
     width = (right - left) / 16
@@ -219,8 +161,8 @@ def test_truth_stands_above_prediction(tmp_path: Path) -> None:
 def test_decoded_points_are_drawn_in_cells(tmp_path: Path) -> None:
     heatmap = np.zeros((24, 24))
     heatmap[10, 6] = 1
-    figure = poses.decoded_points(heatmap, {"none": np.array([24.0, 40.0])}, np.array([25.0, 41.0]), stride=4)
-    axes = figure.axes[0]
+    figure, axes = new_figure(6, 4)
+    poses.decoded_points(axes, heatmap, {"none": np.array([24.0, 40.0])}, np.array([25.0, 41.0]), stride=4)
     assert axes.lines[0].get_xydata().tolist() == [[6, 10]]
     assert axes.get_xlim() == (1.5, 10.5) and axes.get_ylim() == (14.5, 5.5)
     drawn(figure, tmp_path)
@@ -232,3 +174,21 @@ def test_targets_and_pictures(tmp_path: Path) -> None:
     figure = poses.pose_pictures(list(images[:3]), ["a", "b", "c"])
     assert [axes.get_title() for axes in figure.axes] == ["a", "b", "c"]
     drawn(figure, tmp_path)
+
+
+def test_parity_and_speed() -> None:
+    figure = results.parity_and_speed(
+        {"checkpoint": 0.0, "openvino": 3e-7, "simulated": 8e-4},
+        {"checkpoint": 12.0, "openvino": 1.25, "simulated": 4.0},
+        {"checkpoint": "fp32", "openvino": "fp32", "simulated": "fp16"},
+        {"fp32": 1e-4, "fp16": 1e-2},
+    )
+    left, right = figure.axes
+    assert [label.get_text() for label in left.get_yticklabels()] == ["checkpoint", "openvino", "simulated"]
+    assert [text.get_text() for text in left.texts] == ["no difference at all", "3e-07", "8e-04"]
+    assert [text.get_text() for text in right.texts] == ["12.0", "1.2", "4.0"] and [
+        bar.get_width() for bar in right.patches
+    ] == [12, 1.25, 4]
+    limits = [line.get_xdata()[0] for line in left.lines if len(line.get_xdata()) == 2]
+    dots = [line.get_xdata()[0] for line in left.lines if len(line.get_xdata()) == 1]
+    assert limits == [1e-4, 1e-4, 1e-2] and dots == [1e-9, 3e-7, 8e-4]

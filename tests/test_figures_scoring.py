@@ -11,6 +11,7 @@ from posekit.evaluation.compare import Estimate
 from posekit.evaluation.diagnosis import Reliability
 from posekit.evaluation.published import Step
 from posekit.figures import scoring
+from posekit.figures.style import new_figure
 
 STEPS = [Step(name, "", {}) for name in ("as published", "second", "third")]
 
@@ -58,15 +59,14 @@ def test_reliability_says_how_far_it_is_off(tmp_path: Path) -> None:
     curve = Reliability(np.array([0.2, 0.8]), [estimate(30), estimate(70)], np.array([50, 50]))
     figure = scoring.reliability_diagram({"as predicted": curve})
     assert legend_texts(figure)[1] == "as predicted: 10.0 points off"
+    assert scoring.reliability_diagram({"as predicted": curve}, "visible").axes[0].get_ylabel() == "visible (%)"
     drawn(figure, tmp_path)
 
 
-def test_robustness_and_ceilings_have_a_point_a_strength(tmp_path: Path) -> None:
-    curve = {0: estimate(90), 0.1: estimate(60), 0.5: estimate(20)}
-    figure = scoring.robustness_curves({"blur": curve, "JPEG": curve}, {"blur": "σ", "JPEG": "q"})
-    assert figure.axes[1].lines[0].get_xydata().tolist() == [[0, 90], [0.1, 60], [0.5, 20]]
-    drawn(figure, tmp_path)
-    curves = {"msra": {64: estimate(10), 128: estimate(40)}, "udp": {64: estimate(99), 128: estimate(100)}}
-    figure = scoring.ceilings(curves, "PCK@0.01", 64)
-    assert figure.axes[0].lines[1].get_xydata().tolist() == [[64, 99], [128, 100]]
+def test_a_curve_has_its_intervals_as_a_band(tmp_path: Path) -> None:
+    figure, axes = new_figure(6, 4)
+    scoring.draw_curve(axes, {0: estimate(90), 0.1: estimate(60), 0.5: estimate(20)}, "s--", label="blur")
+    (line,), (band,) = axes.lines, axes.collections
+    assert line.get_xydata().tolist() == [[0, 90], [0.1, 60], [0.5, 20]] and line.get_label() == "blur"
+    assert band.get_paths()[0].get_extents().extents == pytest.approx([0, 20 - 1.9, 0.5, 90 + 1.9], abs=0.01)
     drawn(figure, tmp_path)

@@ -5,6 +5,7 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 import onnxruntime
+import pytest
 from networks import fresh
 
 from posekit.datasets.pipeline import EvaluationBatches, training_iterator
@@ -17,6 +18,7 @@ from posekit.settings import override
 from posekit.training.step import make_step
 
 
+@pytest.mark.slow
 def test_poseestnet_trains_saves_loads_and_exports(tiny_vehicles: Path, tmp_path: Path):
     set_up("cpu")
     recipe = override(get_recipe("poseestnet"), ["batch=2"])
@@ -42,7 +44,9 @@ def test_poseestnet_trains_saves_loads_and_exports(tiny_vehicles: Path, tmp_path
     assert all(np.array_equal(a.asnumpy(), b.asnumpy()) for a, b in pairs)
 
     images = EvaluationBatches(data, recipe, 1)[0][0]
+    set_up("cpu", mode="pynative")  # compiling takes ten times as long as one image
     heatmaps = loaded(ms.Tensor(images))[-1].asnumpy()
+    set_up("cpu")
     assert heatmaps.shape == (1, 36, 64, 64)
     path = export_model(tmp_path / "last.ckpt", "onnx", tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

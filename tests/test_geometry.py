@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import numpy.testing  # its first import starts lscpu, which a quick test may not
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -198,6 +198,7 @@ def test_what_cannot_be_predicted(tmp_path: Path):
         assert not out.exists() or [path.name for path in out.iterdir()] in ([], ["clip.mp4"])
 
 
+@pytest.mark.slow
 def test_a_broken_video_is_one_line(tmp_path: Path):
     """FFmpeg adds none of its own; it must be told before its first use in a process."""
     clip = video(tmp_path / "clip.mp4", SPOTS)

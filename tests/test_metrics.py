@@ -393,11 +393,13 @@ def test_the_table_prints_as_the_seeds_does():
     assert text == "| Arch | Wheel | Mean |\n| --- | --- | --- |\n| pose_hrnet | 85.334 | 82.324 |"
 
 
+@pytest.mark.slow
 def test_scoring_needs_no_mindspore():
     code = "import sys, posekit.evaluation.metrics, posekit.datasets; assert 'mindspore' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_scoring_is_quick_and_lean(tmp_path: Path):
     """100,000 rows in a process of their own."""
     labels = some_labels(100_000)

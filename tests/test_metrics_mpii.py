@@ -390,6 +390,16 @@ def test_an_annotation_that_unpacks_without_end_is_refused_before_it_is_read(tmp
         read_annotation(tmp_path / "bomb.mat")
 
 
+def test_an_annotation_on_which_the_reader_crashes_is_refused(tmp_path: Path):
+    """One changed byte, a number of a type that doesn't exist, ends the process of SciPy 1.17.1."""
+    mat = annotation(tmp_path / "mpii.mat", people(images_of("test", 2)), np.tile([0.0, 0, 30, 40], (2, 1)))
+    damaged = bytearray(mat.read_bytes())
+    damaged[damaged.rindex(b"\x0c\x00\x00\x00\x08\x00\x00\x00") + 1] = 10  # type 12, 8 bytes: a joint's number
+    mat.write_bytes(damaged)
+    with pytest.raises(InputError, match="mpii.mat: not MPII's annotation .damaged: its reader crashed"):
+        read_annotation(mat)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -116,7 +116,8 @@ def test_numbers_are_read_as_python_reads_them(tmp_path: Path):
 
 NAMES = [
     "walk, left.jpg", 'a"b.jpg', '"', "two\nlines.jpg", "two\rlines.jpg", "two\r\nlines.jpg", "=cmd", "+1", "-1", "@x",
-    " a.jpg", "b.jpg ", "NA", "null", "nan", "1e5", "007", "\ufeffbom.jpg", "a;b", "a\tb", "#a", "'a'", "é中.jpg", "a\u2028b", "",
+    " a.jpg", "b.jpg ", "NA", "null", "nan", "1e5", "007", "\ufeffbom.jpg", "a;b", "a\tb", "#a", "'a'", "é中.jpg",
+    "a\u2028b", "",
 ]  # fmt: skip
 
 

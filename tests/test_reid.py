@@ -332,3 +332,11 @@ def test_an_unreadable_image_stops_the_run_by_name(tmp_path: Path):
         write_reid(oracle(), data, ["test"], tmp_path / "out")
     image.write_bytes(whole)
     assert write_reid(oracle(), data, ["test"], tmp_path / "out") == {"test": 2}
+
+
+def test_heatmaps_that_are_not_numbers_write_no_row(data: Path, tmp_path: Path):
+    predictor = oracle()
+    broken = replace(predictor, run=lambda images: predictor.run(images) * np.nan)
+    with pytest.raises(InputError, match=r"pose_query.csv: not written: 0080_c001_80.png has the value nan"):
+        write_reid(broken, data, ["query"], tmp_path)
+    assert (tmp_path / "pose_query.csv.part").read_text() == ""

@@ -3,11 +3,14 @@
 import json
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
@@ -46,11 +49,44 @@ def test_environment_states_no_version_but_python() -> None:
 
 
 def test_every_dependency_is_pinned() -> None:
-    import tomllib
+    requirements = [*PROJECT["dependencies"], *sum(PROJECT["optional-dependencies"].values(), [])]
+    assert [text for text in requirements if not re.fullmatch(r"[\w-]+(\[\w+\])?==[\w.]+(; .+)?", text)] == []
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    requirements = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
-    assert [text for text in requirements if not re.fullmatch(r"[\w-]+==[\w.]+(; .+)?", text)] == []
+
+def pins(requirements: list[str]) -> dict[str, str]:
+    """Name → version; of a name with an extra, such as a[b]==1, the name alone."""
+    return dict(re.sub(r"\[.*\]", "", text.split(";")[0]).split("==") for text in requirements)
+
+
+def locked(name: str) -> dict[str, str]:
+    """Name → version of scripts/locks/NAME.lock, whose every line must be comment or a version with hashes."""
+    text = (ROOT / f"scripts/locks/{name}.lock").read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert [line for line in lines if not re.fullmatch(r"[\w-]+==[\w.+]+( +--hash=sha256:[0-9a-f]{64})+", line)] == []
+    return pins([line.split(" ")[0] for line in lines])
+
+
+def test_lock_files_agree_with_pyproject() -> None:
+    """`bash scripts/lock.sh` makes them again. That they hold all that is needed, pip checks at every set-up."""
+    extras = {name: pins(requirements) for name, requirements in PROJECT["optional-dependencies"].items()}
+    torch = extras["test"].pop("torch")  # has lock files of its own
+    course = pins(PROJECT["dependencies"]) | pins(PYPROJECT["build-system"]["requires"])
+    assert locked("course") | course == locked("course")
+    assert locked("test") | locked("course") | extras["test"] == locked("test") and "torch" not in locked("test")
+    assert locked("torch-cpu") == locked("torch-cpu") | {"torch": f"{torch}+cpu"}
+    assert {**locked("test"), "torch": f"{torch}+cpu"} == locked("test") | locked("torch-cpu")
+    shared = locked("torch-cuda").keys() & locked("test").keys()
+    assert {name: locked("torch-cuda")[name] for name in shared} == {name: locked("test")[name] for name in shared}
+    assert locked("torch-cuda")["torch"] == torch
+    assert locked("opencv-headless") == {"opencv-python-headless": course["opencv-python"]}
+    assert locked("lite") == extras["lite"]
+
+
+def test_citation_and_changelog_have_this_version() -> None:
+    from posekit import __version__
+
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## {__version__} " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_readme_tree_names_every_top_level_entry() -> None:
@@ -58,6 +94,15 @@ def test_readme_tree_names_every_top_level_entry() -> None:
     tree = readme.split("## Files", 1)[1]
     entries = {name.split("/")[0] for name in tracked_files()} - {".gitignore", ".gitattributes"}
     assert [name for name in sorted(entries) if name not in tree] == []
+
+
+def test_readme_tree_lists_the_packages() -> None:
+    """Each once, those that build on others below them: in the order of import-linter's contract, from the bottom."""
+    tree = (ROOT / "README.md").read_text(encoding="utf-8").split("## Files", 1)[1]
+    layers = PYPROJECT["tool"]["importlinter"]["contracts"][0]["layers"][::-1]
+    listed = re.findall(r"^  (\w+)/ ", tree, re.M)
+    assert sorted(listed) == sorted(path.parent.name for path in (ROOT / "posekit").glob("*/__init__.py"))
+    assert [name for name in layers if name in listed] == listed
 
 
 def test_readme_pictures_and_links_exist() -> None:

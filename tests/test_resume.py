@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from kills import kill, same_results, start, wait_for
 from mindspore import Tensor, ops
 from networks import fresh
 
@@ -21,7 +22,6 @@ from posekit.models.checkpoint import load_network, read_checkpoint, read_traini
 from posekit.recipes import Recipe, get_recipe
 from posekit.runtime import set_up
 from posekit.settings import override
-from posekit.training.kills import kill, same_results, start, wait_for
 from posekit.training.loop import _prepare, train
 from posekit.training.progress import LAST, PREVIOUS, _last_whole, check_finite
 from posekit.training.step import TrainStep
@@ -31,6 +31,7 @@ TINY = get_recipe("poseestnet-tiny")
 FULL = override(TINY, ["epochs=3", "ema=0.5", "clip_norm=1", "loss_scale=64", "loss_scale_window=5", "batch=2",
                        "accumulate=2"])  # fmt: skip
 
+pytestmark = pytest.mark.slow
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 
 
@@ -44,6 +45,14 @@ def splits(tiny_vehicles: Path) -> list[PoseDataset]:
     return [open_split(TINY, tiny_vehicles, split) for split in ("train", "test")]
 
 
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """For random moments. pytest shows the seed when the test fails."""
+    seed = np.random.SeedSequence().entropy
+    print(f"seed {seed}")
+    return np.random.default_rng(seed)
+
+
 def go(recipe: Recipe, splits: list[PoseDataset], out: Path, **options: object) -> pd.DataFrame:
     return train(recipe, *splits, out, progress=False, **options)
 
@@ -55,7 +64,9 @@ def flip_a_bit(path: Path) -> None:
 
 
 @posix
-def test_stopped_killed_killed_while_saving_and_damaged(tiny_vehicles, splits, tmp_path: Path, monkeypatch, capsys):
+def test_stopped_killed_killed_while_saving_and_damaged(
+    tiny_vehicles, splits, tmp_path: Path, monkeypatch, rng, capsys
+):
     """One after the other; what is left of it ends as the training that ran in one go."""
     whole, out = tmp_path / "whole", tmp_path / "out"
     log = go(FULL, splits, whole)
@@ -72,14 +83,13 @@ def test_stopped_killed_killed_while_saving_and_damaged(tiny_vehicles, splits, t
         go(FULL, splits, out)
     assert int(read_checkpoint(out / LAST)[1]["step"].asnumpy()) == 4  # the step under way was made whole
 
-    process = start(FULL, tiny_vehicles, "cpu", out, save_seconds=0)
+    process = start(FULL, tiny_vehicles, out, save_seconds=0)
     wait_for(out / PREVIOUS, process)  # it has made a step
-    time.sleep(np.random.default_rng().uniform(0, 1))
+    time.sleep(rng.uniform(0, 1))
     process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    assert process.wait() == -signal.SIGKILL
 
-    process = start(FULL, tiny_vehicles, "cpu", out, save_seconds=0)
+    process = start(FULL, tiny_vehicles, out, save_seconds=0)
     assert kill(process, out, 0, saving=True)
     flip_a_bit(out / LAST)
 
@@ -91,6 +101,20 @@ def test_stopped_killed_killed_while_saving_and_damaged(tiny_vehicles, splits, t
     assert json.loads((out / "manifest.json").read_text())["results"] == {"best PCK@0.1": log["valid_pck"].max()}
 
 
+@posix
+@pytest.mark.parametrize("saving", [False, True])
+def test_killed_at_any_moment(saving: bool, tiny_run: Path, tiny_vehicles, splits, tmp_path: Path, rng):
+    recipe, _ = read_checkpoint(tiny_run / LAST)
+    seconds = json.loads((tiny_run / "manifest.json").read_text())["seconds"]
+    killed, out = False, tmp_path / "out"
+    while not killed:  # one that ended before is made again
+        shutil.rmtree(out, ignore_errors=True)
+        process = start(recipe, tiny_vehicles, out, save_seconds=0.2)
+        killed = kill(process, out, rng.uniform(0, seconds), saving)
+    go(recipe, splits, out, resume=True)
+    assert same_results(tiny_run, out)
+
+
 def test_the_kept_weights_are_the_average(tiny_vehicles, splits, tmp_path: Path):
     recipe = override(TINY, ["epochs=1", "ema=0.5"])
     go(recipe, splits, tmp_path / "run")
@@ -100,11 +124,12 @@ def test_the_kept_weights_are_the_average(tiny_vehicles, splits, tmp_path: Path)
     assert not np.array_equal(best["conv1.weight"], weights["conv1.weight"].asnumpy())
 
 
-def test_a_finished_training_is_left_as_it_is(tiny_run: Path, tiny_vehicles: Path):
+def test_a_finished_training_is_left_as_it_is(tiny_run: Path, tiny_vehicles: Path, tmp_path: Path):
     recipe, _ = read_checkpoint(tiny_run / LAST)
-    before = {path: path.stat().st_mtime_ns for path in tiny_run.iterdir() if path.suffix in (".ckpt", ".json")}
-    before.pop(tiny_run / "recipe.json")
-    log = go(recipe, [open_split(recipe, tiny_vehicles, split) for split in ("train", "test")], tiny_run, resume=True)
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    before = {path: path.stat().st_mtime_ns for path in run.iterdir() if path.suffix in (".ckpt", ".json")}
+    before.pop(run / "recipe.json")
+    log = go(recipe, [open_split(recipe, tiny_vehicles, split) for split in ("train", "test")], run, resume=True)
     assert len(log) == 72 and {path: path.stat().st_mtime_ns for path in before} == before
 
 
@@ -131,7 +156,7 @@ def test_weights_alone_cannot_go_on(tiny_run: Path, splits, tmp_path: Path):
     recipe, _ = read_checkpoint(tiny_run / LAST)
     shutil.copy(tiny_run / "best.ckpt", tmp_path / LAST)
     with pytest.raises(
-        InputError, match=r"last.ckpt: global_step is missing, so this training cannot go on; start one"
+        InputError, match=r"last.ckpt: global_step is missing, so this training can't continue; start one"
     ):
         go(recipe, splits, tmp_path, resume=True)
 
@@ -166,7 +191,7 @@ def test_the_newest_whole_checkpoint_is_taken(tmp_path: Path, capsys):
         two_checkpoints(tmp_path)
         damage(tmp_path / LAST)
         assert step(_last_whole(tmp_path)) == 1
-        assert f"going on from {tmp_path / PREVIOUS}, the one before\n" in capsys.readouterr().err
+        assert f"continuing from {tmp_path / PREVIOUS}, the one before\n" in capsys.readouterr().err
     flip_a_bit(tmp_path / PREVIOUS)
     with pytest.raises(InputError, match="previous.ckpt: not a readable checkpoint"):
         _last_whole(tmp_path)
@@ -177,7 +202,7 @@ def test_weights_that_are_no_numbers_are_not_kept(splits, tmp_path: Path):
     check_finite(training)
     weight = training.network.trainable_params()[3]
     ops.assign(weight, Tensor(np.full(weight.shape, np.nan, np.float32)))
-    with pytest.raises(InputError, match=f"{weight.name} became infinite or no number by step 0; .*nothing was saved"):
+    with pytest.raises(InputError, match=f"{weight.name} became infinite or NaN by step 0; .*nothing was saved"):
         check_finite(training)
 
 

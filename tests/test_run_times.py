@@ -206,6 +206,7 @@ def test_lite_refuses_what_it_cannot_read(tiny_models, tiny_onnx, lite_python, t
         load_predictor(Request(tmp_path / "cut.onnx", "cpu", backend="lite", lite_python=lite_python))
 
 
+@pytest.mark.slow
 def test_lite_is_looked_for_where_it_is_named(tmp_path: Path):
     with pytest.raises(MissingRunTime, match="none/python has no MindSpore Lite; bash scripts/lite.sh"):
         lite.find_python(tmp_path / "none" / "python")

@@ -75,12 +75,14 @@ def in_new_process(code: str, **environment: str) -> str:
 LIMIT = "from posekit.runtime import limit_onednn; print(limit_onednn())"
 
 
+@pytest.mark.slow
 @linux_x86
 def test_the_users_own_onednn_setting_wins():
     assert in_new_process(LIMIT, ONEDNN_MAX_CPU_ISA="AVX2") == "left alone: ONEDNN_MAX_CPU_ISA=AVX2 is set"
     assert in_new_process(LIMIT, POSEKIT_ONEDNN="untouched") == "left alone: POSEKIT_ONEDNN=untouched is set"
 
 
+@pytest.mark.slow
 @linux_x86
 def test_onednn_is_limited_on_avx512_only():
     said = in_new_process(LIMIT)
@@ -89,6 +91,7 @@ def test_onednn_is_limited_on_avx512_only():
     assert said.startswith("limited to AVX2" if wide else "left alone: no AVX-512")
 
 
+@pytest.mark.slow
 @linux_x86
 def test_the_library_takes_the_limit(monkeypatch):
     """On any x86 machine MindSpore's own oneDNN accepts it, before its first operation."""

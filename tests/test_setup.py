@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the scripts are for Linux and macOS")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="the scripts are for Linux and macOS")]
 
 
 def shell(command: str, root: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -38,58 +38,75 @@ def clone(tmp_path: Path) -> Path:
     root = tmp_path / "clone"
     (root / "scripts").mkdir(parents=True)
     (root / "scripts/setup.sh").write_text((ROOT / "scripts/setup.sh").read_text())
-    (root / "pyproject.toml").write_text("one")
+    (root / "pyproject.toml").write_text('torch = ["torch==9.8.7"] # again:\n"torch==9.8.7"')
+    (root / "scripts/locks").mkdir()
+    for name in ("course", "test", "torch-cpu", "torch-cuda"):
+        (root / f"scripts/locks/{name}.lock").write_text("one")
     fake = root / "fake-python"
     fake.write_text(
         '#!/bin/bash\ncase "$*" in\n'
         '*"-m venv"*) echo venv >>"$NOTES"; rm -rf "${@: -1}"; mkdir -p "${@: -1}/bin";'
         ' cp "$0" "${@: -1}/bin/python";;\n'
-        '*"-m pip"*) echo "${@: -1}" >>"$NOTES"; exit "${PIP_EXIT:-0}";;\nesac\n'
+        '*"-m pip"*) echo "${@: -1}" >>"$NOTES"; [[ "$*" =~ $FAILS ]] && exit 1;;\nesac; exit 0\n'
     )
     fake.chmod(0o755)
     return root
 
 
-def set_up(root: Path, what: str, pip_exit: int = 0) -> tuple[int, list[str]]:
+def set_up(root: Path, what: str, fails: str = "^$", machine: str = "Linux x86_64") -> tuple[int, list[str]]:
+    """The exit code of set_up on a `machine`, and what pip was asked for; it fails at what `fails` matches."""
     notes = root / "notes"
     notes.write_text("")
-    command = f'find_python() {{ echo "{root}/fake-python"; }}; set_up {what}'
-    done = shell(command, root, NOTES=str(notes), PIP_EXIT=str(pip_exit))
-    return done.returncode, [line.replace(str(root), "ROOT") for line in notes.read_text().split()]
+    uname = f"uname() {{ local all=({machine}); [[ $1 == -sm ]] && echo ${{all[*]}} || echo ${{all[0]}}; }}"
+    command = f'find_python() {{ echo "{root}/fake-python"; }}; {uname}; set_up {what}'
+    done = shell(command, root, NOTES=str(notes), FAILS=fails)
+    names = [line.replace(str(root / "scripts/locks"), "LOCKS") for line in notes.read_text().split()]
+    return done.returncode, [name.replace(str(root), "ROOT") for name in names]
+
+
+COURSE = ["LOCKS/course.lock", "ROOT"]
+TEST = ["LOCKS/test.lock", "LOCKS/torch-cpu.lock", "ROOT"]
 
 
 def test_set_up_once_and_again_only_where_needed(clone: Path) -> None:
-    assert set_up(clone, "course") == (0, ["venv", "ROOT"])
+    assert set_up(clone, "course") == (0, ["venv", *COURSE])
     assert set_up(clone, "course") == (0, [])
-    assert set_up(clone, "test") == (0, ["ROOT[test]"])
+    assert set_up(clone, "test") == (0, TEST)
     assert set_up(clone, "course") == set_up(clone, "test") == (0, [])
-    (clone / "pyproject.toml").write_text("two")
-    assert set_up(clone, "test") == (0, ["venv", "ROOT[test]"])
+    for changed in ("pyproject.toml", "scripts/locks/test.lock"):
+        (clone / changed).write_text("two")
+        assert set_up(clone, "test") == (0, ["venv", *TEST])
 
 
 def test_tests_take_pytorch_without_cuda(clone: Path) -> None:
-    """Before the rest, so that the usual index's build with CUDA is not fetched."""
-    (clone / "pyproject.toml").write_text('torch = ["torch==9.8.7"] # again:\n"torch==9.8.7"')
-    assert set_up(clone, "course") == (0, ["venv", "ROOT"])
-    expected = ["torch==9.8.7"] if sys.platform == "linux" else []
-    assert set_up(clone, "test") == (0, [*expected, "ROOT[test]"])
+    """The usual index's build with CUDA only where PyTorch's own index is out of reach."""
+    assert set_up(clone, "test", fails="torch-cpu") == (0, ["venv", *TEST[:2], "LOCKS/torch-cuda.lock", "ROOT"])
+
+
+@pytest.mark.parametrize("machine", ["Linux aarch64", "Darwin arm64"])
+def test_machines_without_lock_files_take_the_versions_of_pyproject(clone: Path, machine: str) -> None:
+    assert set_up(clone, "course", machine=machine) == (0, ["venv", "ROOT"])
+    first = ["torch==9.8.7"] if machine.startswith("Linux") else []  # without CUDA
+    assert set_up(clone, "test", machine=machine) == (0, [*first, "ROOT[test]"])
+    assert set_up(clone, "test", machine=machine) == (0, [])
 
 
 def test_interrupted_set_up_is_made_again(clone: Path) -> None:
-    code, notes = set_up(clone, "course", pip_exit=1)
-    assert (code != 0, notes) == (True, ["venv", "ROOT"])
-    assert set_up(clone, "course") == (0, ["venv", "ROOT"])
-    code, _ = set_up(clone, "test", pip_exit=1)
+    code, notes = set_up(clone, "course", fails="course")
+    assert (code != 0, notes) == (True, ["venv", COURSE[0]])
+    assert set_up(clone, "course") == (0, ["venv", *COURSE])
+    code, _ = set_up(clone, "test", fails="test.lock")
     assert code != 0
-    assert set_up(clone, "test") == (0, ["venv", "ROOT[test]"])
+    assert set_up(clone, "test") == (0, ["venv", *TEST])
 
 
 def test_moved_clone_is_set_up_again(clone: Path) -> None:
     set_up(clone, "course")
     moved = clone.rename(clone.with_name("moved"))
-    assert set_up(moved, "course") == (0, ["venv", "ROOT"])
+    assert set_up(moved, "course") == (0, ["venv", *COURSE])
 
 
+@pytest.mark.internet
 def test_opencv_without_libgl(tmp_path: Path) -> None:
     """A small environment with the real wheels, and a libGL that cannot be loaded."""
     dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]

@@ -16,7 +16,7 @@ from slurm_cluster import Slurm, ended, slurm
 from posekit.course.collect import gather
 
 SCRIPTS = Path(__file__).parents[1] / "scripts" / "slurm"
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Slurm is for Linux")
+pytestmark = [pytest.mark.machine, pytest.mark.skipif(sys.platform != "linux", reason="Slurm is for Linux")]
 
 
 @pytest.fixture(scope="module")

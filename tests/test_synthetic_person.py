@@ -116,6 +116,7 @@ def test_the_reader_finds_what_was_drawn(drawn: Path):
     assert not MPII.check(drawn).problems
 
 
+@pytest.mark.slow
 def test_the_same_bytes_from_any_number_of_processes(drawn: Path, tmp_path: Path):
     script = (
         "from pathlib import Path; from posekit.layouts.mpii import MPII\n"

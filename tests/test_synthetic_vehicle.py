@@ -98,6 +98,7 @@ def test_names_are_like_those_of_veri_and_identities_do_not_cross(drawn: Path):
     assert len(identities[0]) < TRAIN  # several views of each
 
 
+@pytest.mark.slow
 def test_the_same_bytes_from_any_number_of_processes(drawn: Path, tmp_path: Path):
     script = (
         "from pathlib import Path; from posekit.layouts.veri import VERI\n"

@@ -95,6 +95,7 @@ def weights(path: Path) -> dict[str, np.ndarray]:
     }
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits(tiny_vehicles: Path, tmp_path: Path):
     set_up("cpu")
     recipe = override(TINY, ["epochs=1", "batch=12"])
@@ -114,6 +115,7 @@ def test_a_run_is_not_overwritten(tiny_run: Path, tiny_vehicles: Path):
     assert (tiny_run / "last.ckpt").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_stops_the_training(tiny_vehicles: Path, tmp_path: Path):
     set_up("cpu")
     recipe = override(TINY, ["epochs=1", "batch=8", "loss_factor=1e39"])

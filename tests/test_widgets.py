@@ -178,6 +178,7 @@ explore_heatmaps(perfect(PERSON))
 """
 
 
+@pytest.mark.slow
 def test_saved_notebook_and_page_keep_the_picture() -> None:
     """Executed headless, with the widgets' state saved as papermill does."""
     source = CELL.replace("FOLDER", repr(str(Path(__file__).parent)))
@@ -197,6 +198,7 @@ def test_saved_notebook_and_page_keep_the_picture() -> None:
     assert "widgets" in notebook.metadata and outputs[0]["image/png"].strip() in page.replace("\n", "")
 
 
+@pytest.mark.slow
 def test_lab_passes_arguments_on(capfd: pytest.CaptureFixture[str]) -> None:
     assert open_lab(["--version"]) == 0
     printed = capfd.readouterr().out

@@ -44,12 +44,14 @@ def _draw(layout: str, out: Path, train: int, test: int, seed: int) -> None:
 def prepare_veri(
     veri: Annotated[Path, typer.Option(help="The original VeRi data set, with image_train/.")],
     labels: Annotated[Path, typer.Option(help="Folder of PAMTRI's label_train.csv and label_test.csv.")],
-    out: Annotated[Path, typer.Option(help="Folder to make; run again to go on.")],
+    out: Annotated[Path, typer.Option(help="Folder to make; run again to continue.")],
 ) -> None:
     """Build PoseEstNet's layout from the original VeRi data set."""
     from posekit.layouts.veri import prepare_veri as prepare
+    from posekit.locks import one_writer
 
-    made, kept = prepare(veri, labels, out)
+    with one_writer(out):
+        made, kept = prepare(veri, labels, out)
     print(f"{out}: {made} images made, {kept} kept")
 
 

@@ -13,7 +13,7 @@ from posekit.errors import InputError
 def reid(
     model: Model,
     data: Annotated[Path, typer.Option(help="Data set in MultiTaskNet's layout: label_SPLIT.csv, image_SPLIT/.")],
-    out: Annotated[Path, typer.Option(help="Folder to write to, as a rule the same; run again to go on.")],
+    out: Annotated[Path, typer.Option(help="Folder to write to, as a rule the same; run again to continue.")],
     splits: Annotated[str, typer.Option(help="Which splits, with commas between them.")] = "test,query,train",
     threshold: Annotated[
         float | None, typer.Option(min=0, help="Write scores as 1 from here on and 0 below; as found without.")
@@ -28,6 +28,7 @@ def reid(
     """Write keypoints, heatmaps and segments of every image for re-identification with MultiTaskNet."""
     from posekit.inference.run_times import load_predictor
     from posekit.inference.run_times.request import Request
+    from posekit.locks import one_writer
     from posekit.reid.write import write_reid
 
     names = list(dict.fromkeys(filter(None, map(str.strip, splits.split(",")))))
@@ -37,5 +38,6 @@ def reid(
     predictor = load_predictor(request)
     with model.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    for split, computed in write_reid(predictor, data, names, out, threshold, lossless, digest).items():
-        print(f"{out / f'pose_{split}.csv'}: {computed} images computed")
+    with one_writer(out):
+        for split, computed in write_reid(predictor, data, names, out, threshold, lossless, digest).items():
+            print(f"{out / f'pose_{split}.csv'}: {computed} images computed")

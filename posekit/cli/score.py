@@ -100,9 +100,10 @@ def _print_lines(lines: "list[Line]", title: str) -> None:
     for line in lines:
         if line.division != shown:
             table.add_section()
-        figures = [escape(str(estimate)) for estimate in (line.first, line.second, line.difference) if estimate]
-        if two:
-            figures[2] = f"[{'bold' if line.difference.sure else 'dim'}]{figures[2]}"
+        difference = line.difference
+        figures = [escape(str(estimate)) for estimate in (line.first, line.second, difference) if estimate]
+        if difference:
+            figures[2] = f"[{'bold' if difference.sure else 'dim'}]{figures[2]}"
         table.add_row(line.division if line.division != shown else "", line.part, f"{line.count:,}", *figures)
         shown = line.division
     Console(width=max(Console().width, 140)).print(table)

@@ -1,7 +1,7 @@
-"""Executing the steps of a course: a papermill process for each, several at a time, each on its share of the cores.
+"""Executing the steps of a course: a thread for each job runs papermill's process for one step after another.
 
-Two networks that train on the same two cores wait for each other; kept to one core each they do 1.4 times the work of
-one that has both, and what runs on one core anyway (imports, compiling, drawing figures) takes half the time.
+Two networks that train on the same two cores wait for each other; kept to one core each they finish 1.4 times faster
+than in sequence, and what runs on one core anyway (imports, compiling, drawing figures) takes half the time.
 """
 
 import json
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,49 +27,6 @@ _PATIENCE = 20  # seconds that a lesson gets to end after it was told to
 _COLUMNS = (TextColumn("{task.description}"), BarColumn(), TextColumn("cell {task.completed} of {task.total}"))
 
 
-class _Run:
-    """One step while it runs, on its share of the cores."""
-
-    def __init__(self, step: Step, entry: dict, folder: Path, root: Path, share: set[int], bars: Progress) -> None:
-        self.step, self.entry, self.share, self.bars = step, entry, share, bars
-        self.notebook, self.log = folder / f"{step.name}.ipynb", folder / f"{step.name}.log"
-        self.notebook.unlink(missing_ok=True)  # of an earlier try
-        self.started = time.monotonic()
-        command = [sys.executable, "-m", "papermill", str(step.lesson.path), str(self.notebook)]
-        command += ["--kernel", "python3", "--cwd", str(root), "--log-output", "--no-progress-bar"]
-        for name, value in step.parameters.items():
-            command += ["--parameters_raw" if isinstance(value, str) else "--parameters", name, str(value)]
-        environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"}  # this environment's kernel, not one of the user's
-        with self.log.open("w") as log, keep_to(share):
-            self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment, start_new_session=True
-            )
-        cells = json.loads(step.lesson.path.read_text(encoding="utf-8"))["cells"]
-        self.bar = bars.add_task(step.name, total=sum(cell["cell_type"] == "code" for cell in cells))
-        entry.update(status="running", error=None, cores=len(share))
-
-    def ended(self) -> bool:
-        """Whether it has ended; if so, its entry says how."""
-        cells = self.log.read_text(encoding="utf-8", errors="replace").count("\nEnding Cell")
-        self.bars.update(self.bar, completed=cells)
-        if self.process.poll() is None:
-            return False
-        self.note("failed" if self.process.returncode else "done")
-        return True
-
-    def note(self, status: str) -> None:
-        """Write into the entry how it ended."""
-        self.bars.remove_task(self.bar)
-        self.entry.update(status=status, seconds=round(time.monotonic() - self.started, 1))
-        try:
-            self.entry["results"] = read_results(self.notebook)
-            cells = json.loads(self.notebook.read_text(encoding="utf-8"))["cells"]
-        except (OSError, ValueError):  # not written yet, or cut off by what ended the lesson
-            self.entry["results"], cells = [], []
-        if status != "done":
-            self.entry["error"] = _describe_error(status, cells, self.log)
-
-
 def execute(
     steps: Sequence[Step],
     entries: Sequence[dict],
@@ -81,52 +39,81 @@ def execute(
     """Run the steps that are not done, `jobs` at a time, into `folder`: for each the executed notebook and its log.
 
     entries: what the manifest says of each step; `noted` is called with every one that has changed. After a failure
-    nothing new starts; Ctrl-C, or SIGTERM, stops what runs.
+    nothing new starts; Ctrl-C, SIGTERM and SIGHUP stop what runs.
     """
     every = set(cores())
     shares = [set(map(int, share)) for share in np.array_split(sorted(every), min(jobs, len(every)))]
     by_name = {entry["name"]: entry for entry in entries}
     waiting = [step for step in steps if by_name[step.name]["status"] != "done"]
-    runs: list[_Run] = []
-    with Progress(*_COLUMNS, TimeElapsedColumn(), console=console, transient=True) as bars, _stopped_by_signals():
+    running: dict[Future, tuple[Step, set[int]]] = {}
+    bars = Progress(*_COLUMNS, TimeElapsedColumn(), console=console, transient=True)
+    with _signals() as stopped, bars, ThreadPoolExecutor(len(shares)) as pool:
         try:
             while True:
-                for step in (chosen := next_steps(waiting, [run.step for run in runs], len(shares))):
-                    free = [share for share in shares if share not in [run.share for run in runs]]
-                    share = every if len(chosen) == 1 and not runs else free[0]
-                    runs.append(_Run(step, by_name[step.name], folder, root, share, bars))
+                for step in (chosen := next_steps(waiting, [step for step, _ in running.values()], len(shares))):
+                    taken = [share for _, share in running.values()]
+                    free = [share for share in shares if share not in taken]
+                    share = every if len(chosen) == 1 and not running else free[0]
                     waiting.remove(step)
-                    noted(runs[-1].entry)
-                if not runs:
+                    by_name[step.name].update(status="running", error=None, cores=len(share))
+                    noted(by_name[step.name])
+                    running[pool.submit(_run, step, share, folder, root, bars, stopped)] = step, share
+                if not running:
                     return
-                time.sleep(0.2)
-                for run in [run for run in runs if run.ended()]:
-                    runs.remove(run)
-                    noted(run.entry)
-                    if run.entry["status"] == "failed":
+                ended, _ = wait(running, 1, FIRST_COMPLETED)  # on Windows Ctrl-C comes through only between waits
+                for future in ended:
+                    step, _ = running.pop(future)
+                    by_name[step.name].update(future.result())
+                    noted(by_name[step.name])
+                    if by_name[step.name]["status"] != "done":
                         waiting.clear()
-        except KeyboardInterrupt:
-            _stop(runs)
-            for run in runs:
-                run.note("interrupted")
-                noted(run.entry)
-        finally:  # a full disk, say, ends this, too
-            _stop(runs)
+        finally:  # also after an error, a full disk for example
+            stopped.append(signal.SIGTERM)
 
 
-def _stop(runs: Sequence[_Run]) -> None:
-    """End them all; papermill ends the kernel and what that has started. A second Ctrl-C must not leave one behind."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    deadline = time.monotonic() + _PATIENCE
-    for run in runs:
-        run.process.send_signal(signal.SIGINT) if os.name == "posix" else run.process.terminate()
-    for run in runs:
-        try:
-            run.process.wait(max(0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            run.process.kill()
-            run.process.wait()
-    signal.signal(signal.SIGINT, before)
+def _run(step: Step, share: set[int], folder: Path, root: Path, bars: Progress, stopped: Sequence[int]) -> dict:
+    """Run a step until it ends or a signal is in `stopped`; returns how it ended, for its entry."""
+    notebook, log = folder / f"{step.name}.ipynb", folder / f"{step.name}.log"
+    notebook.unlink(missing_ok=True)  # of an earlier try
+    cells = json.loads(step.lesson.path.read_text(encoding="utf-8"))["cells"]
+    bar = bars.add_task(step.name, total=sum(cell["cell_type"] == "code" for cell in cells))
+    started = time.monotonic()
+    with log.open("w") as output, keep_to(share):
+        process = subprocess.Popen(
+            _command(step, notebook, root),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"},  # this environment's kernel, not one of the user's
+            start_new_session=True,  # a terminal's Ctrl-C doesn't reach it
+        )
+    try:
+        while process.poll() is None and not stopped:
+            bars.update(bar, completed=log.read_text(encoding="utf-8", errors="replace").count("\nEnding Cell"))
+            time.sleep(0.2)
+    finally:
+        _end(process)
+    bars.remove_task(bar)
+    status = "interrupted" if stopped else "failed" if process.returncode else "done"
+    return {"status": status, "seconds": round(time.monotonic() - started, 1), **_outcome(status, notebook, log)}
+
+
+def _command(step: Step, notebook: Path, root: Path) -> list[str]:
+    command = [sys.executable, "-m", "papermill", str(step.lesson.path), str(notebook)]
+    command += ["--kernel", "python3", "--cwd", str(root), "--log-output", "--no-progress-bar"]
+    for name, value in step.parameters.items():
+        command += ["--parameters_raw" if isinstance(value, str) else "--parameters", name, str(value)]
+    return command
+
+
+def _end(process: subprocess.Popen) -> None:
+    """Interrupt papermill if it still runs; it ends the kernel and what that has started."""
+    process.send_signal(signal.SIGINT) if os.name == "posix" else process.terminate()
+    try:
+        process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def next_steps(waiting: Sequence[Step], running: Sequence[Step], jobs: int) -> list[Step]:
@@ -145,27 +132,33 @@ def next_steps(waiting: Sequence[Step], running: Sequence[Step], jobs: int) -> l
 
 
 @contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and a terminal that is closed raise KeyboardInterrupt, but for those that are ignored, as with
-    nohup. A handler, even one that does nothing, is not passed on to new processes: they can be interrupted.
+def _signals() -> Iterator[list[int]]:
+    """Yield the list of signals that have come: Ctrl-C, SIGTERM, a closed terminal. Those that were ignored, as with
+    nohup, stay so, but by a handler: unlike SIG_IGN it is not passed on to new processes, which can be interrupted.
     """
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signals = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
-    before = {number: signal.signal(number, stop) for number in signals}
-    for number in signals:
-        if before[number] == signal.SIG_IGN:
-            signal.signal(number, lambda *_: None)
+    come: list[int] = []
+    numbers = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in before.items():
+        ignored = handler == signal.SIG_IGN
+        signal.signal(number, (lambda *_: None) if ignored else lambda number, _: come.append(number))
     try:
-        yield
+        yield come
     finally:
-        for number in signals:
-            signal.signal(number, before[number])
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _describe_error(status: str, cells: list[dict], log: Path) -> dict[str, object]:
+def _outcome(status: str, notebook: Path, log: Path) -> dict:
+    """The results in the executed notebook, and what went wrong unless the step is done."""
+    try:
+        results, cells = read_results(notebook), json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError):  # not written yet, or cut off by what ended the lesson
+        results, cells = [], []
+    return {"results": results} if status == "done" else {"results": results, "error": _error(status, cells, log)}
+
+
+def _error(status: str, cells: list[dict], log: Path) -> dict[str, object]:
     """What went wrong, and the cell that was running: its number as the notebook shows it, In [5], and its source."""
     started = [
         cell

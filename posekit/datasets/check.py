@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from rich.markup import escape
 from rich.table import Table
-from tqdm import tqdm
 
+from posekit.bars import progress_bar
 from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.images import KINDS, BadImage
 from posekit.errors import shortened
@@ -133,7 +133,7 @@ def _read_images(dataset: PoseDataset) -> tuple[dict[str, list[str]], np.ndarray
     """
     damage: dict[str, list[str]] = {kind: [] for kind in KINDS}
     sizes: dict[str, tuple[int, int]] = {}
-    rows = tqdm(range(len(dataset)), desc=f"checking {dataset.split}", unit="row", disable=None)
+    rows = progress_bar(range(len(dataset)), desc=f"checking {dataset.split}", unit="row")
     for i in rows:
         where = dataset.where(i)
         if where in sizes:

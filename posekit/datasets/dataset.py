@@ -56,7 +56,7 @@ class PoseDataset:
             self.center[index], float(self.box_size[index]), self.skeleton,
         )  # fmt: skip
 
-    def take(self, rows: Sequence[int]) -> "PoseDataset":
+    def take(self, rows: Sequence[int] | np.ndarray) -> "PoseDataset":
         """The data set of some rows only, in the order given."""
         rows = np.asarray(rows, int)
         columns = {field.name: getattr(self, field.name) for field in fields(self)}

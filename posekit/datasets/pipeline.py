@@ -4,7 +4,7 @@ What a sample looks like is a pure function of (seed, epoch, sample index): work
 nothing. A batch is made whole in one call, so Python is entered once a batch.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import cv2
@@ -36,14 +36,33 @@ class Augmentation:
     flip: bool = False
 
 
+def _normal(rng: np.random.Generator, recipe: Recipe) -> tuple[float, float]:
+    scale = np.clip(rng.standard_normal() * recipe.scale_factor, -recipe.scale_factor, recipe.scale_factor)
+    limit = 2 * recipe.rotation_factor
+    return scale, np.clip(rng.standard_normal() * recipe.rotation_factor, -limit, limit)
+
+
+def _uniform(rng: np.random.Generator, recipe: Recipe) -> tuple[float, float]:
+    scale, rotation = rng.uniform(-1, 1, 2) * (recipe.scale_factor, recipe.rotation_factor)
+    return scale, rotation
+
+
+# By how much a box is scaled and turned, drawn at random.
+AUGMENT_SHAPES: dict[str, Callable[[np.random.Generator, Recipe], tuple[float, float]]] = {
+    "normal": _normal,
+    "uniform": _uniform,
+}
+# Whether an image gets random colours, by whether it is mirrored.
+COLOR_JITTER: dict[str, Callable[[bool], bool]] = {
+    "none": lambda flipped: False,
+    "all": lambda flipped: True,
+    "flipped": lambda flipped: flipped,
+}
+
+
 def draw_augmentation(recipe: Recipe, rng: np.random.Generator) -> Augmentation:
     """A random draw in the recipe's ranges; always takes the same number of random values."""
-    if recipe.augment_shape == "normal":
-        scale = np.clip(rng.standard_normal() * recipe.scale_factor, -recipe.scale_factor, recipe.scale_factor)
-        limit = 2 * recipe.rotation_factor
-        rotation = np.clip(rng.standard_normal() * recipe.rotation_factor, -limit, limit)
-    else:
-        scale, rotation = rng.uniform(-1, 1, 2) * (recipe.scale_factor, recipe.rotation_factor)
+    scale, rotation = AUGMENT_SHAPES[recipe.augment_shape](rng, recipe)
     turns, flips = rng.random(2) < (recipe.rotation_probability, recipe.flip_probability)
     return Augmentation(1.0 + float(scale), float(rotation) if turns else 0.0, bool(flips))
 
@@ -80,7 +99,7 @@ def augmented_crop(sample: Sample, recipe: Recipe, rng: np.random.Generator) -> 
     """The sample as a training with this recipe would see it, drawn with `rng`."""
     augmentation = draw_augmentation(recipe, rng)
     cut = crop(sample, recipe, augmentation)
-    if recipe.color_jitter == "all" or (recipe.color_jitter == "flipped" and augmentation.flip):
+    if COLOR_JITTER[recipe.color_jitter](augmentation.flip):
         cut = replace(cut, image=color_jitter(cut.image, rng))
     return cut
 

@@ -1,23 +1,21 @@
 """`posekit parity`: is every run time that is here still the network of the checkpoint, and how fast is it?"""
 
-import math
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+import timeit
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from posekit.codecs import image_keypoints
 from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.pipeline import EvaluationBatches
 from posekit.deploy.export import export_model
 from posekit.errors import InputError
 from posekit.evaluation.metrics import Scores
 from posekit.evaluation.protocols import Protocol, score, write_scores
-from posekit.inference.predictors import Predictor, predicted_batches
+from posekit.inference.predictors import Predictor, predict_dataset
 from posekit.inference.run_times import load_predictor
 from posekit.inference.run_times.lite import convert_lite
 from posekit.inference.run_times.request import MissingRunTime, Request
@@ -130,6 +128,7 @@ def check(rows: list[Row]) -> list[str]:
 
 def _try(request: Request, files: Path, reference: _Reference) -> Row:
     """The row of the run time that `request` names, for its checkpoint."""
+    assert request.precision
     try:
         path = _file(request, files)
         predictor = load_predictor(replace(request, model=path))
@@ -143,7 +142,7 @@ def _try(request: Request, files: Path, reference: _Reference) -> Row:
 def _file(request: Request, files: Path) -> Path:
     """The checkpoint as a file that the run time reads, made where it is not yet."""
     model, backend = request.model, request.backend
-    kind = {"mindir": "mindir", "om": "om"}.get(backend, "onnx")
+    kind = backend if backend in ("mindir", "om") else "onnx"
     path = files / f"{model.stem}.{kind}"
     if not path.is_file():
         export_model(model, kind, path, batch=1)
@@ -160,7 +159,7 @@ def _refer(
     cells = predictor.recipe.heatmap_size
     shape = (len(dataset), predictor.skeleton.num_keypoints, cells, cells)
     heatmaps = np.lib.format.open_memmap(store, "w+", np.float32, shape)
-    predictions = _predict(predictor, dataset, heatmaps.__setitem__)
+    predictions = predict_dataset(predictor, dataset, progress=False, visit=heatmaps.__setitem__)
     row = _measured(predictor, model, "fp32", dataset, predictions, protocols)
     return _Reference(dataset, heatmaps, predictions, protocols, row)
 
@@ -176,7 +175,7 @@ def _row(predictor: Predictor, path: Path, precision: str, reference: _Reference
         worst = np.maximum(worst, np.abs(heatmaps - stored).max() / span)  # NaN stays NaN
         tied[rows] = ties(stored, heatmaps, HEATMAP_LIMITS["fp32"] * span)
 
-    found = _predict(predictor, reference.dataset, compare)
+    found = predict_dataset(predictor, reference.dataset, progress=False, visit=compare)
     apart = np.linalg.norm(found.keypoints - wanted.keypoints, axis=-1)
     tied &= apart > 0
     cleared = Predictions(
@@ -213,18 +212,6 @@ def _measured(
     )
 
 
-def _predict(predictor: Predictor, dataset: PoseDataset, visit: Callable[[slice, np.ndarray], None]) -> Predictions:
-    """As `predict_dataset`; each batch's rows and tested heatmaps are shown to `visit`."""
-    keypoints, scores, start = [], [], 0
-    for heatmaps, matrices in predicted_batches(predictor, dataset, progress=False):
-        visit(slice(start, start + len(heatmaps)), heatmaps)
-        found, score = image_keypoints(predictor.recipe.codec, heatmaps, matrices)
-        keypoints.append(found)
-        scores.append(score)
-        start += len(heatmaps)
-    return Predictions(list(dataset.names), np.concatenate(keypoints), np.concatenate(scores))
-
-
 def _tables(protocols: Mapping[str, Protocol], dataset: PoseDataset, predictions: Predictions) -> dict[str, Scores]:
     return {name: table.rows for name, table in score(protocols, dataset, predictions).items()}
 
@@ -258,24 +245,19 @@ def _slope(maps: np.ndarray, axis: int) -> np.ndarray:
 
 def largest_difference(found: dict[str, Scores], wanted: dict[str, Scores]) -> float:
     """Of two sets of tables, in points; an entry that is a number in one of them only is infinitely far away."""
-    largest = 0.0
-    for protocol, rows in wanted.items():
-        for name, row in rows.items():
-            for column, value in row.items():
-                pair = (value, found[protocol][name][column])
-                if any(map(math.isnan, pair)):
-                    largest = largest if all(map(math.isnan, pair)) else math.inf
-                else:
-                    largest = max(largest, abs(pair[0] - pair[1]))
-    return largest
+    pairs = [
+        (value, found[protocol][name][column])
+        for protocol, rows in wanted.items()
+        for name, row in rows.items()
+        for column, value in row.items()
+    ]
+    one, other = np.array(pairs, float).T
+    apart = np.abs(one - other)[~(np.isnan(one) & np.isnan(other))]
+    return float(np.nan_to_num(apart, nan=np.inf).max(initial=0))
 
 
 def _milliseconds(predictor: Predictor, dataset: PoseDataset, calls: int = 15) -> float:
     """Median time from one image to its keypoints, without flip test."""
     image = EvaluationBatches(dataset, predictor.recipe, 1)[0][0]
-    seconds = []
-    for _ in range(calls):
-        start = time.perf_counter()
-        predictor.recipe.codec.decode(predictor.heatmaps(image))
-        seconds.append(time.perf_counter() - start)
-    return 1e3 * float(np.median(seconds))
+    once = lambda: predictor.recipe.codec.decode(predictor.heatmaps(image))  # noqa: E731
+    return 1e3 * float(np.median(timeit.repeat(once, number=1, repeat=calls)))

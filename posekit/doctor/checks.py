@@ -63,7 +63,7 @@ class Check:
 
 
 def packages_check() -> Check:
-    """Every pinned package in its pinned version; the headless OpenCV stands for the other."""
+    """Check that every pinned package is installed in its version; headless OpenCV counts as OpenCV."""
     wrong = []
     pins = [line.split(";")[0].strip() for line in requires("posekit") or [] if "extra ==" not in line]
     for name, _, wanted in (pin.partition("==") for pin in pins):
@@ -110,9 +110,9 @@ def device_check(device: str) -> Check:
 
 
 def speed_checks() -> Iterator[Check]:
-    """Measured: HRNet-W32 as posekit sets it up against oneDNN left alone, and whether OpenVINO keeps its speed."""
+    """Measure HRNet-W32 with posekit's setting of oneDNN and without, and whether OpenVINO keeps its speed."""
     ours = _measure(_FORWARD.replace("RUNS", "4"))
-    text = f"HRNet-W32 at 256×256 {ours['seconds']:.2f} s an image; oneDNN {ours['onednn']}"
+    text = f"HRNet-W32 at 256×256 {ours['seconds']:.2f} s per image; oneDNN {ours['onednn']}"
     if not ours["onednn"].startswith("limited"):
         yield Check("convolutions", ours["seconds"] < 3, text, "see which kernels run with ONEDNN_VERBOSE=1")
         return

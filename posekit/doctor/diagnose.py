@@ -1,4 +1,4 @@
-"""`posekit doctor`: what is installed and right, which device was chosen and why, and whether convolutions run fast."""
+"""`posekit doctor`: what is installed, which device is chosen and why, and whether convolutions run fast."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ from posekit.doctor.checks import Check, device_check, kernel_check, opencv_chec
 
 
 def diagnose(console: Console, device: str = "auto") -> int:
-    """Print every check for that device as it is made; returns 0 when all that are needed are ok, else 1."""
+    """Print every check for that device as it is made; returns 0 if all needed ones are ok, else 1."""
     good = True
     for check in checks(device):
         good = _show(console, check) and good
@@ -39,9 +39,9 @@ def _show(console: Console, check: Check) -> bool:
 
 
 def checks(device: str = "auto") -> Iterator[Check]:
-    """The quick checks: Python, packages, OpenCV, driver and CUDA or CANN, MindSpore's device, disk.
+    """Run the quick checks: Python, packages, OpenCV, driver and CUDA or CANN, MindSpore's device, disk.
 
-    With auto, what an accelerator lacks is a note: the CPU serves without it.
+    With auto, a missing piece of an accelerator is only a note: the CPU works without it.
     """
     found = platform.python_version()
     yield Check(

@@ -4,7 +4,7 @@ A protocol is three choices: the distance that stands for 1 (the normaliser), th
 are averaged. `rates` turns normalised distances into rates; `published` has the protocols of each published data set.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ from posekit.predictions import Predictions
 Groups = dict[str, tuple[int, ...]]
 # Rows of columns, in percent.
 Scores = dict[str, dict[str, float]]
-Counts = dict[str, dict[str, int]]
+Counts = Scores  # of whole numbers
 
 
 class Labels(Protocol):
@@ -111,7 +111,7 @@ def pck_table(
     }
 
 
-def tally(counted: np.ndarray, columns: dict[str, Sequence[int]]) -> dict[str, int]:
+def tally(counted: np.ndarray, columns: Mapping[str, Sequence[int]]) -> dict[str, float]:
     """How many of counted (N, K) each column's keypoints have."""
     return {name: int(counted[:, list(keypoints)].sum()) for name, keypoints in columns.items()}
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,13 +23,13 @@ SEED = "seed"  # its name in earlier versions
 class Protocol:
     """A way to score.
 
-    table: the figures of labels and predictions; about: in words what counts and what a distance of 1 is, perhaps
-    depending on the labels; counts: how many keypoints its figures rest on, where the protocol says so.
+    table: the figures of labels, those of its layout, and predictions; about: in words what counts and what a distance
+    of 1 is, perhaps depending on the labels; counts: how many keypoints its figures rest on, if the protocol says so.
     """
 
-    table: Callable[[Labels, Predictions], Scores]
-    about: str | Callable[[Labels], str]
-    counts: Callable[[Labels], Counts] = lambda labels: {}
+    table: Callable[[Any, Predictions], Scores]
+    about: str | Callable[[Any], str]
+    counts: Callable[[Any], Counts] = lambda labels: {}
 
     def apply(self, labels: Labels, predictions: Predictions) -> "Table":
         """The figures, without counts."""
@@ -45,7 +46,7 @@ class Rows:
     visible: np.ndarray
     hidden: np.ndarray
     unit: np.ndarray
-    head_size: np.ndarray | None
+    head_size: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def first_rows(labels: Labels, predictions: Predictions, count: int) -> tuple[Ro
     surplus = set(labels.names[count:])
     keep = [row for row, name in enumerate(predictions.names) if name not in surplus]
     return (
-        Rows(*(None if column is None else column[:count] for column in columns)),
+        Rows(*(column[:count] for column in columns if column is not None)),
         Predictions([predictions.names[row] for row in keep], predictions.keypoints[keep], predictions.scores[keep]),
     )
 

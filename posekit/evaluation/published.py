@@ -143,7 +143,7 @@ def _published_distances(labels: Labels, found: Predictions, quirks: Quirks) -> 
 
 
 def mpii_published_table(
-    labels: Labels, predictions: Predictions, threshold: float = 0.5, quirks: MpiiQuirks = MPII_AS_PUBLISHED
+    labels: PeopleLabels, predictions: Predictions, threshold: float = 0.5, quirks: MpiiQuirks = MPII_AS_PUBLISHED
 ) -> Scores:
     """The published evaluator's table, in percent: rows "all", "visible" and "not visible", columns "total" and the ten
     joint names.
@@ -301,7 +301,7 @@ def veri_walk(labels: Labels, predictions: Predictions) -> Walk:
     return walk
 
 
-def mpii_walk(labels: Labels, predictions: Predictions) -> Walk:
+def mpii_walk(labels: PeopleLabels, predictions: Predictions) -> Walk:
     """From the published total to PCKh at 0.5 and at 0.1; the last step only where labels have head boxes."""
     quirks, walk = MPII_AS_PUBLISHED, []
     for step in MPII_STEPS if labels.head_size is not None else MPII_STEPS[:-1]:

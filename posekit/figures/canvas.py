@@ -5,12 +5,13 @@ Positions on a canvas are in page pixels; it holds DENSITY times as many, so tha
 
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from io import BytesIO
 from pathlib import Path
 
 import cv2
 import matplotlib
 import numpy as np
-from PIL import ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from posekit.geometry import transform_points
 
@@ -43,9 +44,9 @@ class Panel:
         size = min(self.side, round(width * zoom)), min(self.side, round(height * zoom))
         scaled = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC if zoom > 1 else cv2.INTER_AREA)
         column, row = (max(0, round(v - zoom / 2 + 0.5)) for v in (x, y))
-        self.pixels = _filled(self.side, self.side, MISSING)
-        free = self.pixels[row : row + size[1], column : column + size[0]]
-        free[:] = scaled[: free.shape[0], : free.shape[1]]
+        scaled = scaled[: self.side - row, : self.side - column]
+        right, below = self.side - column - scaled.shape[1], self.side - row - scaled.shape[0]
+        self.pixels = cv2.copyMakeBorder(scaled, row, below, column, right, cv2.BORDER_CONSTANT, value=MISSING)
 
     def heatmap(self, heatmap: np.ndarray, stride: float, strength: float) -> None:
         """Lay a heatmap (h, w) over, scaled to its highest value; cell (i, j) stands at pixel (i, j) * stride."""
@@ -104,70 +105,44 @@ class Canvas:
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
-        self.pixels = _filled(round(width * DENSITY), round(height * DENSITY), PAPER)
+        self.pixels = np.full((round(height * DENSITY), round(width * DENSITY), 3), 255, np.uint8)
 
     def place(self, pixels: np.ndarray, x: float, y: float) -> None:
-        """Put a panel's pixels with their top left corner at (x, y)."""
+        """Put pixels with their top left corner at (x, y); what passes the right edge is cut."""
         left, top = round(x * DENSITY), round(y * DENSITY)
-        self.pixels[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+        free = self.pixels[top : top + len(pixels), left : left + pixels.shape[1]]
+        free[:] = pixels[:, : free.shape[1]]
 
     def text(self, x: float, y: float, text: str, size: int = 13, color: Color = INK, bold: bool = False) -> float:
-        """Write from (x, y) on the line; what passes the right edge is cut. Returns the x at which the text ends."""
-        pixels, (dx, dy), length = _written(text, round(size * DENSITY), color, bold)
-        left, top = max(0, round(x * DENSITY) + dx), round(y * DENSITY) + dy
-        place = self.pixels[top : top + pixels.shape[0], left : left + pixels.shape[1]]
-        place[:] = pixels[:, : place.shape[1]]
-        return x + length / DENSITY
+        """Write from (x, y) on the line; returns the x at which the text ends."""
+        pixels, ascent = _written(text, round(size * DENSITY), color, "DejaVuSans-Bold" if bold else "DejaVuSans")
+        self.place(pixels, x, y - ascent / DENSITY)
+        return x + pixels.shape[1] / DENSITY
 
     def key(self, x: float, y: float, kind: str, color: Color, text: str) -> float:
-        """An entry of a legend: a disc, ring or cross as panels draw them, and what it means; returns its end."""
+        """An entry of a legend: one of a panel's "discs", "rings" or "crosses", and what it means; returns its end."""
         self.place(_symbol(kind, color), x, y - 14)
         return self.text(x + 22, y, text, 12, QUIET)
 
     def encoded(self, kind: str) -> bytes:
         """The page as a png or jpeg file; a jpeg is several times faster to make and smaller."""
-        quick = {
-            "png": [cv2.IMWRITE_PNG_COMPRESSION, 1],
-            "jpeg": [
-                cv2.IMWRITE_JPEG_QUALITY,
-                90,
-                cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-                cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-            ],
-        }
-        pixels = cv2.cvtColor(self.pixels, cv2.COLOR_RGB2BGR)
-        return cv2.imencode(f".{kind}", pixels, quick[kind])[1].tobytes()
-
-
-def _filled(width: int, height: int, color: Color) -> np.ndarray:
-    pixels = np.empty((height, width, 3), np.uint8)
-    cv2.rectangle(pixels, (0, 0), (width, height), color, -1)
-    return pixels
+        file, options = BytesIO(), {"png": {"compress_level": 1}, "jpeg": {"quality": 90, "subsampling": 0}}
+        Image.fromarray(self.pixels).save(file, kind, **options[kind])
+        return file.getvalue()
 
 
 @cache
 def _symbol(kind: str, color: Color) -> np.ndarray:
-    panel = Panel(_filled(18, 18, PAPER), 18)
-    draw = {"disc": panel.discs, "ring": panel.rings, "cross": panel.crosses}[kind]
-    draw(np.array([[8.5, 8.5]]), [color], 4.5)
+    panel = Panel(np.full((18, 18, 3), PAPER, np.uint8), 18)
+    getattr(panel, kind)(np.array([[8.5, 8.5]]), [color], 4.5)
     return panel.pixels
 
 
 @lru_cache(256)
-def _written(text: str, size: int, color: Color, bold: bool) -> tuple[np.ndarray, tuple[int, int], float]:
-    """A line of text on white as pixels, their offset from the line's start, and its length."""
-    font = _font(size, bold)
-    mask, offset = font.getmask2(text, mode="L", anchor="ls")
-    cover = np.array(mask, np.float32).reshape(*mask.size[::-1], 1) / 255
-    return (
-        (np.array(PAPER) * (1 - cover) + np.array(color) * cover + 0.5).astype(np.uint8),
-        offset,
-        font.getlength(text),
-    )
-
-
-@cache
-def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which comes with matplotlib."""
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
+def _written(text: str, size: int, color: Color, name: str) -> tuple[np.ndarray, int]:
+    """A line of text on white, in a font that comes with Matplotlib, and how far its baseline is from the top."""
+    font = ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf", f"{name}.ttf"), size)
+    ascent, descent = font.getmetrics()
+    image = Image.new("RGB", (max(1, round(font.getlength(text))), ascent + descent), PAPER)
+    ImageDraw.Draw(image).text((0, ascent), text, color, font, anchor="ls")
+    return np.asarray(image), ascent

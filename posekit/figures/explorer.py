@@ -11,7 +11,7 @@ from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.pipeline import Crop, augmented_crop, crop
 from posekit.drawing import LEFT, MIDDLE, RIGHT, side_colors
 from posekit.errors import InputError
-from posekit.figures.canvas import BOX, QUIET, Canvas, Panel
+from posekit.figures.canvas import BOX, QUIET, Canvas, Color, Panel
 from posekit.geometry import invert, transform_points
 from posekit.recipes import Recipe
 from posekit.skeletons import Skeleton
@@ -71,20 +71,19 @@ def heatmap_picture(data: Heatmaps, sample: int, keypoint: int | None, stage: st
     found, scores = data.codec.decode(maps)
     chosen = np.arange(len(truth)) if keypoint is None else np.array([keypoint])
     counted = chosen[visible[chosen]]
+    colors, size = side_colors(data.skeleton), 0.65 if keypoint is None else 1.0
     first = Panel(data.images[sample], _SIDE, strength)
     panels = [first, copy(first)]
     for panel, shown in zip(panels, (targets, maps), strict=True):
         panel.heatmap(shown[chosen].max(0), data.codec.stride, strength)
-    colors, size = side_colors(data.skeleton), 0.65 if keypoint is None else 1.0
-    for panel in panels:
         panel.rings(truth[counted], [colors[k] for k in counted], 8 * size)
     placed = counted if keypoint is None else chosen
     panels[1].crosses(found[placed], [colors[k] for k in placed], 6 * size)
     lines = _numbers(data, truth, found, scores, keypoint, counted)
     name = "all keypoints" if keypoint is None else data.skeleton.keypoints[keypoint]
     title = f"{name} · sample {sample + 1} of {len(data.images)} · {data.names[sample]}"
-    keys = {"ring": "truth", "cross": "decoded from the prediction"}
-    return _page(panels, ("truth", f"prediction: {stage}"), title, lines, keys, data.skeleton)
+    keys = {"rings": "truth", "crosses": "decoded from the prediction"}
+    return _page(panels, ("truth", f"prediction: {stage}"), title, lines, keys, colors)
 
 
 def _numbers(
@@ -124,10 +123,8 @@ def sample_picture(
     note: words for the title.
     """
     sample, skeleton = dataset[row], dataset.skeleton
-    if draw is None:
-        cut = crop(sample, recipe)
-    else:
-        cut = augmented_crop(sample, recipe, np.random.default_rng((seed, row, draw)))
+    rng = np.random.default_rng((seed, row, draw or 0))
+    cut = crop(sample, recipe) if draw is None else augmented_crop(sample, recipe, rng)
     (height, width), side = sample.image.shape[:2], cut.image.shape[0]
     half = 0.52 * sample.box_size  # the box, a little air around it, and all of the image
     low, high = np.minimum(sample.center - half, 0), np.maximum(sample.center + half, (width, height))
@@ -145,7 +142,7 @@ def sample_picture(
     lines = [f"{seen.sum()} keypoints in sight, {hidden.sum()} hidden, of {len(seen)}", _change(sample.box_size, cut)]
     titles = f"image, {width} × {height} pixels", f"{kind}, {side} × {side} pixels"
     title = " · ".join(text for text in (f"#{row}", dataset.names[row], note) if text)
-    return _page([image, view], titles, title, lines, {"disc": "in sight", "ring": "hidden"}, skeleton)
+    return _page([image, view], titles, title, lines, {"discs": "in sight", "rings": "hidden"}, side_colors(skeleton))
 
 
 def _label(panel: Panel, keypoints: np.ndarray, seen: np.ndarray, hidden: np.ndarray, skeleton: Skeleton) -> None:
@@ -172,16 +169,11 @@ def _change(box_size: float, cut: Crop) -> str:
 def message_picture(text: str) -> Picture:
     """A page without content that says something."""
     blank = Panel(np.full((2, 2, 3), 240, np.uint8), _SIDE)
-    return _page([blank, blank], ("", ""), text, [], {}, None)
+    return _page([blank, blank], ("", ""), text, [], {}, [])
 
 
 def _page(
-    panels: list[Panel],
-    titles: tuple[str, str],
-    title: str,
-    lines: list[str],
-    shapes: dict[str, str],
-    skeleton: Skeleton | None,
+    panels: list[Panel], titles: Sequence[str], title: str, lines: list[str], keys: dict[str, str], colors: list[Color]
 ) -> Picture:
     """Two panels with their titles above; below a title and two lines, and what shapes and colours mean."""
     canvas, below = Canvas(_SECOND + _SIDE, _TOP + _SIDE + _FOOT), _TOP + _SIDE
@@ -191,11 +183,9 @@ def _page(
     canvas.text(0, below + 23, title, 14, bold=True)
     for number, line in enumerate(lines):
         canvas.text(0, below + 46 + 20 * number, line)
-    used = side_colors(skeleton) if skeleton else []
-    sides = {color: meaning for color, meaning in _SIDES.items() if color in used}
     x = y = float(_SECOND)
-    for kind, meaning in shapes.items():
+    for kind, meaning in keys.items():
         x = canvas.key(x, below + 46, kind, QUIET, meaning) + 18
-    for color, meaning in sides.items():
-        y = canvas.key(y, below + 66, "disc", color, meaning) + 18
+    for color in filter(colors.__contains__, _SIDES):
+        y = canvas.key(y, below + 66, "discs", color, _SIDES[color]) + 18
     return Picture(canvas, ": ".join([title, "; ".join(lines)]) if lines else title)

@@ -1,8 +1,6 @@
 """The worst and the most surprising cases of a predictions table, drawn, and as one HTML page that opens anywhere."""
 
-import html
 from base64 import b64encode
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from posekit.drawing import side_colors
 from posekit.evaluation.diagnosis import KINDS, error_kinds
 from posekit.evaluation.metrics import distances, pck_unit
 from posekit.figures.canvas import Panel
-from posekit.files import write_text
+from posekit.figures.pages import write_page
 from posekit.predictions import Predictions
 
 SIDE = 230  # page pixels of a picture
@@ -45,44 +43,33 @@ def find_cases(
 
     `threshold` is in units of the plain protocol. Raises InputError when predictions name other samples.
     """
-    found = predictions.in_order(dataset.names)
+    found, names = predictions.in_order(dataset.names), dataset.names
     distance = distances(dataset.keypoints, found.keypoints, pck_unit(dataset))
     kinds = error_kinds(dataset, found.keypoints, dataset.skeleton, threshold)
-    error = np.where(dataset.visible, np.minimum(distance, FAR), 0).sum(1) / np.maximum(dataset.visible.sum(1), 1)
+    counted = dataset.visible.sum(1)
+    error = np.where(dataset.visible, np.minimum(distance, FAR), 0).sum(1) / np.maximum(counted, 1)
     swapped = (kinds == KINDS.index("left/right swapped")).sum(1)
+
+    def by_keypoint(value: np.ndarray) -> list[Case]:
+        """The keypoint of the highest value (N, K) in each of the images where that is highest; -inf is out."""
+        cases, best = [], value.argmax(axis=1)
+        for row in np.argsort(-value.max(axis=1), kind="stable")[:count]:
+            k = int(best[row])
+            why = f"{dataset.skeleton.keypoints[k]}, score {found.scores[row, k]:.2f}, error {distance[row, k]:.2f}"
+            cases += [Case(row, k, f"{names[row]}: {why}")] if np.isfinite(value[row, k]) else []
+        return cases
+
     wrong = dataset.visible & (distance > 2 * threshold)
-    say = _Words(dataset, found, distance)
     return {
-        "worst": [Case(row, None, say.image(row, error[row])) for row in np.argsort(-error)[:count]],
-        "sure and wrong": _by_keypoint(np.where(wrong, found.scores, -np.inf), say, count),
+        "worst": [Case(row, None, f"{names[row]}: mean error {error[row]:.2f}") for row in np.argsort(-error)[:count]],
+        "sure and wrong": by_keypoint(np.where(wrong, found.scores, -np.inf)),
         "left and right swapped": [
-            Case(row, None, f"{dataset.names[row]}: {swapped[row]} of {dataset.visible[row].sum()} keypoints")
+            Case(row, None, f"{names[row]}: {swapped[row]} of {counted[row]} keypoints")
             for row in np.argsort(-swapped)[:count]
             if swapped[row]
         ],
-        "unsure and right": _by_keypoint(np.where(kinds == 0, -found.scores, -np.inf), say, count),
+        "unsure and right": by_keypoint(np.where(kinds == 0, -found.scores, -np.inf)),
     }
-
-
-@dataclass(frozen=True)
-class _Words:
-    dataset: PoseDataset
-    found: Predictions
-    distance: np.ndarray
-
-    def image(self, row: int, error: float) -> str:
-        return f"{self.dataset.names[row]}: mean error {error:.2f}"
-
-    def keypoint(self, row: int, k: int) -> str:
-        name, score = self.dataset.skeleton.keypoints[k], self.found.scores[row, k]
-        return f"{self.dataset.names[row]}: {name}, score {score:.2f}, error {self.distance[row, k]:.2f}"
-
-
-def _by_keypoint(value: np.ndarray, say: _Words, count: int) -> list[Case]:
-    """The keypoint of the highest value (N, K) in each of the images where that is highest; -inf is out."""
-    best = value.argmax(axis=1)
-    rows = np.argsort(-value.max(axis=1), kind="stable")[:count]
-    return [Case(row, int(best[row]), say.keypoint(row, best[row])) for row in rows if np.isfinite(value[row].max())]
 
 
 def draw_case(dataset: PoseDataset, predictions: Predictions, case: Case, side: int = SIDE) -> np.ndarray:
@@ -105,43 +92,21 @@ def draw_case(dataset: PoseDataset, predictions: Predictions, case: Case, side: 
     return panel.pixels
 
 
-_STYLE = """
-body { font: 15px/1.45 system-ui, sans-serif; color: #1c2330; background: #f4f6f9; margin: 0; }
-main { max-width: 1012px; margin: 0 auto; padding: 24px; } h1 { margin: 0 0 4px; } h2 { margin: 28px 0 2px; }
-p { margin: 2px 0 10px; color: #5b6675; } section > div { display: flex; flex-wrap: wrap; gap: 14px; }
-figure { margin: 0; width: 230px; background: #fff; border: 1px solid #dde3ea; border-radius: 8px; padding: 5px; }
-img { width: 230px; height: 230px; display: block; } figcaption { font-size: 12px; overflow-wrap: anywhere; }
-"""
-
-
 def write_gallery(
     path: Path, dataset: PoseDataset, predictions: Predictions, threshold: float, count: int = 8, title: str = ""
 ) -> int:
     """Write the cases as one HTML page with its pictures in it; returns how many pictures it shows."""
     cases = find_cases(dataset, predictions, threshold, count)
-    sections = [_section(name, some, dataset, predictions) for name, some in cases.items() if some]
-    heading = html.escape(title or f"Failures among {len(dataset)} samples")
-    page = f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{heading}</title><style>{_STYLE}</style></head>
-<body><main><h1>{heading}</h1>
-<p>Rings: truth. Crosses: predictions. Orange is the object's left, blue its right, green between. Errors are shares of
-the reference length, the threshold is {threshold:g}.</p>
-{"".join(sections)}
-</main></body></html>
-"""
-    write_text(path, page)
+    sections = [
+        (name, SECTIONS[name], [(case.caption, _jpeg(draw_case(dataset, predictions, case))) for case in some])
+        for name, some in cases.items()
+        if some
+    ]
+    title = title or f"Failures among {len(dataset)} samples"
+    write_page(path, "figures/gallery.html.j2", title=title, threshold=threshold, sections=sections)
     return sum(len(some) for some in cases.values())
 
 
-def _section(name: str, cases: Sequence[Case], dataset: PoseDataset, predictions: Predictions) -> str:
-    figures = [_figure(draw_case(dataset, predictions, case), case.caption) for case in cases]
-    heading = f"<h2>{name.capitalize()}</h2><p>{SECTIONS[name]}</p>"
-    return f"<section>{heading}<div>{''.join(figures)}</div></section>\n"
-
-
-def _figure(pixels: np.ndarray, caption: str) -> str:
+def _jpeg(pixels: np.ndarray) -> str:
     quality = [cv2.IMWRITE_JPEG_QUALITY, 85]
-    encoded = b64encode(cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), quality)[1]).decode()
-    text = html.escape(caption)
-    return f'<figure><img alt="{text}" src="data:image/jpeg;base64,{encoded}"><figcaption>{text}</figcaption></figure>'
+    return b64encode(cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), quality)[1].tobytes()).decode()

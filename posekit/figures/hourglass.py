@@ -1,4 +1,4 @@
-"""Pictures of Stacked Hourglass: its recursion drawn from a recipe, its maps at every depth, what a stack learns."""
+"""Pictures of Stacked Hourglass: its recursion drawn from a recipe, its maps at every depth."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,11 @@ from matplotlib.patches import FancyBboxPatch
 
 from posekit.figures.diagrams import INK, STEM, block_height, box, line, plus
 from posekit.figures.networks import BRANCH_COLORS, show_channels
-from posekit.figures.poses import overlay
 from posekit.recipes import Recipe
 from posekit.skeletons import Skeleton
 
 DPI = 110
 LOSS, PALE = "#c0392b", "#d9dee4"
-STACK_COLORS = ("#1f6fb2", "#e59a2f", "#26a189", "#8561b5")
 _STEP = 1.35  # from a row's block to the next row's
 
 
@@ -170,7 +168,7 @@ def _finish(figure: Figure, axes: Axes, xlim: tuple[float, float], ylim: tuple[f
     figure.set_size_inches(width, 0.4 + 0.8 * (ylim[1] - ylim[0]))
 
 
-# What flows through it, and what its stacks learn
+# What flows through it
 
 
 def down_and_up(
@@ -196,43 +194,4 @@ def down_and_up(
         for axes in grid[row, 1:]:
             place = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "center"}
             axes.annotate(arrow, (0, 0.5), (-9, 0), fontsize=15, color=INK, **place)
-    return figure
-
-
-def stack_losses(losses: dict[str, np.ndarray], empty: float) -> Figure:
-    """A panel a training, a line a stack: losses (updates, stacks); dashed what all-zero heatmaps would cost."""
-    figure = Figure(figsize=(5 * len(losses), 3.6), layout="constrained", dpi=DPI)
-    panels = np.atleast_1d(figure.subplots(1, len(losses), sharey=True))
-    for axes, (title, values) in zip(panels, losses.items(), strict=True):
-        updates = np.arange(1, len(values) + 1)
-        for stack, color in zip(range(values.shape[1]), STACK_COLORS, strict=False):
-            axes.semilogy(updates, values[:, stack], color=color, lw=1.8)
-            final = values[-1, stack]
-            place = {"xytext": (6, 0), "textcoords": "offset points"}
-            place["va"] = "bottom" if final > np.median(values[-1]) else "top"  # so that close ones stay apart
-            axes.annotate(f"stack {stack + 1}: {final:.2g}", (updates[-1], final), fontsize=9, color=color, **place)
-        axes.axhline(empty, color="0.5", lw=1, ls="--")
-        axes.text(1.25 * len(values), empty, "empty heatmaps", fontsize=8, color="0.4", ha="right", va="bottom")
-        axes.set(xlabel="update", title=title, xlim=(0, 1.25 * len(values)))
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-    low, high = min(values.min() for values in losses.values()), max(values.max() for values in losses.values())
-    ticks = [tick for tick in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50) if low <= tick <= high]
-    panels[0].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    panels[0].set_yticks([], minor=True)
-    panels[0].set_ylabel("loss of the stack")
-    return figure
-
-
-def stack_heatmaps(image: np.ndarray, target: np.ndarray, rows: dict[str, Sequence[np.ndarray]]) -> Figure:
-    """A row a training: the highest of each stack's heatmaps (K, h, w) over the image (S, S, 3), the target before."""
-    count = max(len(maps) for maps in rows.values()) + 1
-    figure = Figure(figsize=(2.4 * count, 2.55 * len(rows)), layout="constrained", dpi=DPI)
-    panels = figure.subplots(len(rows), count, squeeze=False)
-    for line_of, (title, maps) in zip(panels, rows.items(), strict=True):
-        for number, (axes, heatmaps) in enumerate(zip(line_of, [target, *maps], strict=False)):
-            overlay(axes, image, heatmaps.max(axis=0))
-            axes.set_title(f"stack {number}" if number else "target", fontsize=9)
-            axes.set(xticks=[], yticks=[])
-        line_of[0].set_ylabel(title, fontsize=10)
     return figure

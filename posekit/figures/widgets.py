@@ -7,6 +7,7 @@ there once for a person, and it stays in every saved notebook and page, with or 
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import ipywidgets as widgets
 import numpy as np
@@ -18,7 +19,7 @@ from posekit.figures.explorer import Heatmaps, Picture, heatmap_picture, message
 from posekit.recipes import Recipe
 
 _STYLE = {"description_width": "70px"}
-_WIDE, _NARROW = {"width": "410px"}, {"width": "203px"}
+_WIDE, _NARROW = ({"layout": {"width": width}, "style": _STYLE} for width in ("410px", "203px"))
 
 
 @dataclass(frozen=True)
@@ -43,15 +44,12 @@ def browse_dataset(dataset: PoseDataset, recipe: Recipe, row: int = 0, seed: int
 def heatmap_explorer(data: Heatmaps, sample: int = 0, keypoint: int | None = None) -> Explorer:
     """The explorer of heatmaps, not shown yet; it opens at the last stage."""
     names = [("all", -1), *((f"{k}  {name}", k) for k, name in enumerate(data.skeleton.keypoints))]
-    stages = list(data.stages)
-    wide = {"layout": _WIDE, "style": _STYLE}
+    stages, opened = list(data.stages), -1 if keypoint is None else keypoint
     c = {
-        "sample": widgets.IntSlider(sample, 0, len(data.images) - 1, description="sample", readout=False, **wide),
-        "keypoint": widgets.Dropdown(
-            options=names, value=-1 if keypoint is None else keypoint, description="keypoint", **wide
-        ),
-        "stage": widgets.SelectionSlider(options=stages, value=stages[-1], description="stage", **wide),
-        "overlay": widgets.FloatSlider(0.7, min=0, max=1, step=0.05, description="overlay", **wide),
+        "sample": widgets.IntSlider(sample, 0, len(data.images) - 1, description="sample", readout=False, **_WIDE),
+        "keypoint": widgets.Dropdown(options=names, value=opened, description="keypoint", **_WIDE),
+        "stage": widgets.SelectionSlider(options=stages, value=stages[-1], description="stage", **_WIDE),
+        "overlay": widgets.FloatSlider(0.7, min=0, max=1, step=0.05, description="overlay", **_WIDE),
     }
 
     def draw() -> Picture:
@@ -95,17 +93,14 @@ def dataset_browser(dataset: PoseDataset, recipe: Recipe, row: int = 0, seed: in
 
 def _browser_controls(dataset: PoseDataset, row: int) -> dict[str, widgets.Widget]:
     most = dataset.skeleton.num_keypoints
-    wide, narrow = {"layout": _WIDE, "style": _STYLE}, {"layout": _NARROW, "style": _STYLE}
     c = {
-        "sample": widgets.IntSlider(
-            row, 0, len(dataset) - 1, description="sample", readout=False, layout={"width": "390px"}, style=_STYLE
-        ),
+        "sample": widgets.IntSlider(row, 0, len(dataset) - 1, description="sample", readout=False, **_WIDE),
         "view": widgets.ToggleButtons(options=["crop", "augmented"], style={"button_width": "96px"}),
         "again": widgets.Button(description="draw again", layout={"width": "100px"}),
         "labels": widgets.Checkbox(True, description="labels", indent=False, layout={"width": "80px"}),
-        "name": widgets.Text(description="name has", placeholder="part of a name", **wide),
-        "group": widgets.Dropdown(options=["any", *dataset.skeleton.groups], description="sees all", **narrow),
-        "in sight": widgets.IntRangeSlider(value=(0, most), min=0, max=most, description="in sight", **narrow),
+        "name": widgets.Text(description="name has", placeholder="part of a name", **_WIDE),
+        "group": widgets.Dropdown(options=["any", *dataset.skeleton.groups], description="sees all", **_NARROW),
+        "in sight": widgets.IntRangeSlider(value=(0, most), min=0, max=most, description="in sight", **_NARROW),
         "draw": widgets.IntText(0),  # not shown: how often "draw again" was pressed
     }
 
@@ -133,17 +128,16 @@ def show(explorer: Explorer) -> None:
         except InputError as error:
             picture = message_picture(str(error))
         data, size = _bundle(picture, "jpeg")
-        handle.update(data, metadata=size, raw=True)
+        if handle:  # None outside of a notebook
+            handle.update(data, metadata=size, raw=True)
 
     for control in explorer.controls.values():
         if control.has_trait("value"):
             control.observe(redraw, "value")
     box = widgets.VBox([widgets.HBox([explorer.controls[name] for name in row]) for row in explorer.rows])
-    controls = box._repr_mimebundle_()
-    controls["text/plain"] = "Run this cell in JupyterLab to change the picture: " + ", ".join(
-        name for row in explorer.rows for name in row
-    )
-    display(controls, raw=True)
+    names = ", ".join(chain(*explorer.rows))
+    text = {"text/plain": f"Run this cell in JupyterLab to change the picture: {names}"}
+    display({**box._repr_mimebundle_(), **text}, raw=True)
 
 
 def _values(explorer: Explorer) -> dict[str, object]:

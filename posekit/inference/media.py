@@ -7,8 +7,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
+from posekit.bars import progress_bar
 from posekit.bounds import MOST_TOGETHER
 from posekit.datasets.images import BadImage, decode_image, holds_several, one_line, read_file
 from posekit.drawing import draw_poses
@@ -139,7 +139,7 @@ def _predict_pictures(
     """The rows, and how many images could be read. All are predicted before the first is written: a bad one that the
     user named leaves nothing behind."""
     several: list[str] = []  # names of files with more than one picture
-    with tqdm(pictures, desc="predict", unit="image", disable=len(pictures) < 2) as bar:
+    with progress_bar(pictures, desc="predict", unit="image", disable=len(pictures) < 2) as bar:
         images = _read(bar, boxes, skipped, several)
         found = {it.name: (it.rows(), it.keypoints, it.scores) for it in _find(predictor, images, boxes)}
     empty = sum(not rows for rows, _, _ in found.values())
@@ -189,7 +189,8 @@ def _predict_video(predictor: Predictor, given: Input, out: Path, boxes: Boxes |
     promised = promised_frames(capture)
 
     def named() -> Iterator[tuple[str, np.ndarray]]:
-        for time, frame in tqdm(frames(capture), total=promised or None, desc=shortened(given.name), unit="frame"):
+        bar = progress_bar(frames(capture), total=promised or None, desc=shortened(given.name), unit="frame")
+        for time, frame in bar:
             yield f"{given.name}:{len(times)}", frame
             times.append(time)
 

@@ -3,13 +3,13 @@
 Training's validation and every command that predicts go through here.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm.auto import tqdm
 
+from posekit.bars import progress_bar
 from posekit.codecs import image_keypoints
 from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.pipeline import evaluation_iterator
@@ -91,22 +91,23 @@ def network_predictor(network: "nn.Cell", recipe: Recipe, skeleton: Skeleton, ba
     return Predictor(recipe, skeleton, run, batch)
 
 
-def predicted_batches(
-    predictor: Predictor, dataset: PoseDataset, progress: bool = True
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Tested heatmaps (n, K, h, w) and the maps (n, 2, 3) from image to input pixels, batch by batch in order."""
+def predict_dataset(
+    predictor: Predictor,
+    dataset: PoseDataset,
+    progress: bool = True,
+    visit: Callable[[slice, np.ndarray], object] = lambda rows, heatmaps: None,
+) -> Predictions:
+    """Predict every sample of the split, in its order, in pixels of each image.
+
+    `visit` gets the rows of each batch and their heatmaps (n, K, h, w), averaged where the recipe has a flip test.
+    """
     batches = evaluation_iterator(dataset, predictor.recipe, predictor.batch)
-    total = -(-len(dataset) // predictor.batch)
-    with ctrl_c(), tqdm(batches, total=total, desc="predict", unit="batch", disable=not progress) as bar:
+    total, start, found = -(-len(dataset) // predictor.batch), 0, []
+    with ctrl_c(), progress_bar(batches, total=total, desc="predict", unit="batch", disable=not progress) as bar:
         for images, matrices, count in bar:
-            yield predictor.tested_heatmaps(images)[:count], matrices[:count]
-
-
-def predict_dataset(predictor: Predictor, dataset: PoseDataset, progress: bool = True) -> Predictions:
-    """Predict every sample of the split, in its order, in pixels of each image."""
-    keypoints, scores = [], []
-    for heatmaps, matrices in predicted_batches(predictor, dataset, progress):
-        found, score = image_keypoints(predictor.recipe.codec, heatmaps, matrices)
-        keypoints.append(found)
-        scores.append(score)
-    return Predictions(list(dataset.names), np.concatenate(keypoints), np.concatenate(scores))
+            heatmaps = predictor.tested_heatmaps(images)[:count]
+            visit(slice(start, start + count), heatmaps)
+            found.append(image_keypoints(predictor.recipe.codec, heatmaps, matrices[:count]))
+            start += count
+    keypoints, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Predictions(list(dataset.names), keypoints, scores)

@@ -4,9 +4,13 @@ MPII's own annotation has them: mpii_human_pose_v1_u12_1.mat, a MATLAB file from
 """
 
 import shutil
+import struct
 import zlib
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -63,19 +67,29 @@ def _apart(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def read_annotation(path: Path) -> dict[str, list[Person]]:
-    """The people of every image who have a head box and joints, by the image's name."""
-    from scipy.io import loadmat
+    """The people of every image who have a head box and joints, by the image's name.
 
-    remedy = "give mpii_human_pose_v1_u12_1.mat of the MPII data set"
+    SciPy's reader crashes on some damaged files, so it runs in a process of its own.
+    """
     try:
         _check_unpacked_size(path)
-        release = loadmat(path, struct_as_record=False, squeeze_me=True)["RELEASE"]
-        images = _items(release.annolist)
-        return {str(image.image.name): [_person(r) for r in _items(image.annorect) if _whole(r)] for image in images}
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            return pool.submit(_read, path).result()
     except Exception as error:  # the parser's own exceptions and those of a file of another kind share no base
-        said = said_to_be(path)
-        reason = said if said and said != "a MATLAB file" else " ".join(str(error).split())
-        raise InputError(f"{path}: not MPII's annotation ({shortened(reason, 200)}); {remedy}") from error
+        said, crashed = said_to_be(path), isinstance(error, BrokenProcessPool)
+        reason = "damaged: its reader crashed" if crashed else " ".join(str(error).split())
+        reason = said if said and said != "a MATLAB file" else shortened(reason, 200)
+        raise InputError(
+            f"{path}: not MPII's annotation ({reason}); give mpii_human_pose_v1_u12_1.mat of the MPII data set"
+        ) from error
+
+
+def _read(path: Path) -> dict[str, list[Person]]:
+    from scipy.io import loadmat
+
+    release = loadmat(path, struct_as_record=False, squeeze_me=True)["RELEASE"]
+    images = _items(release.annolist)
+    return {str(image.image.name): [_person(r) for r in _items(image.annorect) if _whole(r)] for image in images}
 
 
 def _check_unpacked_size(path: Path) -> None:
@@ -85,9 +99,9 @@ def _check_unpacked_size(path: Path) -> None:
     """
     total = 0
     with path.open("rb") as stream:
-        order = {b"IM": "little", b"MI": "big"}.get(stream.read(128)[126:])
+        order = {b"IM": "<II", b"MI": ">II"}.get(stream.read(128)[126:])  # little and big endian
         while order is not None and len(tag := stream.read(8)) == 8:
-            kind, size = (int.from_bytes(tag[i : i + 4], order) for i in (0, 4))
+            kind, size = struct.unpack(order, tag)
             total += _unpacked_size(stream, size) if kind == 15 else size
             if total > bounds.LARGEST_MATLAB:
                 raise ValueError(f"unpacks to more than {bounds.LARGEST_MATLAB:,} bytes")
@@ -115,7 +129,7 @@ def _whole(rect: object) -> bool:
     return points is not None and np.size(getattr(rect, "x1", [])) == 1
 
 
-def _person(rect: object) -> Person:
+def _person(rect: Any) -> Person:
     joints = np.full((16, 2), np.nan)
     for point in _items(rect.annopoints.point):
         if point.id not in range(16):

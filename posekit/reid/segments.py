@@ -32,7 +32,7 @@ def segment_maps(keypoints: np.ndarray, width: int, height: int, skeleton: Skele
         quad = corners[list(segment)]
         if is_convex(quad):
             mask = np.zeros((height, width), np.uint8)
-            maps[number] = cv2.resize(cv2.fillPoly(mask, [quad], 255), (SIZE, SIZE))
+            maps[number] = cv2.resize(cv2.fillPoly(mask, [quad], (255,)), (SIZE, SIZE))
     return maps
 
 

@@ -14,7 +14,7 @@ table gets its name. What the numbers are follows MindSpore models, research/cv/
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,14 +23,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
+from posekit.bars import progress_bar
 from posekit.codecs import image_keypoints
 from posekit.datasets.pipeline import normalise
 from posekit.errors import InputError, Stopped
 from posekit.files import read_json, write_json
 from posekit.inference.boxes import crop_box, whole
 from posekit.inference.predictors import Predictor
+from posekit.predictions import check_values
 from posekit.reid.multitasknet import ReidSplit, read_split
 from posekit.reid.segments import SIZE, segment_maps, visible_segments
 from posekit.signals import ctrl_c, restore_handlers
@@ -84,7 +85,7 @@ def write_reid(
         raise Stopped(f"{out}: stopped; the same command goes on with the rest") from None
 
 
-def _claim(out: Path, splits: Sequence[str], made_with: dict[str, object]) -> None:
+def _claim(out: Path, splits: Sequence[str], made_with: Mapping[str, object]) -> None:
     """Note in OUT/reid.json how the data is made; InputError when what is there was made otherwise, or not by us."""
     note = out / "reid.json"
     before = read_note(out)
@@ -134,7 +135,7 @@ class _Writer:
         with (
             _scratch(self.out / f".partial-{self.split.name}") as scratch,
             part.open("a", encoding="utf-8", newline="") as stream,
-            tqdm(desc=self.split.name, initial=done, total=total, unit="image", disable=None) as bar,
+            progress_bar(desc=self.split.name, initial=done, total=total, unit="image") as bar,
         ):
             for line in self._lines(done, scratch):
                 stream.write(line)
@@ -178,8 +179,9 @@ class _Writer:
         """Write one image's pictures; returns its line of the table. Segments are drawn from what the line says."""
         skeleton, name = self.predictor.skeleton, self.split.images[row]
         confidence = scores if self.threshold is None else scores >= self.threshold
-        values = np.column_stack([keypoints, confidence]).ravel().tolist()
-        line = name + ",%.3f" * len(values) % tuple(values)
+        values = np.column_stack([keypoints, confidence]).ravel()
+        check_values(self.out / f"pose_{self.split.name}.csv", [name], np.append(values, scores)[None])
+        line = name + ",%.3f" * len(values) % tuple(values.tolist())
         written = np.array(line.split(",")[1:], float).reshape(-1, 3)
         segments = segment_maps(written[:, :2], image.shape[1], image.shape[0], skeleton)
         if self.threshold is not None:

@@ -96,7 +96,7 @@ def box(low: tuple, high: tuple, color: tuple | np.ndarray, gloss: float = 0.0) 
     """The five faces of an upright box that a camera above the ground may see."""
     (x0, y0, z0), (x1, y1, z1) = low, high
     ground = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], float)
-    low, high = (np.column_stack([ground, np.full(4, z)]) for z in (z0, z1))
-    sides = np.stack([low, np.roll(low, -1, 0), np.roll(high, -1, 0), high], axis=1)
+    bottom, top = (np.column_stack([ground, np.full(4, z)]) for z in (z0, z1))
+    sides = np.stack([bottom, np.roll(bottom, -1, 0), np.roll(top, -1, 0), top], axis=1)
     normals = np.array([(0, -1, 0), (1, 0, 0), (0, 1, 0), (-1, 0, 0), (0, 0, 1)], float)
-    return faces(np.concatenate([sides, high[None]]), normals, color, gloss)
+    return faces(np.concatenate([sides, top[None]]), normals, color, gloss)

@@ -4,7 +4,7 @@ Metres; a person's frame has x forward, y to the left and z up. Joints are numbe
 as in MPII's labels the pelvis is midway between the hips and the thorax midway between the shoulders.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,7 +43,7 @@ def draw_build(rng: np.random.Generator) -> Build:
     lengths = np.array((0.445, 0.425, 0.25, 0.205, 0.50, 0.365, 0.070, 0.286, 0.295, 0.255)) * vary * size
     lengths[7] *= 1 + 0.45 * (1 - size)
     girth = float(np.clip(rng.normal(1.0, 0.12), 0.8, 1.4))
-    return Build(*lengths, 0.18 * size, girth, float(size))
+    return Build(*lengths, hand=0.18 * size, girth=girth, size=float(size))
 
 
 def about_x(degrees: float) -> np.ndarray:
@@ -113,7 +113,7 @@ def pose_figure(build: Build, angles: Angles, heading: float = 0.0) -> Figure:
     if not angles.seated:
         return figure
     seat = figure.joints[PELVIS, 2] - 0.105 * build.girth * build.size
-    return Figure(*(getattr(figure, name) for name in list(Figure.__dataclass_fields__)[:-1]), float(max(seat, 0.05)))
+    return replace(figure, seat=float(max(seat, 0.05)))
 
 
 def _bend_spine(build: Build, frame: np.ndarray, angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -110,7 +110,7 @@ def _limb(
     if rows[1, 0] < hem < rows[-2, 0]:
         edge = [np.interp(hem, rows[:, 0], rows[:, k]) for k in (1, 2)]
         at = np.searchsorted(rows[:, 0], hem)
-        rows = np.insert(rows, [at, at], [(hem - 0.001, *edge), (hem + 0.001, *edge)], axis=0)
+        rows = np.insert(rows, [at, at], np.array([(hem - 0.001, *edge), (hem + 0.001, *edge)]), axis=0)
     radii = rows[:, 1:] * girth + loose * (rows[:, :1] < hem)
     centers = start + rows[:, :1] * (end - start)
     colors = np.where((rows[:-1, :1] + rows[1:, :1]) / 2 < hem, cloth, skin)

@@ -167,5 +167,5 @@ def _ball(center: np.ndarray, radius: float, color: np.ndarray) -> Mesh:
     """A rough sphere."""
     polar = np.linspace(0, np.pi, 6)
     centers = center + np.outer(np.cos(polar) * radius, UP)
-    axes = (np.broadcast_to(axis, (6, 3)) for axis in np.eye(3)[:2])
-    return tube(centers, *axes, radius * np.sin(polar)[:, None].repeat(2, 1), np.broadcast_to(color, (5, 3)), 9)
+    forward, left = (np.broadcast_to(axis, (6, 3)) for axis in np.eye(3)[:2])
+    return tube(centers, forward, left, radius * np.sin(polar)[:, None].repeat(2, 1), np.broadcast_to(color, (5, 3)), 9)

@@ -121,7 +121,8 @@ def split_faces(mesh: Mesh, count: int) -> Mesh:
     a, b, c, d = np.moveaxis(mesh.corners, 1, 0)
     u, v = np.meshgrid(steps, steps, indexing="ij")
     weights = ((1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v)
-    grid = sum(w[None, ..., None] * p[:, None, None] for w, p in zip(weights, (a, b, c, d), strict=True))
+    parts = (w[None, ..., None] * p[:, None, None] for w, p in zip(weights, (a, b, c, d), strict=True))
+    grid = sum(parts, start=np.zeros(3))
     small = np.stack([grid[:, :-1, :-1], grid[:, 1:, :-1], grid[:, 1:, 1:], grid[:, :-1, 1:]], axis=3)
     each = count * count
     return faces(small.reshape(-1, 4, 3), mesh.facing.repeat(each, 0), mesh.colors.repeat(each, 0))
@@ -166,7 +167,8 @@ def draw_camera(rng: np.random.Generator, people: list[Person], size: tuple[int,
         start[0] += room[0] * rng.uniform(0.2, 0.8)
     if room[1] < 0:
         start[1] = height * rng.uniform(0.03, 0.15)
-    return camera.cropped(*(low - start), width, height)
+    left, top = low - start
+    return camera.cropped(left, top, width, height)
 
 
 def _enough(people: list[Person], number: int, camera: Camera) -> bool:
@@ -255,7 +257,7 @@ def _shadows(canvas: np.ndarray, camera: Camera, light: Light, bodies: list[Caps
     slope = light.towards[:2] / light.towards[2]
     for reach, strength, blur in ((1.0, light.shadow, 0.012), (0.1, 0.5, 0.06)):
         shapes = np.concatenate([_flat(parts, reach * slope) for parts in bodies])
-        darken(canvas, camera, shapes, strength, blur * scale)
+        darken(canvas, camera, shapes, strength, float(blur * scale))
 
 
 def _flat(parts: Capsules, slope: np.ndarray) -> np.ndarray:

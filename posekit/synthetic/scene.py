@@ -118,8 +118,11 @@ def fixed(points: np.ndarray) -> np.ndarray:
 
 def fill(canvas: np.ndarray, points: np.ndarray, color: np.ndarray | float) -> None:
     """Fill the polygon `points` (N, 2), in pixels, on a colour canvas or on a one-channel mask."""
-    value = float(color) if canvas.ndim == 2 else to_pixel(color)
-    cv2.fillPoly(canvas, [fixed(points)], value, shift=SUBPIXEL_BITS)
+    cv2.fillPoly(canvas, [fixed(points)], _value(canvas, color), shift=SUBPIXEL_BITS)
+
+
+def _value(canvas: np.ndarray, color: np.ndarray | float) -> tuple[float, ...]:
+    return (float(color),) if canvas.ndim == 2 else to_pixel(np.asarray(color))
 
 
 def fill_faces(canvas: np.ndarray, faces: np.ndarray, colors: np.ndarray) -> None:
@@ -162,14 +165,14 @@ def paint_mesh(
     fill_faces(canvas, pixels, matt * (1 - strength) + strength * mirrored)
     if mask is not None:
         for face in fixed(pixels):
-            cv2.fillConvexPoly(mask, face, 255, shift=SUBPIXEL_BITS)
+            cv2.fillConvexPoly(mask, face, (255,), shift=SUBPIXEL_BITS)
 
 
 def paint_flat(canvas: np.ndarray, camera: Camera, shapes: np.ndarray, color: np.ndarray | float) -> None:
     """Fill convex world polygons (F, N, 3) with one colour as it is; what is behind the camera is cut off."""
     pixels, shown = _visible_faces(camera, shapes)
     if shown.any():
-        value = float(color) if canvas.ndim == 2 else to_pixel(color)
+        value = _value(canvas, color)
         for corners in fixed(pixels[shown]):
             cv2.fillConvexPoly(canvas, corners, value, shift=SUBPIXEL_BITS)
     seen = camera.view(shapes)
@@ -196,7 +199,7 @@ def cast_shadow(canvas: np.ndarray, camera: Camera, light: Light, points: np.nda
     for reach, strength, sigma in ((1.0, light.shadow, 1.0), (0.12, 0.55, 2.5)):
         flat = points[:, :2] - reach * points[:, 2:] * slope
         hull = cv2.convexHull(flat.astype(np.float32))[:, 0]
-        darken(canvas, camera, np.column_stack([hull, np.zeros(len(hull))])[None], strength, sigma * blur)
+        darken(canvas, camera, np.column_stack([hull, np.zeros(len(hull))])[None], strength, float(sigma * blur))
 
 
 def darken(canvas: np.ndarray, camera: Camera, shapes: np.ndarray, strength: float, sigma: float) -> None:
@@ -239,7 +242,7 @@ def smear(image: np.ndarray, rng: np.random.Generator, most: float) -> np.ndarra
     middle = (side - 1) / 2
     step = np.array([np.cos(angle), np.sin(angle)]) * middle
     start, end = np.round(middle - step).astype(int), np.round(middle + step).astype(int)
-    cv2.line(kernel, start.tolist(), end.tolist(), 1.0)
+    cv2.line(kernel, start.tolist(), end.tolist(), (1.0,))
     return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
 
 

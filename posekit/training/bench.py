@@ -1,6 +1,7 @@
 """`posekit bench`: how fast each part of the line is on this machine, and what limits a training step."""
 
 import time
+import timeit
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,12 +37,7 @@ def bench(recipe: Recipe, data: Path | None, device: str, repeats: int = 20) -> 
 def _median(work: Callable[[], object], repeats: int) -> float:
     """Median seconds of a call, after one call that is not counted."""
     work()
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return float(np.median(seconds))
+    return float(np.median(timeit.repeat(work, number=1, repeat=repeats)))
 
 
 def _pipeline(recipe: Recipe, dataset: PoseDataset, repeats: int) -> float:

@@ -1,6 +1,6 @@
 """One update of the weights: learning rate, weight decay, loss, gradients and what is done to them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import mindspore as ms
 import numpy as np
@@ -151,15 +151,37 @@ def clipped(gradients: tuple[Tensor, ...], limit: float) -> tuple[Tensor, ...]:
     return tuple(shorter)
 
 
+def _step(recipe: Recipe, steps: int, update: np.ndarray) -> np.ndarray:
+    return recipe.decay_factor ** np.searchsorted(np.array(recipe.milestones) * steps, update, side="right")
+
+
+def _exponential(recipe: Recipe, steps: int, update: np.ndarray) -> np.ndarray:
+    return recipe.decay_factor ** (update // steps)
+
+
+def _cosine(recipe: Recipe, steps: int, update: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.cos(np.pi * update / len(update)))
+
+
+# What multiplies the learning rate at every update, of so many steps per epoch.
+SCHEDULES: dict[str, Callable[[Recipe, int, np.ndarray], np.ndarray]] = {
+    "step": _step,
+    "exponential": _exponential,
+    "cosine": _cosine,
+}
+
+# Whether a parameter decays.
+DECAYED: dict[str, Callable[[Parameter], bool]] = {
+    "weights": lambda parameter: parameter.ndim > 1,
+    "weights+biases": lambda parameter: not parameter.name.endswith((".gamma", ".beta")),
+    "all": lambda parameter: True,
+}
+
+
 def learning_rates(recipe: Recipe, steps: int) -> np.ndarray:
     """The rate of every update, (epochs * steps,) float32: linear warm-up times the recipe's schedule."""
     update = np.arange(recipe.epochs * steps)
-    if recipe.schedule == "step":
-        factor = recipe.decay_factor ** np.searchsorted(np.array(recipe.milestones) * steps, update, side="right")
-    elif recipe.schedule == "exponential":
-        factor = recipe.decay_factor ** (update // steps)
-    else:
-        factor = 0.5 * (1 + np.cos(np.pi * update / len(update)))
+    factor = SCHEDULES[recipe.schedule](recipe, steps, update)
     warmup = recipe.warmup_epochs * steps
     ramp = np.minimum((update + 1) / warmup, 1) if warmup else 1
     return (recipe.learning_rate * factor * ramp).astype(np.float32)
@@ -167,17 +189,10 @@ def learning_rates(recipe: Recipe, steps: int) -> np.ndarray:
 
 def make_optimizer(network: nn.Cell, recipe: Recipe, steps: int) -> nn.Optimizer:
     """Adam with the recipe's rates. Weight decay is the classic one, added to the gradient of what `decayed` names."""
-    weights = network.trainable_params()
-    groups = [([w for w in weights if _decays(w, recipe)], recipe.weight_decay)]
-    groups += [([w for w in weights if not _decays(w, recipe)], 0.0)]
+    weights, decays = network.trainable_params(), DECAYED[recipe.decayed]
+    groups = [([w for w in weights if decays(w)], recipe.weight_decay), ([w for w in weights if not decays(w)], 0.0)]
     described = [{"params": group, "weight_decay": decay} for group, decay in groups if group]
     return nn.Adam([*described, {"order_params": weights}], learning_rate=learning_rates(recipe, steps).tolist())
-
-
-def _decays(weight: Parameter, recipe: Recipe) -> bool:
-    if recipe.decayed == "weights":
-        return weight.ndim > 1
-    return recipe.decayed == "all" or not weight.name.endswith((".gamma", ".beta"))
 
 
 def averaged_network(network: nn.Cell, recipe: Recipe, skeleton: Skeleton) -> nn.Cell:
@@ -194,7 +209,8 @@ def make_step(network: nn.Cell, recipe: Recipe, steps: int, averaged: nn.Cell | 
     optimizer = update = make_optimizer(network, recipe, steps)
     scaler = amp.DynamicLossScaler(recipe.loss_scale, 2, recipe.loss_scale_window) if recipe.loss_scale else None
     if recipe.clip_norm or recipe.ema or scaler:
-        pair = [list(cell.get_parameters()) if recipe.ema else [] for cell in (network, averaged)]
+        assert averaged is not None or not recipe.ema
+        pair = [list(cell.get_parameters()) if cell and recipe.ema else [] for cell in (network, averaged)]
         update = Update(optimizer, recipe.clip_norm, scaler, recipe.ema, *pair)
     if ranks() > 1:
         update = AveragedUpdate(update)

@@ -14,7 +14,7 @@ import sys
 
 def convert(model, out, settings):
     """Write an ONNX file, fixed to the shape, as MindSpore Lite's MINDIR for the target."""
-    import mindspore_lite as lite
+    import mindspore_lite as lite  # pyright: ignore[reportMissingImports] only Python 3.7 has it
 
     converter = lite.Converter()
     converter.save_type = lite.ModelType.MINDIR
@@ -25,7 +25,7 @@ def convert(model, out, settings):
 
 def run(model, settings, requests, answers):
     """Answer batches until standard input ends."""
-    import mindspore_lite as lite
+    import mindspore_lite as lite  # pyright: ignore[reportMissingImports] only Python 3.7 has it
     import numpy as np
 
     context = lite.Context()
