@@ -1,4 +1,4 @@
-"""Making a drawn data set: checks, a folder that appears only when it is complete, and the work shared by processes."""
+"""Write a drawn data set: check the request, make a folder that appears once complete, draw in several processes."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ Row = TypeVar("Row")
 
 
 def check_request(out: Path, train: int, test: int, seed: int, most: int) -> None:
-    """InputError for counts outside 0..`most`, a negative seed, or an `out` that is not empty, or where we are."""
+    """Raise InputError if a count is outside 0..`most`, the seed negative, or `out` not empty or the current folder."""
     for name, count in (("train", train), ("test", test)):
         if not 0 <= count <= most:
             raise InputError(f"--{name} {count}: must be between 0 and {most}; choose another number")
@@ -35,7 +35,7 @@ def check_request(out: Path, train: int, test: int, seed: int, most: int) -> Non
 
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
-    """Yield a folder beside `out` to write in; it becomes `out` when the block succeeds and vanishes when it fails."""
+    """Yield a temporary folder next to `out`; rename it to `out` if the block succeeds, remove it if it fails."""
     out.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
     try:
@@ -47,7 +47,7 @@ def new_folder(out: Path) -> Iterator[Path]:
 
 
 def draw_all(draw: Callable[[int], Row], count: int, split: str, workers: int | None) -> list[Row]:
-    """What `draw` returns for 0..count-1, in order; `workers` processes (None: one a core) share the work.
+    """Call `draw` for 0..count-1 in `workers` processes (None: one per core); return the results in order.
 
     `draw` must be importable by a new process: a function of a module, or `functools.partial` of one.
     """
@@ -55,6 +55,6 @@ def draw_all(draw: Callable[[int], Row], count: int, split: str, workers: int | 
     progress = partial(tqdm, total=count, desc=f"drawing {split}", unit="img", disable=None)
     if workers == 1 or count < 4:
         return list(progress(map(draw, range(count))))
-    # OpenCV's own threads would only get in the way of the other processes.
+    # OpenCV's own threads would only slow down the other processes.
     with ProcessPoolExecutor(workers, get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
         return list(progress(pool.map(draw, range(count), chunksize=8)))
