@@ -32,14 +32,14 @@ case "${4,,}" in
     *) usage ;;
 esac
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-out="${OUT:-$root/runs/infer_310/$(basename "$(dirname "$(realpath -m "$model")")")}"
+out="${OUT:-$root/runs/infer_310/$(basename "$(dirname "$(realpath -m -- "$model")")")}"
 command -v posekit >/dev/null || export PATH="$root/.venv/bin:$PATH"
 
 if [[ -n "$preprocess" ]]; then
-    posekit infer310 preprocess "$model" --data "$data" --split "${SPLIT:-test}" --out "$out" \
-        ${IMAGES:+--images "$IMAGES"}
+    posekit infer310 preprocess --data "$data" --split "${SPLIT:-test}" --out "$out" ${IMAGES:+--images "$IMAGES"} \
+        -- "$model"
 fi
-posekit infer310 convert "$model" --out "$out" --device "$device" --soc "${SOC:-Ascend310}" \
-    ${RUN_TIME:+--backend "$RUN_TIME"}
+posekit infer310 convert --out "$out" --device "$device" --soc "${SOC:-Ascend310}" ${RUN_TIME:+--backend "$RUN_TIME"} \
+    -- "$model"
 posekit infer310 infer --out "$out" --device "$device"
 posekit infer310 postprocess --out "$out"

@@ -18,7 +18,8 @@ from torch_networks import HRNet, StackedHourglass, with_random_values
 from posekit.cli.main import main
 from posekit.errors import InputError
 from posekit.models.checkpoint import load_network, save_checkpoint
-from posekit.models.convert import load_pretrained, summary
+from posekit.models.convert import load_pretrained
+from posekit.models.report import summary
 from posekit.recipes import HOURGLASS, POSEESTNET, Recipe, get_recipe
 from posekit.settings import override
 from posekit.skeletons import SKELETONS
@@ -270,7 +271,8 @@ def test_other_files_are_refused_in_one_line(refused, pose: Path, tmp_path: Path
     assert "a.safetensors: not a readable file of weights" in from_(tmp_path / "a.safetensors")
     assert "none.pth: no such file" in from_(tmp_path / "none.pth")
     assert "give either --from or --to, with one of hrnet-imagenet, hrnet-pose" in from_(pose, "resnet")
-    assert "give either --from or --to" in refused(pose, out)
+    assert "give either --from or --to" in refused(pose, tmp_path / "out.safetensors")
+    assert "give either --from or --to" in refused(pose, out, "--from", "hrnet-pose", "--to", "hrnet-pose")
     assert "out.pth: a file of posekit ends in .ckpt" in refused(pose, tmp_path / "out.pth", "--from", "hrnet-pose")
     monkeypatch.setitem(sys.modules, "torch", None)  # not installed
     assert "pose.pth: takes PyTorch; pip install -e '.[torch]'" in from_(pose)

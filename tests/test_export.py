@@ -17,6 +17,7 @@ from posekit.deploy.export import export_model, operations
 from posekit.errors import InputError
 from posekit.inference.predictors import Predictor, predict_dataset
 from posekit.inference.run_times import Request, load_predictor
+from posekit.inference.run_times.description import write_description
 from posekit.layouts import open_split
 from posekit.recipes import get_recipe
 from posekit.settings import to_json
@@ -165,8 +166,7 @@ def test_a_file_of_another_recipe_or_size_is_refused(exported, live, tmp_path: P
     other = replace(live.recipe, **change) if change else get_recipe("hourglass-tiny")
     if backend == "mindir":
         path = Path(shutil.copy(exported["mindir"], tmp_path))
-        described = json.loads(exported["mindir"].with_suffix(".mindir.json").read_text())
-        (tmp_path / "model.mindir.json").write_text(json.dumps(described | {"recipe": json.loads(to_json(other))}))
+        write_description(path, other, 5)
     else:
         graph = onnx.load(str(exported["onnx"]))
         onnx.helper.set_model_props(graph, {"recipe": to_json(other)})

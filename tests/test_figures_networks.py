@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from posekit.figures.diagrams import hrnet_branches
-from posekit.figures.networks import feature_maps, influence_maps, map_row, stage_costs
+from posekit.figures.networks import influence_maps, map_row, stage_costs
 from posekit.recipes import get_recipe
 from posekit.skeletons import VEHICLE
 
@@ -71,10 +71,7 @@ def test_influence_circle_holds_its_share() -> None:
     assert "nothing\nno response here" in texts(figure)
 
 
-def test_maps_are_drawn() -> None:
+def test_a_row_of_maps_names_their_sizes() -> None:
     rng = np.random.default_rng(0)
     written = texts(map_row({"a": rng.normal(size=(3, 3)), "b": rng.normal(size=(6, 6))}, "+"))
     assert "a\n3 × 3" in written and "b\n6 × 6" in written and "+" in written
-    stages = [[rng.normal(size=(4, 8, 8))], [rng.normal(size=(4, 8, 8)), rng.normal(size=(5, 4, 4))]]
-    written = texts(feature_maps(np.zeros((32, 32, 3), np.uint8), stages, rng.random((6, 8, 8))))
-    assert "stage 2, 1/8\n5 × 4 × 4" in written and "6 × 8 × 8" in written

@@ -72,7 +72,9 @@ def test_the_page_stands_alone(tmp_path: Path):
 
 
 def test_names_are_escaped(dataset: PoseDataset, tmp_path: Path):
-    odd = replace(dataset, names=[f"<b>{i}" for i in range(6)])
+    odd = replace(dataset, names=[f"<b>'\"{i}" for i in range(6)])
     found = Predictions(odd.names, odd.keypoints.astype(float), np.ones((6, 36)))
-    write_gallery(tmp_path / "page.html", odd, found, 0.1, 1)
-    assert "<b>" not in (tmp_path / "page.html").read_text()
+    write_gallery(tmp_path / "page.html", odd, found, 0.1, 1, title="<b>title</b>")
+    page = (tmp_path / "page.html").read_text()
+    assert "<b>" not in page and "&lt;b&gt;&#39;&#34;0: mean error" in page and "&lt;b&gt;title" in page
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:;" in page

@@ -15,13 +15,14 @@ LOADING = {"src", "srcset", "poster", "data", "background"}  # attributes that a
 
 
 class Page(HTMLParser):
-    """Collects what a browser would fetch, the ids, and the tags."""
+    """Collects what a browser would fetch, the ids, the tags, and the rules of what the page may load."""
 
     def __init__(self) -> None:
         super().__init__()
         self.fetched: list[str] = []
         self.ids: list[str] = []
         self.tags: list[str] = []
+        self.policy: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
@@ -30,6 +31,8 @@ class Page(HTMLParser):
                 self.fetched.append(value or "")
             if name == "id":
                 self.ids.append(value or "")
+        if tag == "meta" and ("http-equiv", "Content-Security-Policy") in attrs:
+            self.policy = {rule.strip() for rule in dict(attrs)["content"].split(";")}
 
 
 def make_run(folder: Path) -> None:
@@ -68,6 +71,30 @@ def test_report(tmp_path: Path) -> None:
     for shown in ("PCK &lt;0.1&gt;", "<b>0.8765</b>", "61", "a slider", "a &lt;warning&gt;", "0123456789 with changes"):
         assert shown in text
     assert "<b></b>" not in text and "ValueError: <b>" not in text
+
+
+def test_no_value_becomes_markup_and_nothing_may_run(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    evil = "<i>'\"><script>alert(1)</script>"
+    manifest |= {"scale": evil, "started": evil, "platform": evil, "device": evil, "git_commit": evil}
+    manifest["versions"] = {"posekit": evil, "mindspore": evil}
+    result = {"name": evil, "value": evil, "unit": evil}
+    manifest["lessons"] += [
+        {"name": evil, "status": evil, "seconds": 1.0, "error": {"message": evil}, "results": [result]}
+    ]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    text = write_report(tmp_path).read_text(encoding="utf-8")
+    page = Page()
+    page.feed(text)
+    assert "i" not in page.tags and "script" not in page.tags and evil not in text
+    assert page.policy == {
+        "default-src 'none'",
+        "style-src 'unsafe-inline'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+    }
 
 
 def test_report_of_a_run_that_has_only_begun(tmp_path: Path) -> None:

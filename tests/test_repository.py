@@ -82,11 +82,27 @@ def test_lock_files_agree_with_pyproject() -> None:
     assert locked("lite") == extras["lite"]
 
 
+def test_citation_and_changelog_have_this_version() -> None:
+    from posekit import __version__
+
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## {__version__} " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
 def test_readme_tree_names_every_top_level_entry() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     tree = readme.split("## Files", 1)[1]
     entries = {name.split("/")[0] for name in tracked_files()} - {".gitignore", ".gitattributes"}
     assert [name for name in sorted(entries) if name not in tree] == []
+
+
+def test_readme_tree_lists_the_packages() -> None:
+    """Each once, those that build on others below them: in the order of import-linter's contract, from the bottom."""
+    tree = (ROOT / "README.md").read_text(encoding="utf-8").split("## Files", 1)[1]
+    layers = PYPROJECT["tool"]["importlinter"]["contracts"][0]["layers"][::-1]
+    listed = re.findall(r"^  (\w+)/ ", tree, re.M)
+    assert sorted(listed) == sorted(path.parent.name for path in (ROOT / "posekit").glob("*/__init__.py"))
+    assert [name for name in layers if name in listed] == listed
 
 
 def test_readme_pictures_and_links_exist() -> None:

@@ -12,23 +12,34 @@ def convert(
     source: Annotated[Path, typer.Argument(help="A published .pth, .pth.tar or .safetensors file; with --to a .ckpt.")],
     out: Annotated[Path, typer.Argument(help="The .ckpt to write; with --to a .pth or .safetensors.")],
     published: Annotated[
-        str | None, typer.Option("--from", help="Layout of SOURCE: hrnet-imagenet, hrnet-pose or hourglass.")
+        str | None,
+        typer.Option(
+            "--from",
+            help="Layout of SOURCE: hrnet-imagenet, hrnet-pose or hourglass; found from its names if not given.",
+        ),
     ] = None,
     to: Annotated[str | None, typer.Option(help="Layout of OUT: hrnet-imagenet, hrnet-pose or hourglass.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Which of several networks in SOURCE: what stands before its names, as ema.")
+    ] = None,
 ) -> None:
     """Convert weights between PyTorch and posekit; OUT.tensors.csv says what became of every tensor."""
-    from posekit.models.convert import LAYOUTS, describe, from_published, summary, to_published, write_report
+    from posekit.models.convert import describe, from_published, to_published
+    from posekit.models.readings import LAYOUTS
+    from posekit.models.report import summary, write_report
     from posekit.runtime import set_up
 
-    layout = published or to
-    if (published is None) == (to is None) or layout not in LAYOUTS:
+    unknown = [layout for layout in (published, to) if layout not in (None, *LAYOUTS)]
+    if unknown or (published and to) or not (published or to or out.suffix == ".ckpt"):
         raise InputError(f"give either --from or --to, with one of {', '.join(LAYOUTS)}")
-    if (out.suffix == ".ckpt") == (layout == to):
+    if (out.suffix == ".ckpt") == bool(to):
         raise InputError(
             f"{out}: a file of {'PyTorch ends in .pth or .safetensors' if to else 'posekit ends in .ckpt'}"
         )
+    if to and weights:
+        raise InputError("--weights chooses in a file of PyTorch; leave it out with --to")
     set_up("cpu")
-    recipe, report = (from_published if published else to_published)(source, out, layout)
+    recipe, report = to_published(source, out, to) if to else from_published(source, out, published, weights)
     names = out.with_name(f"{out.stem}.tensors.csv")
     write_report(names, report)
-    print(f"{out}: {describe(recipe, layout)}\n{summary(report)}\nevery tensor: {names}")
+    print(f"{out}: {describe(recipe, to or recipe.name)}\n{summary(report)}\nevery tensor: {names}")

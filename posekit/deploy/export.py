@@ -12,14 +12,14 @@ from mindspore import Tensor, nn
 from mindspore.train.mind_ir_pb2 import ModelProto
 from onnx import numpy_helper, shape_inference
 
+from posekit.bounds import BATCH, MODEL_BYTES
 from posekit.deploy.ascend import SOC, convert_om, write_commands
 from posekit.errors import InputError
-from posekit.files import atomic_path, quiet_logs
-from posekit.inference.run_times.description import write_description
+from posekit.files import atomic_path, plain_output, quiet_logs, read_bytes
+from posekit.inference.run_times.description import seal, write_description
 from posekit.models.checkpoint import load_network
 from posekit.recipes import Recipe
 from posekit.runtime import chosen_device
-from posekit.settings import to_json
 
 FORMATS = ("mindir", "onnx", "air", "om")
 # What MindSpore's graph has beside operations: reading weights, tuples, order.
@@ -27,7 +27,7 @@ _BOOKKEEPING = {"Constant", "Depend", "Load", "MakeTuple", "TupleGetItem", "Upda
 
 
 class LastStage(nn.Cell):
-    """The network as it is used: images in, the heatmaps of its last stage out."""
+    """The network as it is used: from images to the heatmaps of its last stage."""
 
     def __init__(self, network: nn.Cell) -> None:
         super().__init__(auto_prefix=False)
@@ -41,14 +41,16 @@ class LastStage(nn.Cell):
 def export_model(model: Path, file_format: str, out: Path, batch: int | None = 1, soc: str = SOC) -> Path:
     """Write a checkpoint in another format, for `batch` images at a time or, with None, for any number.
 
-    The recipe is in an ONNX file's metadata, and in `<out>.json` beside the others. AIR and OM, for the Ascend of name
-    `soc`, take Ascend's software: without it, InputError says so when the ONNX file and the commands that convert it
-    lie beside `out`.
+    The recipe and a checksum are in an ONNX file's metadata, and in `<out>.json` beside the others. AIR and OM, for the
+    Ascend named `soc`, take Ascend's software: without it, the ONNX file and the commands that convert it are written
+    beside `out`, and InputError says so.
     """
     if file_format not in FORMATS:
         raise InputError(f"unknown format {file_format!r}; choose one of {', '.join(FORMATS)}")
     if out.suffix != f".{file_format}":
         raise InputError(f"{out}: a {file_format} file must end in .{file_format}")
+    if batch is not None and not BATCH[0] <= batch <= BATCH[1]:
+        raise InputError(f"{out}: batch is a number from {BATCH[0]} to {BATCH[1]:,}, not {batch:,}")
     if batch is None and file_format in ("air", "om"):
         raise InputError(f"{out}: a file for Ascend is made for one shape; give --batch a number")
     loaded = load_network(model)
@@ -85,10 +87,10 @@ def _export_graph(cell: nn.Cell, out: Path, recipe: Recipe, batch: int | None) -
         images = Tensor(np.zeros((batch, *_shape(recipe)), np.float32))
     syntax = ms.get_context("jit_syntax_level")
     try:
-        with atomic_path(out) as temporary:
+        with atomic_path(out) as temporary, plain_output(temporary) as made:
             # MindSpore takes a name without suffix.
-            ms.export(cell, images, file_name=str(temporary.with_suffix("")), file_format=out.suffix[1:].upper())
-            write_description(out, recipe, batch)
+            ms.export(cell, images, file_name=str(made.with_suffix("")), file_format=out.suffix[1:].upper())
+            write_description(out, recipe, batch, made=made)
     finally:  # an export that fails leaves the strict level, at which loss scaling does not compile
         ms.set_context(jit_syntax_level=syntax)
 
@@ -99,25 +101,25 @@ def _shape(recipe: Recipe) -> tuple[int, int, int]:
 
 def _export_onnx(cell: nn.Cell, out: Path, recipe: Recipe, batch: int | None) -> None:
     images = Tensor(np.zeros((1, *_shape(recipe)), np.float32))
-    with atomic_path(out) as temporary:
+    with atomic_path(out) as temporary, plain_output(temporary) as made:
         with quiet_logs():
-            ms.onnx.export(cell, images, file_name=str(temporary), input_names=["images"], output_names=["heatmaps"])
-        if not temporary.exists():  # MindSpore logs a failed write, removes the file and goes on
+            ms.onnx.export(cell, images, file_name=str(made), input_names=["images"], output_names=["heatmaps"])
+        if not made.exists():  # MindSpore logs a failed write, removes the file and continues
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        model = onnx.load(str(temporary))
+        model = onnx.load(str(made))
         _free_resizes(model)
         for value in (*model.graph.input, *model.graph.output):
             dimension = value.type.tensor_type.shape.dim[0]
             dimension.dim_param = "batch"
             if batch is not None:
                 dimension.dim_value = batch
-        onnx.helper.set_model_props(model, {"recipe": to_json(recipe)})
+        seal(model, recipe)
         onnx.checker.check_model(model, full_check=True)
-        onnx.save(model, str(temporary))
+        onnx.save(model, str(made))
 
 
 def _free_resizes(model: onnx.ModelProto) -> None:
-    """Give every Resize factors in place of sizes, which hold the batch, and say that it is `nearest`.
+    """Give every Resize factors instead of sizes, which hold the batch, and set its mode to `nearest`.
 
     MindSpore leaves the mode out. That means nearest, but MindSpore Lite 2.0 takes it for linear.
     """
@@ -140,10 +142,11 @@ def _free_resizes(model: onnx.ModelProto) -> None:
 
 
 def operations(path: Path) -> Counter[str]:
-    """How often each operation stands in an ONNX or MINDIR file."""
+    """How often each operation is in an ONNX or MINDIR file."""
+    data = read_bytes(path, MODEL_BYTES)
     if path.suffix == ".onnx":
-        return Counter(node.op_type for node in onnx.load(str(path)).graph.node)
+        return Counter(node.op_type for node in onnx.load_model_from_string(data).graph.node)
     model = ModelProto()
-    model.ParseFromString(path.read_bytes())
+    model.ParseFromString(data)
     names = (node.op_type.removeprefix("REF::").split(":")[0] for node in model.graph.node)
     return Counter(name for name in names if name not in _BOOKKEEPING)

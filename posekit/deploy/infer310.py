@@ -5,28 +5,27 @@
     infer       ->  heatmaps/000000.bin, heatmaps_flipped/000000.bin: float32 (K, h, w); times.json
     postprocess ->  predictions.csv, scores.json
 
-`infer` needs neither the data set nor MindSpore's network; `postprocess` needs no model.
+preprocess.sha256 and infer.sha256 list the checksums. `infer` needs neither the data set nor MindSpore's network;
+`postprocess` needs no model.
 """
 
-import json
 import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from tqdm import tqdm
 
 from posekit.codecs import image_keypoints
-from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.pipeline import EvaluationBatches
 from posekit.deploy.ascend import SOC, convert_om, write_commands
+from posekit.deploy.stage_files import Reader, Writer
 from posekit.errors import InputError
 from posekit.evaluation.protocols import Rows, Table, score_into
-from posekit.files import atomic_path, read_json, write_json, write_text
+from posekit.files import atomic_path, read_json, write_json
 from posekit.inference.predictors import flip_average
-from posekit.inference.run_times import load_predictor
+from posekit.inference.run_times import BACKENDS, load_predictor
 from posekit.inference.run_times.description import beside, read_description
 from posekit.inference.run_times.lite import convert_lite
 from posekit.inference.run_times.request import Request
@@ -40,6 +39,7 @@ from posekit.skeletons import get_skeleton
 
 _LABELS = ("keypoints", "visible", "hidden", "unit", "head_size")
 _MUST_AGREE = ("skeleton", "input_size", "heatmap_size", "mean", "std", "intervals", "offset", "sigma", "flip_test")
+_MUST_AGREE += ("flip_shift", "target_centre")
 _PAIRS = (("images", "heatmaps"), ("flipped", "heatmaps_flipped"))
 
 
@@ -60,15 +60,20 @@ def preprocess(
     dataset = open_split(recipe, data, split, images).first(first)
     for folder in (name for pair in _PAIRS for name in pair):
         shutil.rmtree(out / folder, ignore_errors=True)
+    (out / "infer.sha256").unlink(missing_ok=True)
+    files = Writer(out, "preprocess")
     batches, matrices = EvaluationBatches(dataset, recipe, 1), []
     for number in tqdm(range(len(dataset)), desc="preprocess", unit="image", disable=not progress):
         image, matrix, _ = batches[number]
         matrices.append(matrix[0])
-        _write(out / "images" / f"{number:06}.bin", image[0])
+        files.write_array(f"images/{number:06}.bin", image[0])
         if recipe.flip_test:
-            _write(out / "flipped" / f"{number:06}.bin", image[0, :, :, ::-1])
-    _write_labels(out / "labels.npz", dataset, np.stack(matrices))
-    write_text(out / "recipe.json", to_json(recipe) + "\n")
+            files.write_array(f"flipped/{number:06}.bin", image[0, :, :, ::-1])
+    labels = {name: getattr(dataset, name) for name in _LABELS}
+    present = {name: column for name, column in labels.items() if column is not None}
+    files.write_labels("labels.npz", {"names": np.array(dataset.names), "matrices": np.stack(matrices), **present})
+    files.write("recipe.json", f"{to_json(recipe)}\n".encode())
+    files.finish()
     return len(dataset)
 
 
@@ -87,13 +92,13 @@ def convert(request: Request, out: Path, soc: str = SOC) -> Path:
         made = out / "model-lite.mindir"
         convert_lite(wanted, made)
     elif made.suffix == ".onnx" and backend == "om":
-        recipe, batch, _ = read_description(made)
-        if batch is None:
+        about = read_description(made)
+        if about.batch is None:
             raise InputError(
                 f"{request.model}: is for any number of images, an .om file for one number; give the checkpoint"
             )
-        write_commands(made, batch, recipe.input_size, soc)
-        convert_om(made, made.with_suffix(".om"), recipe, batch, soc)
+        write_commands(made, about.batch, about.recipe.input_size, soc)
+        convert_om(made, made.with_suffix(".om"), about.recipe, about.batch, soc)
         made = made.with_suffix(".om")
     write_json(out / "model.json", {"file": made.name, "run_time": backend})
     return made
@@ -101,7 +106,7 @@ def convert(request: Request, out: Path, soc: str = SOC) -> Path:
 
 def _run_time_of(model: Path, device: str) -> str:
     if model.suffix == ".mindir":
-        return read_json(beside(model), "copy it along, or export the model again").get("run_time", "mindir")
+        return read_description(model).run_time or "mindir"
     om = model.suffix == ".om" or (split_device(device)[0] == "ascend" and shutil.which("atc"))
     return "om" if om else "lite"
 
@@ -130,9 +135,10 @@ def infer(request: Request, progress: bool = True) -> dict:
     request.model is the folder that the stages share.
     """
     out = request.model
-    chosen = read_json(out / "model.json", "run the stage convert first")
-    predictor = load_predictor(replace(request, model=out / chosen["file"], batch=1, backend=chosen["run_time"]))
+    file, run_time = _converted(out)
+    predictor = load_predictor(replace(request, model=file, batch=1, backend=run_time))
     _check_recipe(out, predictor.recipe)
+    given, made = Reader(out, "preprocess"), Writer(out, "infer")
     size, count, seconds = predictor.recipe.input_size, 0, 0.0
     predictor.heatmaps(np.zeros((1, 3, size, size), np.float32))  # the first call is slower
     for inputs, answers in _PAIRS:
@@ -141,24 +147,41 @@ def infer(request: Request, progress: bool = True) -> dict:
         with ctrl_c(), tqdm(starts, desc=inputs, unit="batch", disable=not progress) as bar:
             for start in bar:
                 part = files[start : start + predictor.batch]
-                images = np.stack([_read(path, (3, size, size)) for path in part])
+                images = np.stack([given.read_array(f"{inputs}/{path.name}", (3, size, size)) for path in part])
                 began = time.perf_counter()
                 heatmaps = predictor.heatmaps(images)
                 seconds, count = seconds + time.perf_counter() - began, count + len(part)
                 for path, maps in zip(part, heatmaps, strict=True):
-                    _write(out / answers / path.name, maps)
+                    made.write_array(f"{answers}/{path.name}", maps)
     if not count:
         raise InputError(f"{out / 'images'}: holds no .bin files; run the stage preprocess first")
+    made.finish()
     times = {"run_time": predictor.run_time, "images": count, "milliseconds": 1e3 * seconds / count}
     write_json(out / "times.json", times)
     return times
+
+
+def _converted(out: Path) -> tuple[Path, str]:
+    """The file that `convert` made, and what runs it."""
+    path, again = out / "model.json", "run the stage convert first"
+    values = read_json(path, again)
+    file, run_time = values.get("file"), values.get("run_time")
+    if not isinstance(file, str) or Path(file).name != file or run_time not in BACKENDS:
+        raise InputError(f"{path}: names no file here with a run time; {again}")
+    return out / file, run_time
+
+
+def _recipe_in(out: Path, files: Reader) -> Recipe:
+    path = out / "recipe.json"
+    read_json(path, "run the stage preprocess first")
+    return from_json(files.read("recipe.json").decode(), str(path))
 
 
 def _check_recipe(out: Path, recipe: Recipe) -> None:
     """InputError when the inputs were made for a network that sees or answers otherwise than the recipe's."""
     if not (out / "recipe.json").is_file():  # inputs from elsewhere, or none yet
         return
-    made_for = _prepared_for(out)
+    made_for = _recipe_in(out, Reader(out, "preprocess"))
     for name in _MUST_AGREE:
         if (was := getattr(made_for, name)) != (now := getattr(recipe, name)):
             raise InputError(
@@ -167,22 +190,18 @@ def _check_recipe(out: Path, recipe: Recipe) -> None:
             )
 
 
-def _prepared_for(out: Path) -> Recipe:
-    path = out / "recipe.json"
-    return from_json(json.dumps(read_json(path, "run the stage preprocess first")), str(path))
-
-
 def postprocess(out: Path) -> dict[str, Table]:
     """Decode the heatmaps and score them as `posekit evaluate` does; writes predictions.csv and scores.json."""
-    recipe = _prepared_for(out)
-    values = _read_labels(out / "labels.npz")
+    given, answers = Reader(out, "preprocess"), Reader(out, "infer")
+    recipe = _recipe_in(out, given)
     skeleton = get_skeleton(recipe.skeleton)
+    values = given.read_labels("labels.npz", skeleton.num_keypoints)
     shape = (skeleton.num_keypoints, recipe.heatmap_size, recipe.heatmap_size)
     found = []
     for number, matrix in enumerate(values["matrices"]):
-        maps = _read(out / "heatmaps" / f"{number:06}.bin", shape)[None]
+        maps = answers.read_array(f"heatmaps/{number:06}.bin", shape)[None]
         if recipe.flip_test:
-            mirrored = _read(out / "heatmaps_flipped" / f"{number:06}.bin", shape)[None]
+            mirrored = answers.read_array(f"heatmaps_flipped/{number:06}.bin", shape)[None]
             maps = flip_average(maps, mirrored, skeleton, recipe.flip_shift)
         found.append(image_keypoints(recipe.codec, maps, matrix[None]))
     keypoints, scores = (np.concatenate(part) for part in zip(*found, strict=True))
@@ -193,42 +212,7 @@ def postprocess(out: Path) -> dict[str, Table]:
 
 def _recipe_of(model: Path) -> Recipe:
     if model.suffix != ".ckpt":
-        return read_description(model)[0]
+        return read_description(model).recipe
     from posekit.models.checkpoint import read_checkpoint
 
     return read_checkpoint(model)[0]
-
-
-def _write_labels(path: Path, dataset: PoseDataset, matrices: np.ndarray) -> None:
-    """Arrays only, nothing pickled: names, what scoring needs, and the maps (N, 2, 3) from image to input pixels."""
-    labels = {name: getattr(dataset, name) for name in _LABELS}
-    present = {name: column for name, column in labels.items() if column is not None}
-    with atomic_path(path) as temporary:
-        np.savez(temporary, names=np.array(dataset.names), matrices=matrices, **present)
-
-
-def _read_labels(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, BadZipFile) as error:
-        raise InputError(f"{path}: cannot read ({error}); run the stage preprocess again") from error
-
-
-def _write(path: Path, values: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(np.ascontiguousarray(values, np.float32).tobytes())
-
-
-def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """float32 values of a .bin file; InputError when it is missing or of another size."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot read ({error.strerror}); run the stage before again") from error
-    if len(data) != 4 * int(np.prod(shape)):
-        raise InputError(
-            f"{path}: {len(data)} bytes are not the {4 * int(np.prod(shape))} of {shape} float32; "
-            "run the stage before again, with the same model"
-        )
-    return np.frombuffer(data, np.float32).reshape(shape)

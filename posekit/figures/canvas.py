@@ -4,7 +4,7 @@ Positions on a canvas are in page pixels; it holds DENSITY times as many, so tha
 """
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -105,33 +105,44 @@ class Canvas:
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
-        self.image = Image.new("RGB", (round(width * DENSITY), round(height * DENSITY)), PAPER)
+        self.pixels = np.full((round(height * DENSITY), round(width * DENSITY), 3), 255, np.uint8)
 
     def place(self, pixels: np.ndarray, x: float, y: float) -> None:
-        """Put a panel's pixels with their top left corner at (x, y)."""
-        self.image.paste(Image.fromarray(pixels), (round(x * DENSITY), round(y * DENSITY)))
+        """Put pixels with their top left corner at (x, y); what passes the right edge is cut."""
+        left, top = round(x * DENSITY), round(y * DENSITY)
+        free = self.pixels[top : top + len(pixels), left : left + pixels.shape[1]]
+        free[:] = pixels[:, : free.shape[1]]
 
     def text(self, x: float, y: float, text: str, size: int = 13, color: Color = INK, bold: bool = False) -> float:
-        """Write from (x, y) on the line; what passes the right edge is cut. Returns the x at which the text ends."""
-        font = _font(round(size * DENSITY), "DejaVuSans-Bold" if bold else "DejaVuSans")
-        ImageDraw.Draw(self.image).text((x * DENSITY, y * DENSITY), text, color, font, anchor="ls")
-        return x + font.getlength(text) / DENSITY
+        """Write from (x, y) on the line; returns the x at which the text ends."""
+        pixels, ascent = _written(text, round(size * DENSITY), color, "DejaVuSans-Bold" if bold else "DejaVuSans")
+        self.place(pixels, x, y - ascent / DENSITY)
+        return x + pixels.shape[1] / DENSITY
 
     def key(self, x: float, y: float, kind: str, color: Color, text: str) -> float:
         """An entry of a legend: one of a panel's "discs", "rings" or "crosses", and what it means; returns its end."""
-        panel = Panel(np.full((18, 18, 3), PAPER, np.uint8), 18)
-        getattr(panel, kind)(np.array([[8.5, 8.5]]), [color], 4.5)
-        self.place(panel.pixels, x, y - 14)
+        self.place(_symbol(kind, color), x, y - 14)
         return self.text(x + 22, y, text, 12, QUIET)
 
     def encoded(self, kind: str) -> bytes:
         """The page as a png or jpeg file; a jpeg is several times faster to make and smaller."""
         file, options = BytesIO(), {"png": {"compress_level": 1}, "jpeg": {"quality": 90, "subsampling": 0}}
-        self.image.save(file, kind, **options[kind])
+        Image.fromarray(self.pixels).save(file, kind, **options[kind])
         return file.getvalue()
 
 
 @cache
-def _font(size: int, name: str) -> ImageFont.FreeTypeFont:
-    """A font that comes with Matplotlib."""
-    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf", f"{name}.ttf"), size)
+def _symbol(kind: str, color: Color) -> np.ndarray:
+    panel = Panel(np.full((18, 18, 3), PAPER, np.uint8), 18)
+    getattr(panel, kind)(np.array([[8.5, 8.5]]), [color], 4.5)
+    return panel.pixels
+
+
+@lru_cache(256)
+def _written(text: str, size: int, color: Color, name: str) -> tuple[np.ndarray, int]:
+    """A line of text on white, in a font that comes with Matplotlib, and how far its baseline is from the top."""
+    font = ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf", f"{name}.ttf"), size)
+    ascent, descent = font.getmetrics()
+    image = Image.new("RGB", (max(1, round(font.getlength(text))), ascent + descent), PAPER)
+    ImageDraw.Draw(image).text((0, ascent), text, color, font, anchor="ls")
+    return np.asarray(image), ascent

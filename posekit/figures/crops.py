@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import ConnectionPatch
 
 from posekit.datasets.dataset import Sample
@@ -38,7 +39,9 @@ def data_flow(sample: Sample, crop: Crop, heatmaps: np.ndarray, found: np.ndarra
     """The way of one image: file, crop, heatmaps (K, h, w), and keypoints (K, 2) back in image pixels."""
     (height, width), side, cells = sample.image.shape[:2], crop.image.shape[0], heatmaps.shape[-1]
     figure, panels = new_figure(11, 3.3, 4)
-    figure.get_layout_engine().set(wspace=0.09)
+    layout = figure.get_layout_engine()
+    assert isinstance(layout, ConstrainedLayoutEngine)
+    layout.set(wspace=0.09)
     show_picture(panels[0], sample.image, f"1  image and box\n{width}×{height} pixels")
     show_box(panels[0], crop)
     show_picture(panels[1], crop.image, f"2  crop: the input\n{side}×{side} pixels")

@@ -22,12 +22,12 @@ OUTLINE = [withStroke(linewidth=2, foreground="black")]  # path effects of text 
 
 
 def side_palette(skeleton: Skeleton) -> np.ndarray:
-    """A colour a keypoint, (K, 3) in 0 to 1."""
+    """One colour per keypoint, (K, 3) in 0 to 1."""
     return np.array(side_colors(skeleton)) / 255
 
 
 def segment_palette(skeleton: Skeleton) -> np.ndarray:
-    """A colour a segment, (S, 3) in 0 to 1: orange on the object's left, blue on its right, green to red between."""
+    """One colour per segment, (S, 3) in 0 to 1: orange on the object's left, blue right, green to red between."""
     sides = [{skeleton.keypoints[k].split()[0] for k in segment} for segment in skeleton.segments]
     maps = {"left": ("Oranges", 0.45, 0.75), "right": ("Blues", 0.45, 0.8), "": ("rainbow", 0.4, 0.95)}
     names = [next(iter(side)) if len(side) == 1 else "" for side in sides]
@@ -164,19 +164,15 @@ def size_statistics(dataset: PoseDataset, input_size: int) -> Figure:
     boxes.set(xlabel="box side, pixels", ylabel="samples", title="The square box")
     boxes.legend(frameon=False, fontsize=8)
     scale = input_size / dataset.box_size
-    low, high = min(scale.min(), 0.5), max(scale.max(), 2)
-    zoom.hist(scale, np.geomspace(low, high, 40), color="0.45")
+    zoom.hist(scale, np.geomspace(min(scale.min(), 0.5), max(scale.max(), 2), 40), color="0.45")
     zoom.axvline(1, color="crimson")
-    shrunk = f"{100 * (scale < 1).mean():.0f} % of the crops are shrunk"
-    zoom.set(xscale="log", xlabel="input pixels per image pixel", title=shrunk)
-    ticks = [t for t in (0.1, 0.25, 0.5, 1, 2, 4) if low <= t <= high]
-    zoom.set_xticks(ticks, [f"{t:g}" for t in ticks])
-    zoom.set_xticks([], minor=True)
+    zoom.set_xscale("log", base=2)
+    zoom.xaxis.set_major_formatter("{x:g}")
+    zoom.set(xlabel="input pixels per image pixel", title=f"{100 * (scale < 1).mean():.0f} % of the crops are shrunk")
     points = np.where(labelled(dataset.keypoints)[..., None], dataset.keypoints, np.nan)
     width, height = (np.nanmax(points, axis=1) - np.nanmin(points, axis=1)).T
     extent.plot(width, height, ".", color="0.35", markersize=3, alpha=0.4)
-    longest = max(np.nanmax(width), np.nanmax(height))
-    extent.plot([0, longest], [0, longest], color="crimson", linewidth=1)
+    extent.axline((0, 0), slope=1, color="crimson", linewidth=1)
     extent.set(xlabel="width, pixels", ylabel="height, pixels", title="Box around the keypoints")
     return figure
 

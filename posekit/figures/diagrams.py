@@ -39,7 +39,12 @@ def hrnet_branches(recipe: Recipe, skeleton: Skeleton) -> Figure:
         _bracket(axes, starts[-1], end, f"stage {index + 2}: {modules} module{'s' * (modules > 1)}")
     end = _draw_head(axes, end, recipe, skeleton.num_keypoints)
     _label_rows(axes, starts, recipe)
-    _finish_diagram(figure, axes, end, recipe)
+    rows = len(recipe.stage_modules) + 1
+    axes.set(xlim=(-6.4, end + 0.3), ylim=(-rows + 0.5, 1.15))
+    axes.axis("off")
+    figure.set_size_inches(min(14.0, max(9.0, 0.36 * (end + 7))), 1.1 + 0.95 * rows)
+    title = f"{recipe.name}: a box is a residual block, a line carries a branch's maps, + sums them"
+    figure.suptitle(title, fontsize=11)
     return figure
 
 
@@ -97,16 +102,6 @@ def _label_rows(axes: Axes, starts: Sequence[float], recipe: Recipe) -> None:
         axes.text(starts[row] - 1.9, -row, text, ha="right", va="center", fontsize=9.5, color=BRANCH_COLORS[row])
     text = f"1/4: {recipe.width} × {recipe.input_size // 4}²"
     axes.text(starts[1], -0.36, text, ha="left", va="top", fontsize=8.5, color=BRANCH_COLORS[0])
-
-
-def _finish_diagram(figure: Figure, axes: Axes, end: float, recipe: Recipe) -> None:
-    rows = len(recipe.stage_modules) + 1
-    axes.set(xlim=(-6.4, end + 0.3), ylim=(-rows + 0.5, 1.15))
-    axes.axis("off")
-    figure.set_size_inches(min(14.0, max(9.0, 0.36 * (end + 7))), 1.1 + 0.95 * rows)
-    figure.suptitle(
-        f"{recipe.name}: a box is a residual block, a line carries a branch's maps, + sums them", fontsize=11
-    )
 
 
 # What the diagrams of other networks use, too: places are (x, row), row 0 on top

@@ -109,4 +109,4 @@ def write_gallery(
 
 def _jpeg(pixels: np.ndarray) -> str:
     quality = [cv2.IMWRITE_JPEG_QUALITY, 85]
-    return b64encode(cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), quality)[1]).decode()
+    return b64encode(cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), quality)[1].tobytes()).decode()

@@ -1,7 +1,5 @@
 """Pictures of networks: arrays and tables in, matplotlib figures out. One colour stands for one resolution."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,24 +15,6 @@ _PART_COLORS = {"exchange": "#5b6470", "never used": "#e8b4b8"}  # of what is no
 def map_row(maps: dict[str, np.ndarray], signs: str = "") -> Figure:
     """Maps (h, w) side by side, `signs` between them, cells and colours on one scale."""
     return map_panels(maps, shared=True, signs=signs)
-
-
-def feature_maps(image: np.ndarray, stages: Sequence[Sequence[np.ndarray]], heatmaps: np.ndarray) -> Figure:
-    """Four channels of every branch after every stage, the image (S, S, 3) before and the heatmaps' maximum after.
-
-    stages: for each the maps (C, h, w) of its branches, finest first; heatmaps: (K, h, w).
-    """
-    rows, columns = max(len(maps) for maps in stages), len(stages) + 2
-    figure, grid = new_figure(2.35 * columns, 2.5 * rows, rows, columns)
-    for axes in grid.flat:
-        axes.axis("off")
-    show_picture(grid[0, 0], image, f"image\n{image.shape[1]} × {image.shape[0]}")
-    for column, maps in enumerate(stages, 1):
-        for row, values in enumerate(maps):
-            show_channels(grid[row, column], values, row, f"stage {column}, 1/{4 * 2**row}")
-    title = f"heatmaps, their maximum\n{' × '.join(map(str, heatmaps.shape))}"
-    show_picture(grid[0, -1], heatmaps.max(axis=0), title, cmap="magma")
-    return figure
 
 
 def show_channels(axes: Axes, values: np.ndarray, branch: int, title: str) -> None:

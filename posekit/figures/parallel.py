@@ -32,7 +32,7 @@ def data_parallel(batches: Sequence[np.ndarray]) -> Figure:
         _column(left, rank, label, images, [rank] * len(images), f"gradient g{rank}", rank_color(rank))
     _box(left, -0.46, ranks - 0.54, 3, f"AllReduce: every worker gets ({means}) / {ranks}")
     joined = np.concatenate([images[:2] for images in batches])
-    label, owners = f"{ranks} batches of {len(batches[0])}, one by one", np.arange(len(joined)) // 2
+    label, owners = f"{ranks} batches of {len(batches[0])}, one by one", [k // 2 for k in range(len(joined))]
     _column(right, 0, label, joined, owners, f"adds up {means}", QUIET)
     _box(right, -0.46, 0.46, 3, f"divides by {ranks}")
     for axes, width, title in ((left, ranks, f"{ranks} workers"), (right, 1, f"1 worker, accumulate={ranks}")):
@@ -61,7 +61,7 @@ def _column(
 
 
 def rank_table(table: Mapping[str, Any]) -> Figure:
-    """What a rank table for Ascend says: a box a host, and in it each device with its rank and network address.
+    """What a rank table for Ascend says: one box per host, and in it each device with its rank and network address.
 
     table: the parsed JSON file, in the layout "1.0".
     """

@@ -1,6 +1,6 @@
 """Pictures of heatmaps and keypoints on images.
 
-A heatmap's cell (i, j) lies over the input pixel (i, j) * stride, as the codec has it.
+A heatmap's cell (i, j) is over the input pixel (i, j) * stride, as the codec has it.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from matplotlib.ticker import ScalarFormatter
 
 from posekit.datasets.dataset import PoseDataset
 from posekit.drawing import draw_pose
@@ -35,7 +36,7 @@ def target_pictures(images: np.ndarray, heatmaps: np.ndarray, most: int = 8) -> 
 
 
 def heatmap_rows(image: np.ndarray, rows: dict[str, np.ndarray], names: Sequence[str], chosen: Sequence[int]) -> Figure:
-    """A row a name: the highest of all heatmaps (K, h, w) over the crop (S, S, 3), then the chosen keypoints' maps.
+    """One row per name: the highest of all heatmaps (K, h, w) over the crop (S, S, 3), then the chosen keypoints' maps.
 
     Each map is scaled to its own highest value, which is written on it.
     """
@@ -68,12 +69,13 @@ def map_panels(maps: dict[str, np.ndarray], shared: bool = False, signs: str = "
         if not shared or axes is panels[-1]:
             bar = figure.colorbar(shown, ax=list(panels) if shared else axes, shrink=0.75)
             bar.ax.tick_params(labelsize=7)
+            assert isinstance(bar.formatter, ScalarFormatter)
             bar.formatter.set_powerlimits((-3, 3))
     return figure
 
 
 def beside_truth(dataset: PoseDataset, predictions: Predictions, rows: Sequence[int], titles: Sequence[str]) -> Figure:
-    """Truth (its visible keypoints) above prediction (the same keypoints), a column a row of the data set."""
+    """Truth (its visible keypoints) above prediction (the same keypoints), one column per row of the data set."""
     pictures = [
         [draw_pose(*_cut(dataset, row, points), dataset.visible[row].astype(float), dataset.skeleton) for row in rows]
         for points in (dataset.keypoints, predictions.keypoints)
@@ -84,11 +86,12 @@ def beside_truth(dataset: PoseDataset, predictions: Predictions, rows: Sequence[
 def threshold_circles(
     dataset: PoseDataset, predictions: Predictions, rows: Sequence[int], thresholds: Sequence[float]
 ) -> Figure:
-    """Circles of each threshold's radius around the true keypoints, a line of panels an image.
+    """Circles of each threshold's radius around the true keypoints, one row of panels per image.
 
     A cross marks the prediction, green within the circle and red beyond it.
     """
-    figure = picture_rows([[_cut(dataset, row, dataset.keypoints)[0]] * len(thresholds) for row in rows])
+    pictures = [[_cut(dataset, row, dataset.keypoints)[0]] * len(thresholds) for row in rows]
+    figure = picture_rows(pictures, [""] * len(rows) * len(thresholds))  # its titles follow
     for axes, (row, threshold) in zip(figure.axes, product(rows, thresholds), strict=True):
         radius, visible = threshold * float(dataset.unit[row]), dataset.visible[row]
         truth, found = (_cut(dataset, row, points)[1] for points in (dataset.keypoints, predictions.keypoints))

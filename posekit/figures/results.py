@@ -34,8 +34,8 @@ def training_curves(log: pd.DataFrame) -> Figure:
     right.set(xlabel="epoch", ylabel="PCK (%)", title="Validation", ylim=(0, 100))
     right.margins(x=0.08)
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for panels in below:
-        _machine_curves(*panels, log)
+    for speed, memory in below:
+        _machine_curves(speed, memory, log)
     axes[-1, 0].set_xlabel("step")
     return figure
 
@@ -53,7 +53,7 @@ def _machine_curves(speed: Axes, memory: Axes, log: pd.DataFrame) -> None:
 
 
 def keypoint_dots(values: dict[str, np.ndarray], counts: np.ndarray, skeleton: Skeleton) -> Figure:
-    """A panel a quantity: a row a part, a dot each for its left (orange), right (blue) or middle (green) keypoint.
+    """One panel per quantity, one row per part, one dot per keypoint: left (orange), right (blue) or middle (green).
 
     values: (K,) each; counts: (K,), how often each keypoint counts, written beside the part's name.
     """
@@ -71,7 +71,7 @@ def keypoint_dots(values: dict[str, np.ndarray], counts: np.ndarray, skeleton: S
 
 
 def table_bars(tables: dict[str, dict[str, float]], label: str) -> Figure:
-    """Groups of bars: a group a column, a bar a table; values are written on top."""
+    """Groups of bars, one per column, with one bar per table; values are written on top."""
     columns = list(dict.fromkeys(column for table in tables.values() for column in table))
     figure, axes = new_figure(10, 3.6, grid="y")
     width = 0.8 / len(tables)
@@ -100,7 +100,7 @@ def histograms(values: dict[str, np.ndarray], label: str, bins: int = 40) -> Fig
 
 
 def bars(values: Mapping[str, float], label: str, fmt: str = "%.2f") -> Figure:
-    """A horizontal bar a name, the shortest on top."""
+    """One horizontal bar per name, the shortest on top."""
     names, lengths = zip(*sorted(values.items(), key=lambda item: -item[1]), strict=True)
     figure, axes = new_figure(10, 0.9 + 0.4 * len(names), grid="x")
     axes.bar_label(axes.barh(names, lengths, height=0.6), fmt=fmt, padding=4)
@@ -110,9 +110,9 @@ def bars(values: Mapping[str, float], label: str, fmt: str = "%.2f") -> Figure:
 
 
 def run_bars(names: Sequence[str], statuses: Sequence[str], values: Mapping[str, Sequence[float]]) -> Figure:
-    """A row a run and a panel a quantity, (runs,) each, NaN where a run has none.
+    """One row per run and one panel per quantity, (runs,) each, NaN where a run has none.
 
-    Runs that are completed are blue; another's bar is grey, and its status stands in red in the first panel.
+    Runs that are completed are blue; another's bar is grey, and its status is in red in the first panel.
     """
     figure, panels = new_figure(10, 1.1 + 0.3 * len(names), len(values), grid="x", sharey=True)
     colors = ["tab:blue" if status == "completed" else "0.85" for status in statuses]
@@ -132,7 +132,7 @@ def run_bars(names: Sequence[str], statuses: Sequence[str], values: Mapping[str,
 def parity_and_speed(
     differences: dict[str, float], milliseconds: dict[str, float], precisions: dict[str, str], limits: dict[str, float]
 ) -> Figure:
-    """A row a run time: left its largest difference of heatmaps (a share of their range), right its time per image.
+    """One row per run time: left its largest difference of heatmaps (a share of their range), right its time per image.
 
     precisions: of each run time fp32, fp16 or bf16; limits: of each precision, drawn as a red bar in its rows.
     """

@@ -17,7 +17,7 @@ KIND_COLORS = ("#8fc7a3", "#f2b84b", "#7f5fc4", "#8a94a0", "#d1495b")  # of KIND
 
 
 def waterfall(walk: Walk) -> Figure:
-    """From the first step's figure to the last's: a bar for what each step adds or takes, a panel a figure."""
+    """From the first step's figure to the last's: a bar for what each step adds or takes, one panel per figure."""
     names = list(walk[0][1])
     figure, panels = new_figure(10, 0.9 + 0.42 * (len(walk) + 1), len(names), grid="x", sharey=True)
     for axes, name in zip(panels, names, strict=True):
@@ -42,7 +42,7 @@ def _draw_walk(axes: Axes, values: np.ndarray) -> None:
 
 
 def intervals(estimates: Mapping[str, Mapping[str, Estimate]], label: str, zero: bool = False) -> Figure:
-    """A row a part: a dot and a line over the interval for each name; `zero` marks where a difference is none.
+    """One row per part: a dot and a line over the interval for each name; `zero` marks where a difference is none.
 
     estimates: name -> part -> estimate.
     """

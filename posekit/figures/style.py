@@ -40,7 +40,10 @@ def show_picture(axes: Axes, image: np.ndarray, title: str = "", **options: Any)
 
 
 def picture_rows(
-    rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str] = (), names: Sequence[str] = (), **options: Any
+    rows: Sequence[Sequence[np.ndarray] | np.ndarray],
+    titles: Sequence[str] = (),
+    names: Sequence[str] = (),
+    **options: Any,
 ) -> Figure:
     """Show pictures in rows, as high as they need.
 

@@ -128,7 +128,8 @@ def show(explorer: Explorer) -> None:
         except InputError as error:
             picture = message_picture(str(error))
         data, size = _bundle(picture, "jpeg")
-        handle.update(data, metadata=size, raw=True)
+        if handle:  # None outside of a notebook
+            handle.update(data, metadata=size, raw=True)
 
     for control in explorer.controls.values():
         if control.has_trait("value"):

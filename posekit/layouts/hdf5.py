@@ -16,7 +16,7 @@ from posekit.filetypes import said_to_be
 def read_fields(
     path: Path, shapes: Mapping[str, tuple[int, ...]], optional: Mapping[str, tuple[int, ...]], names: str, source: str
 ) -> dict[str, np.ndarray]:
-    """The fields of a file, each with one row per object: numbers as float64, the field `names` as a list of bytes.
+    """The fields of a file, each with one row per object: numbers as float64, the field `names` as bytes.
 
     shapes: field → the shape of a row; optional: of fields that may be missing; source: where to get the right file,
     for messages. Raises InputError naming file and field: an absent, truncated or other file, a missing field, another
@@ -73,8 +73,8 @@ def _field(path: Path, file: h5py.File, name: str, text: bool, source: str) -> h
     return field
 
 
-def _texts(path: Path, field: h5py.Dataset) -> list[bytes]:
-    """The texts of a field. Those of variable length are read a few at a time: all may be the same huge one."""
+def _texts(path: Path, field: h5py.Dataset) -> np.ndarray:
+    """A field's texts, as bytes. Those of variable length are read a few at a time: all may be the same huge one."""
     step = len(field) if field.dtype.kind == "S" else max(1, bounds.LARGEST_CHUNK // path.stat().st_size)
     texts: list[bytes] = []
     for start in range(0, len(field), step):
@@ -85,4 +85,4 @@ def _texts(path: Path, field: h5py.Dataset) -> list[bytes]:
                     f"{path}: field {field.name.strip('/')}, row {row} (from 0): {len(text):,} bytes are not a file's "
                     "name; fix or remove the row"
                 )
-    return texts
+    return np.array(texts, object)

@@ -4,6 +4,7 @@ MPII's own annotation has them: mpii_human_pose_v1_u12_1.mat, a MATLAB file from
 """
 
 import shutil
+import struct
 import zlib
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -98,9 +99,9 @@ def _check_unpacked_size(path: Path) -> None:
     """
     total = 0
     with path.open("rb") as stream:
-        order = {b"IM": "little", b"MI": "big"}.get(stream.read(128)[126:])
+        order = {b"IM": "<II", b"MI": ">II"}.get(stream.read(128)[126:])  # little and big endian
         while order is not None and len(tag := stream.read(8)) == 8:
-            kind, size = (int.from_bytes(tag[i : i + 4], order) for i in (0, 4))
+            kind, size = struct.unpack(order, tag)
             total += _unpacked_size(stream, size) if kind == 15 else size
             if total > bounds.LARGEST_MATLAB:
                 raise ValueError(f"unpacks to more than {bounds.LARGEST_MATLAB:,} bytes")

@@ -116,10 +116,10 @@ def read_labels(path: str | Path) -> MpiiLabels:
     )
 
 
-def _names(path: str | Path, content: list[bytes]) -> list[str]:
-    """The images' names; InputError for one that is not UTF-8 or not a plain file name."""
+def _names(path: str | Path, content: np.ndarray) -> list[str]:
+    """The images' names of their bytes (N,); InputError for one that is not UTF-8 or not a plain file name."""
     names = []
-    for row, text in enumerate(content):
+    for row, text in enumerate(content.tolist()):
         name = text.decode("utf-8", "backslashreplace")
         at = f"{path}: field imgname, row {row} (from 0)"
         if name.encode() != text:

@@ -1,4 +1,4 @@
-"""Checkpoints: a network's weights with their recipe, and what its training needs to go on, in one file."""
+"""Checkpoints: a network's weights with their recipe, and what its training needs to resume, in one file."""
 
 import os
 from collections.abc import Mapping
@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mindspore as ms
+import numpy as np
 from mindspore import Parameter, nn
 
+from posekit.bounds import WEIGHTS_BYTES, check_size
 from posekit.errors import InputError
-from posekit.files import atomic_path, quiet_logs
+from posekit.files import atomic_path, quiet_logs, unreadable
 from posekit.models import build
 from posekit.recipes import Recipe
 from posekit.settings import from_json, to_json
 from posekit.skeletons import Skeleton, get_skeleton
 
 NOTES = ("recipe", "epoch", "step")  # what a checkpoint holds beside the weights
+_CHECKSUM = 17  # bytes of MindSpore's, at the end: crc_num and ten digits
 TRAINING = "training."  # begins the names of what only a training reads
 
 
@@ -45,13 +48,29 @@ def save_checkpoint(
 
 
 def read_checkpoint(path: Path) -> tuple[Recipe, dict]:
-    """The recipe, weights and NOTES of a checkpoint that posekit wrote; InputError when it is none or damaged."""
+    """The recipe, weights and NOTES of a checkpoint that posekit wrote.
+
+    InputError when the file isn't one, when it is damaged and when a weight isn't a finite number.
+    """
     recipe, values = _read(path)
-    return recipe, {name: value for name, value in values.items() if not name.startswith(TRAINING)}
+    values = {name: value for name, value in values.items() if not name.startswith(TRAINING)}
+    for name, value in values.items():
+        if name not in NOTES:
+            check_values(value.asnumpy(), name, f"{path}: {name}")
+    return recipe, values
+
+
+def check_values(values: np.ndarray, name: str, where: str) -> None:
+    """InputError, which begins with `where`, unless the parameter that posekit calls `name` can have these values."""
+    if not np.isfinite(values).all():
+        what = "NaN" if np.isnan(values).any() else "infinite values"
+        raise InputError(f"{where} holds {what}; use a file saved before the training diverged")
+    if name.endswith(".moving_variance") and values.min(initial=0) < 0:
+        raise InputError(f"{where} is a variance and holds negative values; the file is damaged, fetch it again")
 
 
 def read_training(path: Path) -> tuple[Recipe, dict, dict]:
-    """As `read_checkpoint`, and what its training goes on from, by the names given to `save_checkpoint`."""
+    """As `read_checkpoint`, and the state its training resumes from, by the names given to `save_checkpoint`."""
     recipe, values = _read(path)
     training = {name: values.pop(name) for name in list(values) if name.startswith(TRAINING)}
     return recipe, values, {name.removeprefix(TRAINING): value for name, value in training.items()}
@@ -60,15 +79,28 @@ def read_training(path: Path) -> tuple[Recipe, dict, dict]:
 def _read(path: Path) -> tuple[Recipe, dict]:
     if not path.is_file():
         raise InputError(f"{path}: no such model file; train one with posekit train, or check the path")
+    remedy = "use a checkpoint that posekit train wrote"
     try:
+        check_size(path, WEIGHTS_BYTES)
+        with path.open("rb") as file:
+            file.seek(-min(_CHECKSUM, path.stat().st_size), os.SEEK_END)
+            has_checksum = file.read().startswith(b"crc_num")
         with quiet_logs():
             values = ms.load_checkpoint(str(path), crc_check=True)
-    except (RuntimeError, ValueError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{path}: not a readable checkpoint ({reason}); use one that posekit train wrote") from error
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot read ({error.strerror or error}); check its permissions") from error
+    except Exception as error:  # damage comes as any of a dozen kinds
+        raise unreadable(path, "checkpoint", error, remedy) from error
     if not isinstance(values.get("recipe"), str):
-        raise InputError(f"{path}: holds no recipe; use a checkpoint that posekit train wrote")
-    return from_json(values["recipe"], str(path)), values
+        raise InputError(f"{path}: holds no recipe; {remedy}, or convert it with posekit convert")
+    recipe = from_json(values["recipe"], str(path))
+    if not has_checksum:  # MindSpore itself only warns
+        raise InputError(
+            f"{path}: not a readable checkpoint (its checksum is missing: the end was cut off); copy it again"
+        )
+    return recipe, values
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,11 @@
 """Weights between posekit's checkpoints and the published PyTorch ones, and what became of every tensor.
 
 Layouts, as --from and --to name them:
-hrnet-imagenet  HRNet's classifiers (HRNet/HRNet-Image-Classification), of which the backbone is used
-hrnet-pose      HRNet's pose networks (leoxiaobin/deep-high-resolution-net.pytorch, NVlabs/PAMTRI PoseEstNet)
+hrnet-imagenet  HRNet's classifiers (HRNet/HRNet-Image-Classification, timm), of which the backbone is used
+hrnet-pose      HRNet's pose networks (leoxiaobin/deep-high-resolution-net.pytorch, mmpose, NVlabs/PAMTRI PoseEstNet)
 hourglass       princeton-vl/pytorch_stacked_hourglass
 
-Sizes are read off the tensors. A report is a table with one row a tensor: its name in the file and in posekit, its
-shape, and its status: loaded or written (under the same name), renamed, missing (in the file), unexpected (by posekit),
-counter (num_batches_tracked, which neither network computes with), left out, added (zeros that change no result), or
-no tensor (what else a training file holds).
+Which layout a file has and what stands before its names is found from the names; sizes are read off the tensors.
 """
 
 import re
@@ -21,21 +18,32 @@ import mindspore as ms
 import numpy as np
 import pandas as pd
 from mindspore import nn
+from mindspore.nn.utils import no_init_parameters
 
 from posekit.errors import InputError
-from posekit.files import atomic_path
 from posekit.models import build
-from posekit.models.checkpoint import NOTES, load_weights, read_checkpoint, save_checkpoint
-from posekit.models.torch_files import StateDict, read_state_dict, write_state_dict
-from posekit.recipes import HOURGLASS, POSEESTNET, Recipe
+from posekit.models.checkpoint import NOTES, check_values, load_weights, read_checkpoint, save_checkpoint
+from posekit.models.readings import (
+    HOURGLASS,
+    IMAGENET,
+    POSE,
+    Reading,
+    find,
+    hourglass_sizes,
+    hrnet_sizes,
+    outputs,
+    some,
+)
+from posekit.models.report import COLUMNS, COUNTER, USED, matched, notes
+from posekit.models.torch_files import as_float32, holds_torch_weights, read_weights, write_state_dict
+from posekit.recipes import HOURGLASS as HOURGLASS_RECIPE
+from posekit.recipes import POSEESTNET, Recipe
 from posekit.skeletons import SKELETONS, get_skeleton
 
-HEADS = ("final_layer.", "outs.", "merge_preds.")  # what has a channel a keypoint
+HEADS = ("final_layer.", "outs.", "merge_preds.")  # what has one channel per keypoint
 DATASETS = {"vehicle36": "veri", "person16": "mpii", "person17": "mpii"}  # skeleton -> layout of its data
-COUNTER = "num_batches_tracked"
-COLUMNS = ["file", "posekit", "shape", "status"]
-NAMED = ["missing", "unexpected", "left out", "added", "no tensor"]  # statuses whose tensors the summary names
-
+_INSIDE = r"(conv[12]|bn[12]|layer1|transition\d+|stage\d+|final_layer|head|pre|hgs|features|outs|merge_\w+)\."
+_COARSE = r"stage\d+\.\d+\.fuse_layers\.[1-9]"  # outputs of the last module that a pose network has no use for
 _LAST_WORDS = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
 
 
@@ -48,53 +56,62 @@ def published_name(name: str) -> str:
     return f"{module}.{_LAST_WORDS.get(last, last)}"
 
 
-def from_published(source: Path, out: Path, layout: str) -> tuple[Recipe, pd.DataFrame]:
+def from_published(
+    source: Path, out: Path, layout: str | None = None, weights: str | None = None
+) -> tuple[Recipe, pd.DataFrame]:
     """Write the published file `source` as a checkpoint; returns its recipe, as read off the tensors, and the report.
 
-    Of hrnet-imagenet the backbone is written, for `load_pretrained`. Raises InputError when the file is of another
-    layout, when a shape differs, and when a tensor is missing.
+    The layout is found from the names where it isn't given, and is the recipe's name; `weights` names one of several
+    networks. Of hrnet-imagenet the backbone is written, for `load_pretrained`. Raises InputError when the file is of
+    another layout or holds several networks, and when a tensor is missing, has another shape or isn't finite.
     """
-    state = read_state_dict(source)
-    recipe = _read_recipe(state, layout)
-    network = build(recipe, get_skeleton(recipe.skeleton))
+    reading = find(read_weights(source), layout, weights)
+    layout = layout or reading.layout
+    recipe = _read_recipe(reading, layout)
+    with no_init_parameters():  # only the shapes are wanted
+        network = build(recipe, get_skeleton(recipe.skeleton))
     wanted = {parameter.name: tuple(parameter.shape) for parameter in network.get_parameters()}
-    heads = [name for name in wanted if name.startswith(HEADS) and layout == "hrnet-imagenet"]
-    absent = [(published_name(name), name, wanted.pop(name), "missing") for name in heads]
-    report = _match(wanted, state, published_name)
-    _refuse_other_shapes(report, state, "posekit's network")
+    heads = [name for name in wanted if name.startswith(HEADS) and layout == IMAGENET]
+    absent = [(published_name(name), name, wanted.pop(name), "", "missing") for name in heads]
+    report = matched(wanted, reading, published_name)
+    _refuse_other_shapes(report, reading, "posekit's network")
     missing = report.file[report.status == "missing"].tolist()
     if missing:
-        raise InputError(f"{source}: {_some(missing)} missing in this {layout} file; is --from right, the file whole?")
-    save_checkpoint(out, _parameters(report, state), recipe, epoch=0, step=0)
-    return recipe, pd.concat([report, pd.DataFrame(absent, columns=COLUMNS)], ignore_index=True)
+        raise _missing(source, missing, layout)
+    if layout != IMAGENET:
+        _refuse_more_layers(report, reading)
+    save_checkpoint(out, _parameters(report, reading), recipe, epoch=0, step=0)
+    report = pd.concat([report, pd.DataFrame(absent, columns=COLUMNS)], ignore_index=True)
+    report.attrs["notes"] = notes(report, reading) + _input_size(recipe, layout)
+    return recipe, report
 
 
 def to_published(source: Path, out: Path, layout: str) -> tuple[Recipe, pd.DataFrame]:
     """Write a checkpoint as a state dict that the published code loads strictly; returns its recipe and the report.
 
-    What the published networks always have is added where the recipe has it not: the head's bias, and the shortcut
+    What the published networks always have is added where the recipe doesn't have it: the head's bias, and the shortcut
     convolutions that are never used.
     """
     recipe, values = read_checkpoint(source)
-    if recipe.network != LAYOUTS[layout].base.network:
+    if recipe.network != PUBLISHED[layout].base.network:
         raise InputError(f"{source}: holds {recipe.network} weights, which have no {layout} layout; check --to")
     skeleton = get_skeleton(recipe.skeleton)
     network, full = build(recipe, skeleton), build(replace(recipe, head_bias=True, unused_skips=True), skeleton)
     heads = {parameter.name: parameter for parameter in network.get_parameters() if parameter.name.startswith(HEADS)}
-    load_weights(network, (heads if layout == "hrnet-imagenet" else {}) | values, source)  # a backbone may lack them
+    load_weights(network, (heads if layout == IMAGENET else {}) | values, source)  # a backbone may lack them
     tensors, rows = {}, []
     for parameter in full.get_parameters():
         name, published, shape = parameter.name, published_name(parameter.name), tuple(parameter.shape)
-        if layout == "hrnet-imagenet" and name.startswith(HEADS):
-            rows += [(published, name, shape, "left out")] if name in values else []
+        if layout == IMAGENET and name.startswith(HEADS):
+            rows += [(published, name, shape, "float32", "left out")] if name in values else []
             continue
         status = "added" if name not in values else "written" if name == published else "renamed"
         tensors[published] = np.zeros(shape, np.float32) if status == "added" else values[name].asnumpy()
-        rows.append((published, name, shape, status))
+        rows.append((published, name, shape, "float32", status))
         if name.endswith(".moving_variance"):
             counter = published.replace("running_var", COUNTER)
             tensors[counter] = np.zeros((), np.int64)
-            rows.append((counter, "", (), "counter"))
+            rows.append((counter, "", (), "int64", "counter"))
     write_state_dict(out, tensors)
     return recipe, pd.DataFrame(rows, columns=COLUMNS)
 
@@ -103,138 +120,113 @@ def load_pretrained(network: nn.Cell, path: Path) -> pd.DataFrame:
     """Copy what fits from a checkpoint or a published file into the network; returns the report.
 
     A head of other keypoints is "left out"; what the file lacks ("missing") stays as it is. Raises InputError when
-    another shape differs, and when nothing fits.
+    another shape differs, when a value isn't finite, when nothing fits and when the file holds several networks.
     """
-    state, name_of = _read_checkpoint(path) if path.suffix == ".ckpt" else (read_state_dict(path), published_name)
     wanted = {parameter.name: tuple(parameter.shape) for parameter in network.get_parameters()}
-    report = _match(wanted, state, name_of)
+    if path.suffix == ".ckpt" and not holds_torch_weights(path):  # PyTorch Lightning's end so, too
+        reading, name_of = _read_checkpoint(path), str
+    else:
+        family = "hourglass" if any(name.startswith("hgs.") for name in wanted) else "hrnet"
+        reading, name_of = find(read_weights(path), family=family), published_name
+    report = matched(wanted, reading, name_of)
     head = report.posekit.str.startswith(HEADS)
     report.loc[head & (report.status == "shape"), "status"] = "left out"
-    _refuse_other_shapes(report, state, "the recipe's network")
-    found = _parameters(report, state)
+    _refuse_other_shapes(report, reading, "the recipe's network")
+    found = _parameters(report, reading, name_of)
     if not found:
-        raise InputError(f"{path}: no tensor of the recipe's network is in it, only {_some(list(state.tensors))}")
+        raise InputError(f"{path}: no tensor of the recipe's network is in it, only {some(list(reading.tensors))}")
     by_name = {parameter.name: parameter for parameter in network.get_parameters()}
     for parameter in found:
         by_name[parameter["name"]].set_data(parameter["data"])
+    report.attrs["notes"] = notes(report, reading)
     return report
 
 
 def describe(recipe: Recipe, layout: str) -> str:
     """The network in words, as it was read off a file."""
-    return LAYOUTS[layout].words(recipe)
+    return PUBLISHED[layout].words(recipe)
 
 
-def write_report(path: Path, report: pd.DataFrame) -> None:
-    """Write the report as a csv."""
-    with atomic_path(path) as temporary:
-        report.to_csv(temporary, index=False)
+def _input_size(recipe: Recipe, layout: str) -> list[str]:
+    """What can't be read off the tensors of a fully convolutional network."""
+    if layout == IMAGENET:
+        return []
+    size = f"{recipe.input_size}×{recipe.input_size}"
+    note = f"input size: not in the file, {size} is assumed"
+    if layout == POSE:
+        note += (
+            ". A network for 256×192 or 384×288, as most of COCO's are, sees square crops, which it wasn't trained on: "
+            "expect lower scores than published; posekit has no rectangular inputs yet"
+        )
+    return [note]
 
 
-def summary(report: pd.DataFrame) -> str:
-    """The report in a few lines: how many tensors there are of each status, and the names of what was not copied."""
-    counts = report.status.value_counts()
-    lines = [", ".join(f"{count:,} {status}" for status, count in counts.drop(NAMED, errors="ignore").items())]
-    for status in NAMED:
-        names = report.file[report.status == status].tolist()
-        lines += [f"{status} ({len(names)}): {_grouped(names)}"] if names else []
-    return "\n".join(lines)
-
-
-def _read_checkpoint(path: Path) -> tuple[StateDict, Callable[[str], str]]:
-    """A checkpoint of posekit as a state dict by posekit's names."""
-    _, values = read_checkpoint(path)
+def _read_checkpoint(path: Path) -> Reading:
+    """A checkpoint of posekit as a reading by posekit's names."""
+    recipe, values = read_checkpoint(path)
     tensors = {name: value.asnumpy() for name, value in values.items() if name not in NOTES}
-    return StateDict(path, tensors, "", ()), str
+    return Reading(path, recipe.network, tensors, {name: name for name in tensors})
 
 
-def _match(wanted: Mapping[str, tuple[int, ...]], state: StateDict, name_of: Callable[[str], str]) -> pd.DataFrame:
-    """The report of copying `state` into parameters of these shapes; "shape" marks those that differ."""
-    rows = []
-    for name, shape in wanted.items():
-        source = name_of(name)
-        if source not in state.tensors:
-            status = "missing"
-        elif state.tensors[source].shape != shape:
-            status = "shape"
-        else:
-            status = "loaded" if state.prefix + source == name else "renamed"
-        rows.append((state.prefix + source, name, shape, status))
-    used = {name_of(name) for name in wanted}
-    for source, value in state.tensors.items():
-        if source not in used:
-            counts = source.replace(COUNTER, "running_var") in used
-            rows.append((state.prefix + source, "", value.shape, "counter" if counts else "unexpected"))
-    rows += [(name, "", (), "no tensor") for name in state.beside]
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _parameters(report: pd.DataFrame, state: StateDict) -> list[dict]:
+def _parameters(report: pd.DataFrame, reading: Reading, name_of: Callable[[str], str] = published_name) -> list[dict]:
     """The tensors that the report calls loaded or renamed, by posekit's names, as MindSpore saves them."""
-    rows = report[report.status.isin(["loaded", "renamed"])]
-    return [
-        {"name": name, "data": ms.Tensor(state.tensors[source.removeprefix(state.prefix)])}
-        for source, name in zip(rows.file, rows.posekit, strict=True)
-    ]
+    parameters = []
+    for name in report.posekit[report.status.isin(USED)]:
+        source = name_of(name)
+        values = as_float32(reading.tensors[source], f"{reading.path}: {reading.shown(source)}")
+        check_values(values, name, f"{reading.path}: {reading.shown(source)}")
+        parameters.append({"name": name, "data": ms.Tensor(values)})
+    return parameters
 
 
-def _refuse_other_shapes(report: pd.DataFrame, state: StateDict, network: str) -> None:
+def _refuse_other_shapes(report: pd.DataFrame, reading: Reading, network: str) -> None:
     other = report[report.status == "shape"]
     if len(other):
         row = other.iloc[0]
-        shape = state.tensors[row.file.removeprefix(state.prefix)].shape
+        shape = next(tuple(t.shape) for name, t in reading.tensors.items() if reading.shown(name) == row.file)
         raise InputError(
-            f"{state.path}: {len(other)} tensors have another shape than {network}, first {row.file}, which is {shape} "
-            f"and not {row['shape']}; it belongs to another network"
+            f"{reading.path}: {len(other)} tensors have another shape than {network}, first {row.file}, which is "
+            f"{shape} and not {row['shape']}; it belongs to another network"
         )
 
 
-def _read_recipe(state: StateDict, layout: str) -> Recipe:
-    """The recipe of the network that these tensors make; InputError if they are of another layout."""
-    published = LAYOUTS[layout]
-    try:
-        return replace(published.base, name=layout, **published.fields(state.tensors))
-    except KeyError as error:
+def _refuse_more_layers(report: pd.DataFrame, reading: Reading) -> None:
+    """InputError when the file's network computes with more than posekit's does, which would change its answers."""
+    unexpected = set(report.file[report.status == "unexpected"])
+    more = [
+        reading.shown(name)
+        for name in reading.tensors
+        if reading.shown(name) in unexpected and re.match(_INSIDE, name) and not re.match(_COARSE, name)
+    ]
+    if more:
         raise InputError(
-            f"{state.path}: holds no {error.args[0]}, as {layout} files do, but {_some(list(state.tensors))}; "
-            "check --from"
-        ) from error
+            f"{reading.path}: its network has layers that posekit's doesn't have, {some(more)}; only what fits can be "
+            "used, with posekit train --pretrained"
+        )
+
+
+def _missing(path: Path, names: list[str], layout: str) -> InputError:
+    return InputError(f"{path}: {some(names)} missing in this {layout} file; is --from right, the file whole?")
+
+
+def _read_recipe(reading: Reading, layout: str) -> Recipe:
+    """The recipe of the network that these tensors make; InputError when a tensor is missing that tells its size."""
+    published = PUBLISHED[layout]
+    try:
+        return replace(published.base, name=layout, **published.fields(reading.tensors))
+    except KeyError as error:
+        raise _missing(reading.path, [reading.shown(error.args[0])], layout) from error
     except InputError as error:
-        raise InputError(f"{state.path}: {error}") from error
+        raise InputError(f"{reading.path}: {error}") from error
 
 
-def _backbone_fields(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    return {
-        "stem_width": len(tensors["conv1.weight"]),
-        "layer1_block": "bottleneck" if "layer1.0.conv3.weight" in tensors else "basic",
-        "layer1_blocks": _count(tensors, "layer1."),
-        "width": len(tensors["stage2.0.branches.0.0.conv1.weight"]),
-        "branch_blocks": _count(tensors, "stage2.0.branches.0."),
-        "stage_modules": tuple(_count(tensors, f"stage{i + 2}.") for i in range(_count(tensors, "stage"))),
-    }
+def _pose_fields(tensors: Mapping[str, object]) -> dict[str, Any]:
+    line = _line(outputs(tensors, "final_layer.weight"))
+    return {**hrnet_sizes(tensors), "head_bias": "final_layer.bias" in tensors, **line}
 
 
-def _pose_fields(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    backbone, head = _backbone_fields(tensors), tensors["final_layer.weight"]
-    return {**backbone, "head_bias": "final_layer.bias" in tensors, **_line(len(head))}
-
-
-def _hourglass_fields(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    depth = 1
-    while f"hgs.0.0.{'low2.' * depth}up1.bn1.weight" in tensors:
-        depth += 1
-    return {
-        "width": len(tensors["features.0.1.conv.weight"]),
-        "stacks": _count(tensors, "hgs."),
-        "depth": depth,
-        "unused_skips": "hgs.0.0.up1.skip_layer.conv.weight" in tensors,
-        **_line(len(tensors["outs.0.conv.weight"])),
-    }
-
-
-def _count(tensors: Mapping[str, np.ndarray], start: str) -> int:
-    """How many different words follow `start` in the tensors' names."""
-    return len({name[len(start) :].split(".")[0] for name in tensors if name.startswith(start)})
+def _hourglass_fields(tensors: Mapping[str, object]) -> dict[str, Any]:
+    return {**hourglass_sizes(tensors), **_line(outputs(tensors, "outs.0.conv.weight"))}
 
 
 def _line(keypoints: int) -> dict[str, str]:
@@ -272,26 +264,12 @@ class Published:
     """A published layout: a recipe of its network, which fields of it the tensors tell, and the network in words."""
 
     base: Recipe
-    fields: Callable[[Mapping[str, np.ndarray]], dict[str, Any]]
+    fields: Callable[[Mapping[str, object]], dict[str, Any]]
     words: Callable[[Recipe], str]
 
 
-LAYOUTS = {
-    "hrnet-imagenet": Published(POSEESTNET, _backbone_fields, _backbone_words),
-    "hrnet-pose": Published(POSEESTNET, _pose_fields, _pose_words),
-    "hourglass": Published(HOURGLASS, _hourglass_fields, _hourglass_words),
+PUBLISHED = {
+    IMAGENET: Published(POSEESTNET, hrnet_sizes, _backbone_words),
+    POSE: Published(POSEESTNET, _pose_fields, _pose_words),
+    HOURGLASS: Published(HOURGLASS_RECIPE, _hourglass_fields, _hourglass_words),
 }
-
-
-def _some(names: list[str]) -> str:
-    """The first of the names, and how many more there are."""
-    return names[0] + (f" and {len(names) - 1:,} more" if len(names) > 1 else "")
-
-
-def _grouped(names: list[str]) -> str:
-    """A few names as they are, many as module.* with their number."""
-    if len(names) <= 4:
-        return ", ".join(names)
-    modules = pd.Series([re.sub(r"^(model\.|module\.)+", "", name).split(".")[0] for name in names])
-    modules = modules.value_counts(sort=False)
-    return ", ".join(f"{module}.* {count}" for module, count in modules.items())

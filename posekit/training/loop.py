@@ -24,7 +24,8 @@ from posekit.inference.predictors import network_predictor, predict_dataset
 from posekit.layouts import open_split
 from posekit.models import build
 from posekit.models.checkpoint import save_checkpoint
-from posekit.models.convert import load_pretrained, summary, write_report
+from posekit.models.convert import load_pretrained
+from posekit.models.report import summary, write_report
 from posekit.recipes import Recipe
 from posekit.runtime import memory_mb, precision, set_up
 from posekit.settings import to_json

@@ -213,8 +213,8 @@ def make_step(network: nn.Cell, recipe: Recipe, steps: int, averaged: nn.Cell | 
     optimizer = update = make_optimizer(network, recipe, steps)
     scaler = amp.DynamicLossScaler(recipe.loss_scale, 2, recipe.loss_scale_window) if recipe.loss_scale else None
     if recipe.clip_norm or recipe.ema or scaler:
-        cells = (network, averaged) if recipe.ema else ()
-        pair = [list(cell.get_parameters()) for cell in cells]  # pyright: ignore[reportOptionalMemberAccess]
+        assert averaged is not None or not recipe.ema
+        pair = [list(cell.get_parameters()) if cell and recipe.ema else [] for cell in (network, averaged)]
         update = Update(optimizer, recipe.clip_norm, scaler, recipe.ema, *pair)
     if ranks() > 1:
         update = AveragedUpdate(update)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from posekit.errors import InputError
 from posekit.inference.predictors import Predictor
 from posekit.inference.run_times import graphs, lite, offline, onnx_files
-from posekit.inference.run_times.request import Request
+from posekit.inference.run_times.request import PRECISIONS, Request
 
 _OPENERS = {
     ("mindspore", ".ckpt"): graphs.open_checkpoint,
@@ -17,7 +17,6 @@ _OPENERS = {
     ("om", ".om"): offline.open_om,
 }
 BACKENDS = tuple(dict.fromkeys(backend for backend, _ in _OPENERS))
-PRECISIONS = ("fp32", "fp16", "bf16")
 
 
 def load_predictor(request: Request) -> Predictor:

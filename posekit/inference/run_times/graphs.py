@@ -1,11 +1,13 @@
 """MindSpore itself: checkpoints and MINDIR files."""
 
 import mindspore as ms
-from google.protobuf.message import DecodeError
 from mindspore.train.mind_ir_pb2 import ModelProto
 
+from posekit.bounds import MODEL_BYTES
+from posekit.errors import InputError
+from posekit.files import plain_input, read_bytes, unreadable
 from posekit.inference.predictors import Predictor, network_predictor
-from posekit.inference.run_times.description import check_shapes, read_description, unreadable
+from posekit.inference.run_times.description import AGAIN, KINDS, check_shapes, read_description
 from posekit.inference.run_times.request import Request
 from posekit.models.checkpoint import load_network
 from posekit.runtime import set_up
@@ -24,15 +26,21 @@ def open_mindir(request: Request) -> Predictor:
     """The graph of a MINDIR file."""
     request.only("fp32")
     set_up(request.device)
-    recipe, batch, _ = read_description(request.model)
-    described = ModelProto()
+    about, model = read_description(request.model), ModelProto()
     try:
-        described.ParseFromString(request.model.read_bytes())
-        (source,), (sink,) = described.graph.input, described.graph.output
-        graph = ms.nn.GraphCell(ms.load(str(request.model)))
-    except (DecodeError, ValueError, RuntimeError) as error:
-        raise unreadable(request.model, "MINDIR", error) from error
-    check_shapes(request.model, recipe, source.tensor[0].dims, sink.tensor[0].dims)
+        model.ParseFromString(read_bytes(request.model, MODEL_BYTES))
+        (source,), (sink,) = model.graph.input, model.graph.output
+        images, heatmaps = list(source.tensor[0].dims), list(sink.tensor[0].dims)
+        check_shapes(request.model, about, images, heatmaps)
+        with plain_input(request.model) as path:
+            graph = ms.nn.GraphCell(ms.load(str(path)))
+    except (InputError, OSError):
+        raise
+    except Exception as error:  # damage comes as any of a dozen kinds
+        raise unreadable(request.model, KINDS[".mindir"], error, AGAIN) from error
     return Predictor(
-        recipe, get_skeleton(recipe.skeleton), lambda images: graph(ms.Tensor(images)).asnumpy(), batch or request.batch
+        about.recipe,
+        get_skeleton(about.recipe.skeleton),
+        lambda images: graph(ms.Tensor(images)).asnumpy(),
+        images[0] if images[0] > 0 else request.batch,
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from posekit.errors import InputError
-from posekit.files import ROOT, atomic_path
+from posekit.files import ROOT, atomic_path, plain_input, plain_output
 from posekit.inference.predictors import Predictor
 from posekit.inference.run_times.description import check_shapes, read_description, write_description
 from posekit.inference.run_times.request import MissingRunTime, Request
@@ -25,8 +25,9 @@ _WORKER = Path(__file__).with_name("lite_worker.py")
 class Worker:
     """A process that runs one model file; called with images (batch, 3, S, S) float32, it returns heatmaps."""
 
-    def __init__(self, python: Path, model: Path, settings: dict) -> None:
-        arguments = [str(python), str(_WORKER), "run", str(model), json.dumps(settings)]
+    def __init__(self, python: Path, path: Path, settings: dict, model: Path) -> None:
+        """path: the file to run; `model` is what errors call it."""
+        arguments = [str(python), str(_WORKER), "run", str(path), json.dumps(settings)]
         self._process = subprocess.Popen(
             arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
@@ -64,12 +65,13 @@ def open_lite(request: Request) -> Predictor:
         if model.suffix == ".onnx":
             model = Path(folder, "model.mindir")
             convert_lite(request, model)
-        recipe, batch, _ = read_description(model)
-        batch = batch or request.batch
+        about = read_description(model)
+        batch, recipe = about.batch or request.batch, about.recipe
         settings = {"shape": [batch, 3, recipe.input_size, recipe.input_size], "target": target}
         settings |= {"device_id": device_id, "precision": precision, "threads": len(cores())}
-        worker = Worker(python, model, settings)
-    check_shapes(request.model, recipe, settings["shape"], worker.shape)
+        with plain_input(model) as path:
+            worker = Worker(python, path, settings, request.model)
+    check_shapes(request.model, about, settings["shape"], worker.shape)
     return Predictor(recipe, get_skeleton(recipe.skeleton), worker, batch, f"{precision}, {target}")
 
 
@@ -77,13 +79,15 @@ def convert_lite(request: Request, out: Path) -> None:
     """Write an ONNX file as Lite's own MINDIR, its description beside it, for the device's kind of processor."""
     target, _ = _target(request.device)
     python = find_python(request.lite_python)
-    recipe, batch, _ = read_description(request.model)
-    batch = batch or request.batch
+    about = read_description(request.model)
+    batch, recipe = about.batch or request.batch, about.recipe
     settings = {"shape": [batch, 3, recipe.input_size, recipe.input_size], "target": target}
-    with atomic_path(out) as temporary:
-        arguments = [str(python), str(_WORKER), "convert", str(request.model), str(temporary), json.dumps(settings)]
-        _answer(subprocess.run(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout, request.model)
-        write_description(out, recipe, batch, "fp32" if target == "cpu" else "fp16", "lite")
+    with atomic_path(out) as temporary, plain_output(temporary) as made:
+        with plain_input(request.model) as source:
+            arguments = [str(python), str(_WORKER), "convert", str(source), str(made), json.dumps(settings)]
+            done = subprocess.run(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        _answer(done.stdout, request.model)
+        write_description(out, recipe, batch, "fp32" if target == "cpu" else "fp16", "lite", made)
 
 
 def _target(device: str) -> tuple[str, int]:
@@ -95,7 +99,7 @@ def _target(device: str) -> tuple[str, int]:
 
 def _answer(line: bytes, model: Path) -> dict:
     """A worker's line of JSON; InputError with the error that it tells, or when there is none."""
-    answer = json.loads(line) if line.strip() else {"error": "it ended without a word"}
+    answer = json.loads(line) if line.strip() else {"error": "it ended without an answer"}
     if "error" in answer:
         raise InputError(f"{model}: MindSpore Lite refuses it ({answer['error']}); export the model again as ONNX")
     return answer

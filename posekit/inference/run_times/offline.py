@@ -1,9 +1,10 @@
-"""OM files on an Ascend, through `ais_bench`. By its documentation; no Ascend was at hand to run it."""
+"""OM files on an Ascend, through `ais_bench`. By its documentation; untested on a real Ascend."""
 
 import numpy as np
 
+from posekit.files import plain_input, unreadable
 from posekit.inference.predictors import Predictor
-from posekit.inference.run_times.description import check_shapes, read_description, unreadable
+from posekit.inference.run_times.description import AGAIN, KINDS, check_shapes, read_description
 from posekit.inference.run_times.request import MissingRunTime, Request
 from posekit.runtime import split_device
 from posekit.skeletons import get_skeleton
@@ -11,8 +12,8 @@ from posekit.skeletons import get_skeleton
 
 def open_om(request: Request) -> Predictor:
     """An OM file; what it computes in was settled when it was converted."""
-    recipe, batch, precision = read_description(request.model)
-    request.only(precision)
+    about = read_description(request.model)
+    request.only(about.precision)
     try:
         from ais_bench.infer.interface import InferSession  # pyright: ignore[reportMissingImports] comes with CANN
     except ImportError as error:
@@ -21,10 +22,12 @@ def open_om(request: Request) -> Predictor:
             "aclruntime of Ascend's tools"
         ) from error
     try:
-        session = InferSession(split_device(request.device)[1], str(request.model))
+        with plain_input(request.model) as path:
+            session = InferSession(split_device(request.device)[1], str(path))
     except RuntimeError as error:
-        raise unreadable(request.model, "OM file", error) from error
+        raise unreadable(request.model, KINDS[".om"], error, AGAIN) from error
     images, heatmaps = session.get_inputs()[0], session.get_outputs()[0]
-    check_shapes(request.model, recipe, images.shape, heatmaps.shape)
+    check_shapes(request.model, about, images.shape, heatmaps.shape)
     run = lambda values: np.asarray(session.infer([values])[0], np.float32)  # noqa: E731
-    return Predictor(recipe, get_skeleton(recipe.skeleton), run, batch or request.batch, f"{precision}, Ascend")
+    skeleton, batch = get_skeleton(about.recipe.skeleton), about.batch or request.batch
+    return Predictor(about.recipe, skeleton, run, batch, f"{about.precision}, Ascend")

@@ -1,14 +1,16 @@
 """ONNX files on ONNX Runtime (CPU, CUDA, CANN) and on OpenVINO (CPU)."""
 
 import os
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from posekit.errors import InputError
+from posekit.files import unreadable
 from posekit.inference.predictors import Predictor
-from posekit.inference.run_times.description import check_shapes, embedded_recipe, unreadable
+from posekit.inference.run_times.description import AGAIN, KINDS, Description, read_onnx
 from posekit.inference.run_times.request import MissingRunTime, Request
 from posekit.runtime import cores, split_device
 from posekit.skeletons import get_skeleton
@@ -44,38 +46,40 @@ def open_onnxruntime(request: Request) -> Predictor:
         raise MissingRunTime(f"this onnxruntime has no {_PROVIDERS[name]}; pip install {_PACKAGES[name]} in its place")
     precisions = {"gpu": ("fp32",), "ascend": ("fp32", "fp16"), None: ("fp32", "fp16", "bf16")}
     precision = request.only(*precisions[kind])
-    session = _session(request, kind, precision)
+    about, data = read_onnx(request.model)
+    session = _session(request, data, kind, precision)
     if name in _PROVIDERS and session.get_providers()[0] != _PROVIDERS[name]:
         raise MissingRunTime(f"{_PROVIDERS[name]} does not start here; check its driver and libraries")
-    recipe = embedded_recipe(request.model, session.get_modelmeta().custom_metadata_map.get("recipe"))
-    (images,), (heatmaps,) = session.get_inputs(), session.get_outputs()
-    check_shapes(request.model, recipe, images.shape, heatmaps.shape)
-    batch = images.shape[0] if isinstance(images.shape[0], int) else request.batch
     simulated = " simulated" if kind is None and precision != "fp32" else ""
-    about = f"{precision}{simulated}, {session.get_providers()[0].removesuffix('ExecutionProvider')}"
-    return Predictor(
-        recipe, get_skeleton(recipe.skeleton), lambda values: session.run(None, {images.name: values})[0], batch, about
-    )
+    words = f"{precision}{simulated}, {session.get_providers()[0].removesuffix('ExecutionProvider')}"
+    name = session.get_inputs()[0].name
+    return _predictor(request, about, lambda values: session.run(None, {name: values})[0], words)
 
 
-def _session(request: Request, kind: str | None, precision: str) -> "onnxruntime.InferenceSession":
+def _predictor(
+    request: Request, about: Description, run: Callable[[np.ndarray], np.ndarray], run_time: str
+) -> Predictor:
+    recipe = about.recipe
+    return Predictor(recipe, get_skeleton(recipe.skeleton), run, about.batch or request.batch, run_time)
+
+
+def _session(request: Request, data: bytes, kind: str | None, precision: str) -> "onnxruntime.InferenceSession":
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
     if len(cores()) < (os.cpu_count() or 1):  # its own choice, one thread a core of the machine, overlooks such a limit
         options.intra_op_num_threads = len(cores())
-    source: str | bytes = str(request.model)
     try:
         if kind is None and precision != "fp32":
             from posekit.inference.run_times.rounding import rounded
 
-            source = rounded(request.model, precision)
+            data = rounded(data, precision)
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         providers = _providers(kind, split_device(request.device)[1], precision)
-        return onnxruntime.InferenceSession(source, options, providers=providers)
+        return onnxruntime.InferenceSession(data, options, providers=providers)
     except Exception as error:  # onnxruntime's own exceptions share no base class
-        raise unreadable(request.model, "ONNX file", error) from error
+        raise unreadable(request.model, KINDS[".onnx"], error, AGAIN) from error
 
 
 def _providers(kind: str | None, device_id: int, precision: str) -> list:
@@ -101,20 +105,13 @@ def open_openvino(request: Request) -> Predictor:
     precision = request.only(*("bf16", "fp32") if fast else ("fp32", "bf16"))
     if precision == "bf16" and not fast:  # OpenVINO would take the wish and compute in fp32
         raise MissingRunTime("this processor does not compute in bf16 (AMX or AVX512-BF16); use --precision fp32")
+    about, data = read_onnx(request.model)
     try:
-        model = core.read_model(str(request.model))
-        images, heatmaps = model.inputs[0].partial_shape, model.outputs[0].partial_shape
+        model = core.read_model(data, b"")
     except RuntimeError as error:
-        raise unreadable(request.model, "ONNX file", error) from error
-    known = model.has_rt_info(["framework", "recipe"])
-    text = model.get_rt_info(["framework", "recipe"]).astype(str) if known else None
-    recipe = embedded_recipe(request.model, text)
-    images, heatmaps = ([-1 if d.is_dynamic else d.get_length() for d in shape] for shape in (images, heatmaps))
-    check_shapes(request.model, recipe, images, heatmaps)
-    batch = request.batch if images[0] == -1 else images[0]
-    model.reshape([batch, *images[1:]])
+        raise unreadable(request.model, KINDS[".onnx"], error, AGAIN) from error
+    size = about.recipe.input_size
+    model.reshape([about.batch or request.batch, 3, size, size])
     hint = {"fp32": "f32", "bf16": "bf16"}[precision]
     compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": hint})
-    return Predictor(
-        recipe, get_skeleton(recipe.skeleton), lambda values: np.array(compiled(values)[0]), batch, f"{precision}, CPU"
-    )
+    return _predictor(request, about, lambda values: np.array(compiled(values)[0]), f"{precision}, CPU")

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from posekit.errors import InputError
 
+PRECISIONS = ("fp32", "fp16", "bf16")
+
 
 class MissingRunTime(InputError):
     """A run time, or what it needs of the machine, is not here. The message says what to install."""

@@ -10,13 +10,13 @@ from onnx import TensorProto, helper
 _TYPES = {"fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
 
 
-def rounded(path: Path, precision: str) -> bytes:
-    """An ONNX file with its weights, input and the result of every operation rounded to 16 bits and widened again.
+def rounded(model: Path | bytes, precision: str) -> bytes:
+    """An ONNX file (or its bytes) with weights, input and the result of every operation rounded to 16 bits and widened.
 
     BatchNorm is folded into convolutions first, and sums inside an operation are formed in fp32: so do the matrix units
     of Ascend (fp16) and AMX (bf16). Run it without optimisations, which could take the rounding out.
     """
-    model = onnx.version_converter.convert_version(_folded(path), 13)  # the first opset that can cast to bf16
+    model = onnx.version_converter.convert_version(_folded(model), 13)  # the first opset that can cast to bf16
     weights = {tensor.name for tensor in model.graph.initializer if tensor.data_type == TensorProto.FLOAT}
     outputs = {value.name for value in model.graph.output}
     nodes = []
@@ -43,12 +43,12 @@ def rounded(path: Path, precision: str) -> bytes:
     return model.SerializeToString()
 
 
-def _folded(path: Path) -> onnx.ModelProto:
+def _folded(model: Path | bytes) -> onnx.ModelProto:
     """The graph as ONNX Runtime simplifies it, without its own operators."""
     with tempfile.TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(Path(folder, "model.onnx"))
-        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         return onnx.load(options.optimized_model_filepath)
