@@ -98,7 +98,7 @@ def export(
     model: Checkpoint,
     out: Annotated[Path, typer.Option(help="File to write.")],
     format: Annotated[str, typer.Option(help="mindir, onnx, air or om.")] = "onnx",
-    batch: Annotated[str, typer.Option(help="Images per batch that the file takes: a number, or dynamic.")] = "1",
+    batch: Annotated[str, typer.Option(help="Batch size of the exported file: a number, or dynamic.")] = "1",
     soc: Soc = "Ascend310",
 ) -> None:
     """Export a checkpoint to a file for other run times."""

@@ -10,7 +10,7 @@ from posekit.errors import InputError
 
 def convert(
     source: Annotated[Path, typer.Argument(help="A published .pth, .pth.tar or .safetensors file; with --to a .ckpt.")],
-    out: Annotated[Path, typer.Argument(help="The .ckpt to write; with --to, a .pth or .safetensors.")],
+    out: Annotated[Path, typer.Argument(help="The .ckpt to write; with --to a .pth or .safetensors.")],
     published: Annotated[
         str | None,
         typer.Option(
