@@ -27,10 +27,16 @@ SMALLEST_UNIT = 0.001  # pixels by which a distance may be divided
 MOST_DRAWS = 100_000  # resamples of a comparison; 1,000 are usual
 
 
-def outside(values: np.ndarray, low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:
-    """True where a value isn't in low…high, and for NaN."""
-    return ~((values >= low) & (values <= high))
+# Images
+MOST_PIXELS = 2**28  # of an image: 16,384 × 16,384; the largest phones take 2 × 10^8
+LARGEST_IMAGE = 2**30  # bytes of an image file: MOST_PIXELS without compression take 0.8 of it
+LARGEST_RASTER = 2**30  # bytes of an image's pixels as its file stores them, unpacked; TIFF has up to 32 a pixel
+MOST_SCANS = 500  # of a JPEG: libjpeg-turbo's own limit; 10 are usual, and each may take as long as the whole image
+LARGEST_WARP = 2**15 - 2  # pixels of a side: what OpenCV's warpAffine takes
 
+# Zip files
+LARGEST_DIRECTORY = 2**26  # bytes of a zip's list of members: some 600,000 images
+LARGEST_RATIO = 1032  # unpacked to packed size: the most that deflate can do
 
 # Model files, in bytes on disk; looked at before anything is read.
 MODEL_BYTES = 2**30  # of .onnx, .mindir, .air and .om: HRNet-W48 has 0.26 GB
@@ -40,8 +46,14 @@ ZIP_DIRECTORY_BYTES = 2**22  # of all members' names in a .pth or .npz
 LABELS_BYTES = 2**30  # of the files by which infer310's stages hand over; 1,060 vehicles take 1 MB
 DESCRIPTION_BYTES = 2**20  # of the .json beside a model, and of a recipe in ONNX metadata
 # What they hold.
+LARGEST_WEIGHT = 1e12  # of a network's values, either sign: a flipped bit of an exponent gives 1e18 or more
 PARAMETERS = 300_000_000  # values of one network: HRNet-W64 has 0.13 billion
 BATCH = (1, 4096)  # images that an exported file takes at a time
+
+
+def outside(values: np.ndarray, low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:
+    """True where a value isn't in low…high, and for NaN."""
+    return ~((values >= low) & (values <= high))
 
 
 def check_size(path: Path, most: int) -> None:

@@ -1,22 +1,79 @@
-"""Where the repository is, and writing files so that nothing is ever left half-written."""
+"""Where things are, and reading and writing files: errors become one line, nothing is ever left half-written."""
 
+import errno
 import hashlib
 import json
 import logging
 import os
 import re
 import shutil
+import stat
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import platformdirs
 
 from posekit.bounds import DESCRIPTION_BYTES, ZIP_DIRECTORY_BYTES, check_size
-from posekit.errors import InputError
+from posekit.errors import InputError, in_words, shown, system_error
 from posekit.filetypes import said_to_be
 
-ROOT = Path(os.environ.get("POSEKIT_ROOT") or Path(__file__).parents[1]).resolve()  # of the repository
+LONGEST_TEXT = 2**24  # bytes of a text file that is read at once
+
+
+def expanded(path: str | Path) -> Path:
+    """The path, a home directory in place of ~ or ~USER at its start. InputError if there is none."""
+    text = os.path.expanduser(path)
+    if text == "~" or re.match(r"~[^/\\]*[/\\]", text):
+        raise InputError(f"{path}: no such home directory; write out the path, or ./{path} for a folder of that name")
+    return Path(text)
+
+
+ROOT = expanded(os.environ.get("POSEKIT_ROOT") or Path(__file__).parents[1]).resolve()  # where the lessons are
+
+
+def home(root: Path = ROOT) -> Path:
+    """The folder below which data, runs and caches are written, if no other is named.
+
+    $POSEKIT_HOME; else `root`, if it has lessons and may be written to; else the user's own folder for posekit's data.
+    InputError if that can't be made.
+    """
+    if named := os.environ.get("POSEKIT_HOME"):
+        return expanded(named).resolve()
+    if (root / "notebooks").is_dir() and os.access(root, os.W_OK):
+        return root
+    folder = Path(platformdirs.user_data_dir("posekit", appauthor=False))
+    there = next(place for place in (folder, *folder.parents) if os.path.exists(place))
+    if not os.access(there, os.W_OK):
+        raise InputError(f"{folder}: cannot be written; set POSEKIT_HOME to a folder for your data and runs")
+    return folder
+
+
+# Errors of the system
+
+
+@contextmanager
+def reading(path: object, remedy: str = "check the path") -> Iterator[None]:
+    """Turn an error of the system into InputError, which names `path`, and `remedy` where the cause has no other."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(system_error(error, path, "read", remedy)) from error
+
+
+@contextmanager
+def writing(path: object) -> Iterator[None]:
+    """Turn an error of the system into InputError, which names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(system_error(error, path, "write")) from error
+
+
+# Writing
 
 
 @contextmanager
@@ -24,20 +81,107 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a path of the same name in a new folder beside `path`; its file moves to `path` when the block succeeds.
 
     When the block fails (a full disk, Ctrl-C) the folder and all that writers left in it are removed and `path` is
-    untouched; an OSError that names no other file gets `path` as its file name.
+    untouched. An error of the system that names no other file becomes InputError.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem[:40]}-") as folder:
+    with _beside(path) as folder:
         temporary = Path(folder, path.name)
         try:
-            yield temporary
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
+            with _lenient_chmod():
+                yield temporary
+                _give_usual_mode(temporary)
+            replace_file(temporary, path)
         except OSError as error:
-            if error.filename is None or str(error.filename).startswith(folder):
-                raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+            name = str(error.filename or path)
+            if name == str(path) or name.startswith(str(folder)):
+                raise InputError(system_error(error, path, "write")) from error
             raise
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Yield a folder beside `out` to write in; it becomes `out` when the block succeeds and vanishes when it fails."""
+    mounted = os.path.ismount(out)  # then nothing can take its place, and it gets the content
+    with _beside(out / "content" if mounted else out) as folder:
+        building = folder / (out.name or "content")
+        with writing(out):
+            building.mkdir()
+        yield building
+        with writing(out):
+            if mounted:
+                for path in building.iterdir():
+                    os.rename(path, out / path.name)
+            else:
+                os.replace(building, out)
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside `path`, for its owner only, which vanishes at the end."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        prefix = f".{path.stem[:20]}-"  # short: a name may have 255 bytes
+        folder = tempfile.TemporaryDirectory(dir=path.parent, prefix=prefix, ignore_cleanup_errors=True)
+    with folder as name:
+        yield Path(name)
+
+
+def _give_usual_mode(path: Path) -> None:
+    """Give the file the mode that new files get here, by the umask or the folder's access list, whoever wrote it."""
+    probe = path.with_name(".mode")
+    os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    mode = stat.S_IMODE(probe.stat().st_mode)
+    if stat.S_IMODE(path.stat().st_mode) != mode:
+        os.chmod(path, mode)
+
+
+@contextmanager
+def _if_supported() -> Iterator[None]:
+    """End the block where the file system lacks what it does."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL):
+            raise
+
+
+@contextmanager
+def _lenient_chmod() -> Iterator[None]:
+    """Let writers carry on where a file system refuses chmod: MindSpore changes the modes of all its files."""
+    chmod = os.chmod
+
+    def attempt(*arguments: Any, **options: Any) -> None:
+        with _if_supported():
+            chmod(*arguments, **options)
+
+    os.chmod = attempt
+    try:
+        yield
+    finally:
+        os.chmod = chmod
+
+
+def replace_file(new: Path, path: Path) -> None:
+    """Let the file `new` take the place of `path`, also on file systems where no file may take another's place."""
+    try:
+        os.replace(new, path)
+    except OSError:
+        if not path.is_file():
+            raise
+        before = new.with_name(".before")
+        os.rename(path, before)
+        try:
+            os.rename(new, path)
+        except OSError:
+            os.rename(before, path)
+            raise
+        before.unlink()
+
+
+def flush_to_disk(path: Path) -> None:
+    """Wait until the file is on the disk, which may say only now that it is full; not where a file system can't."""
+    with path.open("rb") as file, _if_supported():
+        os.fsync(file.fileno())
 
 
 def remove_left_overs(folder: Path) -> None:
@@ -68,15 +212,51 @@ def write_json(path: str | Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
+# Reading
+
+
+def read_text(path: Path, remedy: str = "check the path", longest: int = LONGEST_TEXT) -> str:
+    """The text in a file, in UTF-8 or, with a byte order mark, UTF-16; lines end in \\n however they end in the file.
+
+    InputError, with `remedy` at its end, if it can't be read or has more than `longest` bytes.
+    """
+    with reading(path, remedy), path.open("rb") as file:
+        content = file.read(longest + 1)
+    if len(content) > longest:
+        raise InputError(f"{path}: more than {longest:,} bytes; {remedy}")
+    encoding = "UTF-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "UTF-8"
+    try:
+        text = content.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}: line {line} is not {encoding} text; save it as UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def parse_json(text: str, **options: Any) -> object:
+    """The value of a JSON text. ValueError or RecursionError if it isn't JSON, or names something twice."""
+    return json.loads(text, object_pairs_hook=_distinct, **options)
+
+
+def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{shown(next(name for name in names if names.count(name) > 1))} is there twice")
+    return value
+
+
+def _not_json(constant: str) -> float:
+    raise ValueError(f"{constant} is not a number")
+
+
 def read_json(path: Path, remedy: str) -> dict:
     """The object in a JSON file; InputError, with `remedy` at its end, when there is none that can be read."""
+    text = read_text(path, remedy, DESCRIPTION_BYTES)
     try:
-        check_size(path, DESCRIPTION_BYTES)
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot read ({error.strerror}); {remedy}") from error
+        value = parse_json(text, parse_constant=_not_json)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not valid JSON ({error}); {remedy}") from error
+        raise InputError(f"{path}: not valid JSON ({in_words(error)}); {remedy}") from error
     if not isinstance(value, dict):
         raise InputError(f"{path}: not a JSON object; {remedy}")
     return value

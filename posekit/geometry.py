@@ -8,6 +8,8 @@ A map is a (2, 3) matrix; coordinates are (x, y) in pixels.
 import cv2
 import numpy as np
 
+from posekit.bounds import LARGEST_WARP
+
 
 def crop_matrix(
     center: np.ndarray,
@@ -54,7 +56,25 @@ def invert(matrix: np.ndarray) -> np.ndarray:
 
 def warp(image: np.ndarray, matrix: np.ndarray, output_size: int) -> np.ndarray:
     """Sample the image (H, W, 3) through the map to (output_size, output_size, 3), bilinear, black outside."""
+    if max(image.shape[:2]) > LARGEST_WARP:
+        image, matrix = _part_seen(image, matrix, output_size)
     return cv2.warpAffine(image, matrix, (output_size, output_size), flags=cv2.INTER_LINEAR)
+
+
+def _part_seen(image: np.ndarray, matrix: np.ndarray, output_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The part of an image too large for OpenCV that a crop shows, and the map from its pixels.
+
+    Where the part is too large itself, only every n-th of its rows and columns: the crop has far fewer.
+    """
+    corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]) * (output_size + 1) - 1
+    seen = transform_points(invert(matrix), corners)  # (4, 2)
+    last = np.array(image.shape[1::-1]) - 1
+    left, top = np.clip(np.floor(seen.min(axis=0)) - 1, 0, last).astype(int)
+    right, bottom = np.clip(np.ceil(seen.max(axis=0)) + 1, 0, last).astype(int)
+    step = 1 + max(right - left, bottom - top) // LARGEST_WARP
+    part = np.ascontiguousarray(image[top : bottom + 1 : step, left : right + 1 : step])
+    linear = matrix[:, :2]
+    return part, np.column_stack([linear * step, linear @ (left, top) + matrix[:, 2]])
 
 
 def box_side(keypoints: np.ndarray) -> np.ndarray:

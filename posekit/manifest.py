@@ -1,6 +1,7 @@
 """Describe what a run was made with: versions, machine, commit and data, for the manifest beside its results."""
 
 import hashlib
+import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -39,7 +40,8 @@ def git_state(root: Path) -> dict[str, object]:
 
 def _git(root: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
+        command = ["git", "-C", str(root), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
@@ -52,7 +54,8 @@ def data_hash(folder: Path) -> str:
     """
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
+        name = os.fsencode(path.relative_to(folder).as_posix())  # of any bytes
+        digest.update(name + f"\0{path.stat().st_size}\0".encode())
         if path.suffix.lower() in (".csv", ".json", ".h5"):
             digest.update(path.read_bytes())
     return digest.hexdigest()

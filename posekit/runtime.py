@@ -69,7 +69,7 @@ def set_up(device: str = "auto", seed: int = 0, mode: str = "graph") -> Device:
     Under msrun it also waits for the other ranks; without a launcher this process is rank 0 of 1.
     Raises InputError if the device is unknown or missing. May be called again with the same device.
     """
-    if "MS_ROLE" in os.environ and ":" in device:
+    if "MS_ROLE" in os.environ and ":" in str(device):
         raise InputError(f"device {device}: each rank has its own device; leave out :{device.partition(':')[2]}")
     onednn = limit_onednn()
     os.environ.setdefault("GLOG_v", "3")  # errors only: warnings would hide a lesson's own output
@@ -128,7 +128,7 @@ def chosen_device(default: str = "auto") -> Device:
 
 def split_device(device: str) -> tuple[str, int]:
     """auto, cpu, gpu or ascend, and the ID: the one given, that of $DEVICE_ID, or 0. InputError for anything else."""
-    name, _, number = device.lower().partition(":")
+    name, _, number = str(device).lower().partition(":")
     if name != "auto" and (name not in _TARGETS or (number and not number.isdigit())):
         raise InputError(f"unknown device {device!r}; use auto, cpu, gpu or ascend, with :ID for one of several")
     return name, int(number or os.environ.get("DEVICE_ID", 0))

@@ -16,10 +16,11 @@ import numpy as np
 
 from posekit.errors import InputError, shortened, shown
 from posekit.fields import kind
+from posekit.files import parse_json, read_text
 from posekit.recipes import POSEESTNET, Recipe
 
 FIELDS = {field.name: kind(field) for field in dataclasses.fields(Recipe)}  # name -> type, whether a tuple of it
-LONGEST = 1_000_000  # characters of a file of settings; all fields take 2,000
+LONGEST = 1_000_000  # bytes of a file of settings; all fields take 2,000
 _WORDS = {"true": True, "false": False}
 
 
@@ -38,14 +39,9 @@ def override(recipe: Recipe, settings: list[str]) -> Recipe:
 
 def override_from_file(recipe: Recipe, path: Path) -> Recipe:
     """The recipe with the fields of a TOML file, or of a JSON one such as a run's recipe.json, applied."""
+    text = read_text(path, longest=LONGEST)
     try:
-        with path.open(encoding="utf-8") as stream:
-            text = stream.read(LONGEST + 1)
-        if len(text) > LONGEST:
-            raise InputError(f"{path}: more than {LONGEST:,} characters, too many for settings; check the path")
-        changes = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except OSError as error:
-        raise InputError(f"{path}: cannot read ({error.strerror}); check the path") from error
+        changes = tomllib.loads(text) if path.suffix == ".toml" else parse_json(text)
     except (ValueError, RecursionError) as error:
         format_, reason = path.suffix.lstrip(".") or "JSON", shortened(str(error))
         raise InputError(f"{path}: not valid {format_} ({reason}); fix the file") from error
@@ -60,7 +56,7 @@ def to_json(recipe: Recipe) -> str:
 def from_json(text: str, where: str) -> Recipe:
     """The recipe of `to_json`; InputError names `where` if it isn't a recipe of this version."""
     try:
-        changes = json.loads(text)
+        changes = parse_json(text)
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{where}: holds no readable recipe ({shortened(str(error))}); use a model file that posekit wrote"

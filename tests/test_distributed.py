@@ -368,7 +368,7 @@ def test_two_hosts_stop_together(hosts: list, together: Path, tiny_vehicles: Pat
     jobs[1].process.send_signal(signal.SIGTERM)
     for job in jobs:
         code, text = job.end(100)
-        assert code == 75 and re.search(r"interrupted at step \d+ of 24; .*go on with --resume", text), text
+        assert code == 75 and re.search(r"interrupted at step \d+ of 24; .*continue with --resume", text), text
     assert (out / "last.ckpt").exists() and not (out / "manifest.json").exists()
     some, all_ = (pd.read_csv(folder / "log.csv") for folder in (out, together))
     np.testing.assert_array_equal(some["loss"], all_["loss"][: len(some)])

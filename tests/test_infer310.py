@@ -1,10 +1,12 @@
 """The way to an Ascend 310: stages that hand over by files, and the table of `posekit evaluate` at the end."""
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +114,106 @@ def test_inputs_of_another_recipe_are_refused(tiny_onnx, tiny_vehicles: Path, tm
         infer310.infer(Request(tmp_path, "cpu"))
     (tmp_path / "recipe.json").write_text(json.dumps(recipe | {"seed": 5}))
     assert infer310.infer(Request(tmp_path, "cpu"))["images"] == 24, "how it was trained does not matter"
+
+
+@pytest.fixture(scope="module")
+def stages(tiny_models, tiny_vehicles: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which all stages but the last have run."""
+    out = tmp_path_factory.mktemp("stages") / "我的 (x)"
+    infer310.preprocess(tiny_models["hrnet"], tiny_vehicles, "test", None, out, first=3)
+    infer310.convert(Request(tiny_models["hrnet"], backend="onnxruntime"), out)
+    infer310.infer(Request(out, "cpu"))
+    return out
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="a tool of Linux")
+def test_the_lists_are_sha256sums(stages: Path):
+    for name, count in (("preprocess", 2 * 3 + 2), ("infer", 2 * 3)):
+        done = subprocess.run(["sha256sum", "-c", f"{name}.sha256"], cwd=stages, capture_output=True, text=True)
+        assert done.returncode == 0 and done.stdout.count(": OK") == count
+
+
+HANDED_OVER = ("images/000001.bin", "flipped/000000.bin", "recipe.json", "labels.npz", "model.onnx", "model.json")
+HANDED_OVER += ("heatmaps/000002.bin", "heatmaps_flipped/000001.bin", "preprocess.sha256", "infer.sha256")
+
+
+@pytest.mark.parametrize("name", HANDED_OVER)
+def test_a_changed_byte_in_any_file_is_found_or_changes_nothing(name: str, stages: Path, tmp_path: Path):
+    wanted, rng = tables(infer310.postprocess(stages)), np.random.default_rng(0)
+    whole, out, refusals = (stages / name).read_bytes(), tmp_path / "out", 0
+    for place in rng.integers(0, len(whole), 4):
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.copytree(stages, out)
+        changed = bytearray(whole)
+        changed[place] ^= 1 << rng.integers(8)
+        (out / name).write_bytes(changed)
+        try:
+            if name.startswith(("images", "flipped", "model")):
+                infer310.infer(Request(out, "cpu"), progress=False)
+            assert largest_difference(tables(infer310.postprocess(out)), wanted) == 0
+        except InputError as error:
+            assert str(out) in str(error) and "\n" not in str(error)
+            refusals += 1
+    assert refusals >= (1 if name.endswith(".sha256") else 3)  # postprocess doesn't need the images' checksums
+
+
+def test_files_without_a_list_are_checked_by_their_values(stages: Path, tmp_path: Path):
+    """As another program writes them, on a board."""
+    out = Path(shutil.copytree(stages, tmp_path / "out"))
+    wanted = tables(infer310.postprocess(out))
+    (out / "infer.sha256").unlink()
+    assert largest_difference(tables(infer310.postprocess(out)), wanted) == 0
+    maps = np.fromfile(out / "heatmaps" / "000001.bin", np.float32)
+    maps[5] = np.nan
+    maps.tofile(out / "heatmaps" / "000001.bin")
+    with pytest.raises(InputError, match="000001.bin: holds NaN or infinite values; run the stage infer again"):
+        infer310.postprocess(out)
+
+
+BAD_LABELS = {
+    "names are missing": (lambda it: it.pop("names"), "names"),
+    "keypoints are missing": (lambda it: it.pop("keypoints"), "keypoints is missing"),
+    "fewer matrices": (lambda it: it.update(matrices=it["matrices"][:2]), r"'matrices' has the shape \(2, 2, 3\)"),
+    "other keypoints": (lambda it: it.update(keypoints=it["keypoints"][:, :16]), "'keypoints' has the shape"),
+    "NaN": (lambda it: it.update(matrices=it["matrices"] * np.nan), "matrices hold NaN or infinite values"),
+    "objects": (lambda it: it.update(names=np.array([1, "a", None], object)), "another size than its header says"),
+    "another array": (lambda it: it.update(more=np.ones(3)), "'more' has the shape"),
+    "text": (lambda it: it.update(unit=np.array(["1", "2", "3"])), "'unit' is <U1"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_LABELS)
+def test_labels_are_checked(what: str, stages: Path, tmp_path: Path):
+    change, message = BAD_LABELS[what]
+    out = Path(shutil.copytree(stages, tmp_path / "out"))
+    (out / "preprocess.sha256").unlink()
+    with np.load(out / "labels.npz") as stored:
+        arrays = dict(stored)
+    change(arrays)
+    np.savez(out / "labels.npz", **arrays)
+    with pytest.raises(InputError, match=f"labels.npz: cannot read .*({message}).*run the stage preprocess again"):
+        infer310.postprocess(out)
+
+
+def test_sizes_in_labels_are_looked_at_first(stages: Path, tmp_path: Path):
+    out = Path(shutil.copytree(stages, tmp_path / "out"))
+    (out / "preprocess.sha256").unlink()
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**12, 2, 3)})
+    for data, message in ((header.getvalue(), "another size than its header says"), (bytes(2**31), "would unpack to")):
+        with zipfile.ZipFile(out / "labels.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("matrices.npy", data)
+        with pytest.raises(InputError, match=f"labels.npz: cannot read .*{message}"):
+            infer310.postprocess(out)
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"file": "../model.onnx", "run_time": "onnxruntime"}, {"file": 5, "run_time": "om"}, {"file": "a"}]
+)
+def test_the_model_is_one_in_the_folder(values: dict, stages: Path, tmp_path: Path):
+    (tmp_path / "model.json").write_text(json.dumps(values))
+    with pytest.raises(InputError, match="model.json: names no file here with a run time; run the stage convert first"):
+        infer310.infer(Request(tmp_path, "cpu"))
 
 
 def test_the_run_time_is_the_files(tiny_models, tmp_path: Path):

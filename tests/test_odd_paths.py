@@ -136,7 +136,15 @@ def test_temporary_folders_may_be_odd(kind: str, tiny_models, wanted, tmp_path: 
     assert left <= {"a.onnx", "a.mindir", "a.mindir.json"}
 
 
-def test_a_full_temporary_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_longest_names_of_a_file_system(tiny_models, wanted, tmp_path: Path):
+    made = export_model(tiny_models["hourglass"], "onnx", tmp_path / f"{'n' * 250}.onnx", 2)
+    found = load_predictor(Request(made, "cpu", backend="onnxruntime")).heatmaps(IMAGES)
+    assert np.abs(found - wanted).max() <= 1e-4 * np.ptp(wanted)
+    made = export_model(tiny_models["hourglass"], "mindir", tmp_path / f"{'我' * 80}.mindir", 2)
+    assert np.abs(load_predictor(Request(made, "cpu")).heatmaps(IMAGES) - wanted).max() <= 1e-4 * np.ptp(wanted)
+
+
+def test_a_full_temporary_folder_is_named(tmp_path: Path):
     with pytest.raises(OSError) as caught, plain_output(tmp_path / "a b.onnx") as made:
         raise OSError(28, "No space left on device", str(made))
     assert caught.value.filename == str(made.parent.parent) and not made.parent.exists()

@@ -156,7 +156,7 @@ def test_weights_alone_cannot_go_on(tiny_run: Path, splits, tmp_path: Path):
     recipe, _ = read_checkpoint(tiny_run / LAST)
     shutil.copy(tiny_run / "best.ckpt", tmp_path / LAST)
     with pytest.raises(
-        InputError, match=r"last.ckpt: global_step is missing, so this training cannot go on; start one"
+        InputError, match=r"last.ckpt: global_step is missing, so this training can't continue; start one"
     ):
         go(recipe, splits, tmp_path, resume=True)
 
@@ -191,7 +191,7 @@ def test_the_newest_whole_checkpoint_is_taken(tmp_path: Path, capsys):
         two_checkpoints(tmp_path)
         damage(tmp_path / LAST)
         assert step(_last_whole(tmp_path)) == 1
-        assert f"going on from {tmp_path / PREVIOUS}, the one before\n" in capsys.readouterr().err
+        assert f"continuing from {tmp_path / PREVIOUS}, the one before\n" in capsys.readouterr().err
     flip_a_bit(tmp_path / PREVIOUS)
     with pytest.raises(InputError, match="previous.ckpt: not a readable checkpoint"):
         _last_whole(tmp_path)
@@ -202,7 +202,7 @@ def test_weights_that_are_no_numbers_are_not_kept(splits, tmp_path: Path):
     check_finite(training)
     weight = training.network.trainable_params()[3]
     ops.assign(weight, Tensor(np.full(weight.shape, np.nan, np.float32)))
-    with pytest.raises(InputError, match=f"{weight.name} became infinite or no number by step 0; .*nothing was saved"):
+    with pytest.raises(InputError, match=f"{weight.name} became infinite or NaN by step 0; .*nothing was saved"):
         check_finite(training)
 
 

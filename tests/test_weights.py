@@ -326,6 +326,7 @@ BAD_VALUES: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], str]] = {
     "NaN": (lambda it: it.index_fill(0, torch.tensor([2]), float("nan")), "conv1.weight holds NaN"),
     "infinite": (lambda it: it * float("-inf"), "conv1.weight holds"),
     "beyond float32": (lambda it: it.double() + 1e300, "conv1.weight holds values beyond the range of float32"),
+    "a flipped exponent": (lambda it: it * 2.0**64, "conv1.weight holds 1.98e+19, which no trained network does"),
     "complex": (lambda it: it * 1j, "conv1.weight is complex64, which can't be a weight; save it as float32"),
     "bool": (lambda it: it > 0, "conv1.weight is bool, which can't be a weight"),
     "meta": (lambda it: it.to("meta"), "conv1.weight has a shape but no values (it is a meta tensor)"),

@@ -1,5 +1,18 @@
-"""python -m posekit.cli"""
+"""python -m posekit.cli, and the `posekit` command."""
 
-from posekit.cli.main import main
+import sys
 
-main()
+
+def main() -> None:
+    """Import the commands and run one; Ctrl-C while they are imported is one line, too."""
+    try:
+        from posekit.cli.main import main as run
+
+        run()
+    except KeyboardInterrupt:
+        print("posekit: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -48,8 +48,10 @@ def prepare_veri(
 ) -> None:
     """Build PoseEstNet's layout from the original VeRi data set."""
     from posekit.layouts.veri import prepare_veri as prepare
+    from posekit.locks import one_writer
 
-    made, kept = prepare(veri, labels, out)
+    with one_writer(out):
+        made, kept = prepare(veri, labels, out)
     print(f"{out}: {made} images made, {kept} kept")
 
 

@@ -7,6 +7,7 @@ import typer
 
 from posekit.cli.options import Backend, Data, First, Images, LitePython, Model, Precision, Soc, Split
 from posekit.cli.score import print_scores
+from posekit.locks import one_writer
 
 infer310_app = typer.Typer(help="Stages of inference on an Ascend 310.", no_args_is_help=True)
 
@@ -21,7 +22,8 @@ def preprocess(
     """Write images, mirrored images and labels as binary files."""
     from posekit.deploy.infer310 import preprocess as run
 
-    print(f"{out}: {run(model, data, split, images, out, first)} samples")
+    with one_writer(out):
+        print(f"{out}: {run(model, data, split, images, out, first)} samples")
 
 
 @infer310_app.command()
@@ -37,7 +39,8 @@ def convert(
     from posekit.deploy.infer310 import convert as run
     from posekit.inference.run_times.request import Request
 
-    made = run(Request(model, device, backend=backend, lite_python=lite_python), out, soc)
+    with one_writer(out):
+        made = run(Request(model, device, backend=backend, lite_python=lite_python), out, soc)
     print(f"{made}: {made.stat().st_size / 1e6:.2f} MB")
 
 
@@ -47,7 +50,8 @@ def infer(out: Folder, device: Target = "cpu", precision: Precision = None, lite
     from posekit.deploy.infer310 import infer as run
     from posekit.inference.run_times.request import Request
 
-    times = run(Request(out, device, precision=precision, lite_python=lite_python))
+    with one_writer(out):
+        times = run(Request(out, device, precision=precision, lite_python=lite_python))
     print(f"{times['run_time']}: {times['milliseconds']:.2f} ms per image, mean of {times['images']}")
 
 
@@ -56,6 +60,8 @@ def postprocess(out: Folder) -> None:
     """Decode the heatmaps; write predictions.csv and scores.json, print the same tables as `posekit evaluate`."""
     from posekit.deploy.infer310 import postprocess as run
 
-    for protocol, table in run(out).items():
+    with one_writer(out):
+        tables = run(out)
+    for protocol, table in tables.items():
         print_scores(protocol, table.rows, table.about)
     print(f"{out}: predictions.csv and scores.json")

@@ -1,6 +1,5 @@
 """The `posekit` command: a thin layer over the package. Each command imports what it needs, so help is instant."""
 
-import errno
 import os
 import sys
 from pathlib import Path
@@ -9,18 +8,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from posekit.cli.boundary import Commands, adapt_to_place, boundary
 from posekit.cli.data import data_app
 from posekit.cli.infer310 import infer310_app
 from posekit.cli.models import evaluate, export, parity, predict
-from posekit.cli.options import Data, Device, Images, Settings
+from posekit.cli.options import Data, Device, Images, Settings, take_home_directories
 from posekit.cli.recipe import recipe_app
 from posekit.cli.reid import reid
 from posekit.cli.score import compare, gallery, score_app
 from posekit.cli.weights import convert
-from posekit.errors import InputError, Stopped
 from posekit.runtime import announce
 
 app = typer.Typer(
+    cls=Commands,
     help="Keypoint estimation with MindSpore: vehicles (HRNet, VeRi) and people.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -37,30 +37,15 @@ for command in (predict, evaluate, export, parity, reid, convert, compare, galle
 
 console = Console()
 
-STOPPED = 75  # sysexits.h's EX_TEMPFAIL: try again, here with --resume
-CANNOT_WRITE = (
-    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS,
-    errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG,
-)  # fmt: skip
-
 
 def main() -> None:
-    """Run the command. Bad input is one line on standard error and exit code 2."""
-    os.environ.setdefault("GLOG_v", "4")  # MindSpore's C++ logs errors that it also raises; the line below is enough
-    announce()
-    try:
-        app(standalone_mode=True)
-    except InputError as error:
-        _fail(str(error), STOPPED if isinstance(error, Stopped) else 2)
-    except OSError as error:
-        if error.errno not in CANNOT_WRITE:
-            raise
-        _fail(f"{error.filename or 'output'}: cannot write ({error.strerror}); make room or choose another place")
-
-
-def _fail(message: str, code: int = 2) -> None:
-    print(f"posekit: {message}", file=sys.stderr)
-    sys.exit(code)
+    """Run the command. What goes wrong is one line on standard error, as `boundary` says; a bug is a traceback."""
+    os.environ.setdefault("GLOG_v", "4")  # MindSpore's C++ logs errors that it also raises; the line is enough
+    adapt_to_place()
+    with boundary():
+        announce()
+        take_home_directories(command := typer.main.get_command(app))
+        command()
 
 
 @app.command()
@@ -72,13 +57,13 @@ def train(
     device: Device = "auto",
     settings: Settings = None,
     config: Annotated[Path | None, typer.Option(help="TOML or JSON file of recipe fields.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if it has begun.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out, if it has begun.")] = False,
     save_minutes: Annotated[float, typer.Option(min=0, help="Within an epoch, save as often as this.")] = 10,
     pretrained: Annotated[
         Path | None, typer.Option(help="Start from what fits of a checkpoint or a published PyTorch file.")
     ] = None,
 ) -> None:
-    """Train a recipe's network. Ctrl-C and SIGTERM save and exit with code 75; --resume goes on."""
+    """Train a recipe's network. Ctrl-C and SIGTERM save and exit with code 75; --resume continues."""
     from posekit.recipes import get_recipe
     from posekit.settings import override, override_from_file
 
@@ -104,7 +89,7 @@ def course_list() -> None:
 def course_run(
     scale: Annotated[str | None, typer.Option(help="smoke (minutes), laptop (hours) or full.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="A lesson's number; repeatable.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with a stopped run's folder.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Folder of a stopped run, to continue it.")] = None,
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", help="name=value for the lessons.")
     ] = None,
@@ -128,7 +113,7 @@ def course_collect(
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def lab(context: typer.Context) -> None:
-    """Open the lessons in JupyterLab. What else is given goes to `jupyter lab`, as --no-browser --port 9000."""
+    """Open the lessons in JupyterLab. All other options are passed to `jupyter lab`, --no-browser for example."""
     from posekit.course.lab import open_lab
 
     sys.exit(open_lab(context.args))
@@ -151,7 +136,7 @@ def bench(
 
 @app.command()
 def doctor(device: Device = "auto") -> None:
-    """Say what is installed and right, which device is chosen and why, and whether convolutions run fast.
+    """Check the installation: versions, the device that is chosen and why, the speed of convolutions.
 
     With --device gpu or ascend: whether driver and CUDA or CANN are what MindSpore needs.
     """

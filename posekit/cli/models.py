@@ -1,6 +1,7 @@
 """Commands on a trained network: predict, evaluate, export, parity."""
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,7 @@ from posekit.cli.options import (
 )
 from posekit.cli.score import print_scores
 from posekit.errors import InputError
+from posekit.locks import one_writer
 
 if TYPE_CHECKING:
     from posekit.deploy.parity import Row
@@ -65,7 +67,8 @@ def predict(
         write_predictions(out, predict_dataset(predictor, dataset))
         print(f"{out}: {len(dataset)} samples")
     else:
-        predict_media(predictor, pictures or [], out, boxes)
+        with one_writer(out):
+            predict_media(predictor, pictures or [], out, boxes)
 
 
 def evaluate(
@@ -89,7 +92,9 @@ def evaluate(
     predictor = load_predictor(Request(model, device, 16, backend, precision, lite_python, flip_test))
     print(f"{model}: {predictor.run_time}")
     dataset = open_split(predictor.recipe, data, split, images)
-    for protocol, table in run(predictor, dataset, get_layout(predictor.recipe.dataset).protocols, out).items():
+    with one_writer(out):
+        tables = run(predictor, dataset, get_layout(predictor.recipe.dataset).protocols, out)
+    for protocol, table in tables.items():
         print_scores(protocol, table.rows, table.about)
     print(f"{out}: predictions.csv and scores.json")
 
@@ -129,7 +134,8 @@ def parity(
     from posekit.deploy.parity import check, run
     from posekit.inference.run_times.request import Request
 
-    rows = run(Request(model, device, lite_python=lite_python), data, split, images, first, out)
+    with one_writer(out) if out else nullcontext():
+        rows = run(Request(model, device, lite_python=lite_python), data, split, images, first, out)
     print_parity(rows)
     problems = check(rows)
     for problem in problems:

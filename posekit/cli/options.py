@@ -1,9 +1,13 @@
-"""Options that several commands share."""
+"""Options that several commands share, and home directories in all of them."""
 
+import os
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from posekit.files import expanded
 
 Device = Annotated[str, typer.Option(help="auto, cpu, gpu or ascend, with :ID for one of several.")]
 Model = Annotated[Path, typer.Argument(help="A .ckpt, .mindir, .onnx or .om file.")]
@@ -33,3 +37,21 @@ Strict = Annotated[bool, typer.Option(help="Exit with 2 when anything is wrong."
 Train = Annotated[int, typer.Option(min=1, help="Training samples.")]
 Test = Annotated[int, typer.Option(min=1, help="Test samples.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")]
+
+
+def take_home_directories(command: Any) -> None:
+    """Let every path that a command, or one below it, takes begin with ~ or ~USER, in --out=~/x and in quotes, too."""
+    for parameter in command.params:
+        if parameter.type_descriptor.envvar_list_splitter == os.pathsep:  # it takes a path or several
+            parameter.process_value = partial(_with_home, parameter.process_value)
+    for below in getattr(command, "commands", {}).values():
+        take_home_directories(below)
+
+
+def _with_home(process_value: Any, context: Any, value: Any) -> Any:
+    """`process_value` of what the command line says, which is not a path yet: Path("./~") would be Path("~")."""
+    if isinstance(value, str):
+        value = expanded(value)
+    elif isinstance(value, list | tuple):
+        value = [expanded(text) for text in value]
+    return process_value(context, value)

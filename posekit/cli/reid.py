@@ -28,6 +28,7 @@ def reid(
     """Write keypoints, heatmaps and segments of every image for re-identification with MultiTaskNet."""
     from posekit.inference.run_times import load_predictor
     from posekit.inference.run_times.request import Request
+    from posekit.locks import one_writer
     from posekit.reid.write import write_reid
 
     names = list(dict.fromkeys(filter(None, map(str.strip, splits.split(",")))))
@@ -37,5 +38,6 @@ def reid(
     predictor = load_predictor(request)
     with model.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    for split, computed in write_reid(predictor, data, names, out, threshold, lossless, digest).items():
-        print(f"{out / f'pose_{split}.csv'}: {computed} images computed")
+    with one_writer(out):
+        for split, computed in write_reid(predictor, data, names, out, threshold, lossless, digest).items():
+            print(f"{out / f'pose_{split}.csv'}: {computed} images computed")

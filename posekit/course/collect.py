@@ -21,10 +21,11 @@ from rich.text import Text
 from posekit.course.results import read_results
 from posekit.errors import InputError
 from posekit.figures.results import run_bars
-from posekit.files import atomic_path
+from posekit.files import atomic_path, read_text
 
 _OF_COURSES = {"done": "completed", "running": "unfinished", "waiting": "not started"}
 _PATHS = ("run", "runs")  # a lesson's parameters that say where: the run's name says so already
+_LONGEST = 2**30  # bytes of a notebook with its pictures
 _SHOWN = 4  # results, at most, in the printed table; the file has all
 
 
@@ -103,7 +104,7 @@ def _readable(read: Callable[[Path, Path], Iterator[Run]], folder: Path, path: P
     """What `read` finds in the file `path` below `folder`; a run that says so where it cannot be read."""
     try:
         return list(read(folder, path))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         name = path.with_suffix("").as_posix() if path.suffix == ".ipynb" else _folder_name(folder, path)
         return [Run(name, "unreadable", error=f"{path.name}: {error!r}")]
 
@@ -120,8 +121,8 @@ def _joined(before: Run, run: Run) -> Run:
 
 def _tasks(folder: Path, path: Path) -> Iterator[Run]:
     """The tasks of a job array: of one that has not begun, nothing else tells."""
-    for line in (folder / path).read_text(encoding="utf-8").splitlines():
-        for name in shlex.split(line)[:1]:
+    for line in read_text(folder / path).splitlines():
+        for name in shlex.split(line, comments=True)[:1]:
             yield Run((path.parent / name).as_posix(), "not started")
 
 
@@ -184,7 +185,7 @@ def _course(folder: Path, path: Path) -> Iterator[Run]:
 
 
 def _json(path: Path) -> dict:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(read_text(path, longest=_LONGEST))
 
 
 def _origin(manifest: dict) -> dict[str, object]:

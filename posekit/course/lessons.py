@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posekit.errors import InputError
-from posekit.files import ROOT
+from posekit.files import ROOT, home
 
 # A scale only chooses the recipes, one per network.
 SCALES = {
@@ -92,7 +92,7 @@ def plan(scale: str, only: Sequence[str], parameters: dict[str, str], root: Path
     if parameters.get("data") and len(recipes) > 1:
         lines = " or ".join(f"-p recipe={recipe}" for recipe in recipes)
         raise InputError(f"data={parameters['data']}: one data folder fits one network; choose it with {lines}")
-    runs = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else str(folder)
+    runs = folder.relative_to(home(root)).as_posix() if folder.is_relative_to(home(root)) else str(folder)
     steps = []
     for lesson in lessons:
         each = lesson.number in EACH_RECIPE and "recipe" in lesson.parameters

@@ -2,8 +2,6 @@
 
 import json
 import re
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import nbformat
@@ -11,6 +9,7 @@ from markupsafe import Markup
 
 from posekit.course.results import result_text
 from posekit.figures.pages import write_page
+from posekit.processes import shared_map
 from posekit.runtime import cores
 
 _WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
@@ -22,8 +21,8 @@ def write_report(folder: Path) -> Path:
 
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     paths = [folder / f"{lesson['name']}.ipynb" for lesson in manifest["lessons"]]
-    with ProcessPoolExecutor(len(cores()), get_context("spawn")) as pool:
-        notebooks = map(Markup, pool.map(_notebook_html, paths))
+    with shared_map(len(cores())) as spread:
+        notebooks = list(map(Markup, spread(_notebook_html, paths)))
     write_page(
         folder / "report.html", "course/report.html.j2", manifest=manifest, result_text=result_text,
         notebooks=zip(manifest["lessons"], notebooks, strict=True), manifest_text=json.dumps(manifest, indent=2),

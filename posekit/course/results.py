@@ -3,26 +3,36 @@
 import json
 import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from posekit.errors import InputError
-from posekit.files import ROOT
+from posekit.files import ROOT, expanded, home, read_json
 
 RESULT_MIME = "application/vnd.posekit.result+json"
 
 
-def resolve(path: str | Path) -> Path | None:
-    """`path` itself if absolute, else below the repository's root, wherever the kernel was started; None for ""."""
-    return ROOT / Path(path).expanduser() if path else None
+def resolve(path: object) -> Path | None:
+    """The path of a lesson's parameter; None for "".
+
+    A relative one is below `home`, wherever the kernel was started, or below ROOT if only that has it. A number is the
+    file of that name: papermill makes one of `-p run 20251125`.
+    """
+    if path is None or str(path) == "":
+        return None
+    place = expanded(str(path))
+    if place.is_absolute():
+        return place
+    return ROOT / place if (ROOT / place).exists() and not (home() / place).exists() else home() / place
 
 
-def newest_run(recipe_name: str, runs: str | Path = "runs") -> Path:
-    """The newest training of that recipe below `runs`, or, where that has none, below the repository's runs/.
+def newest_run(recipe_name: str, runs: object = "runs") -> Path:
+    """The newest training of that recipe below `runs`, or else below the runs/ of `home`, or else of ROOT.
 
     A training is a folder with recipe.json and best.ckpt; the newest is the one whose best.ckpt is youngest.
     """
-    for folder in (resolve(runs) or ROOT, ROOT / "runs"):
+    for folder in _run_folders(runs):
         found = [p.parent / "best.ckpt" for p in folder.rglob("recipe.json") if _recipe_name(p) == recipe_name]
         found = [checkpoint for checkpoint in found if checkpoint.is_file()]
         if found:
@@ -30,10 +40,16 @@ def newest_run(recipe_name: str, runs: str | Path = "runs") -> Path:
     raise InputError(f"{runs}: no trained run of {recipe_name}; run lesson 04 or posekit train {recipe_name} first")
 
 
-def _recipe_name(path: Path) -> str | None:
+def _run_folders(runs: object) -> Iterator[Path]:
+    yield resolve(runs) or home()
+    yield home() / "runs"
+    yield ROOT / "runs"
+
+
+def _recipe_name(path: Path) -> object:
     try:
-        return json.loads(path.read_text(encoding="utf-8")).get("name")
-    except (OSError, ValueError, AttributeError):
+        return read_json(path, "").get("name")
+    except InputError:
         return None
 
 

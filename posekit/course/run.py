@@ -1,11 +1,11 @@
 """Running the lessons headless, as a course.
 
 papermill executes each lesson in a kernel of its own (see execution); one folder under runs/ holds the executed
-notebooks, the logs, a manifest and the report. Where a course stopped, `run(resume=...)` goes on.
+notebooks, the logs, a manifest and the report. `run(resume=...)` continues a course that was stopped.
 """
 
-import json
 import os
+import shlex
 import shutil
 import time
 from collections.abc import Sequence
@@ -21,7 +21,8 @@ from posekit.course.execution import execute
 from posekit.course.lessons import Step, chosen_recipes, list_lessons, plan
 from posekit.course.results import resolve, result_text
 from posekit.errors import InputError
-from posekit.files import ROOT, write_json
+from posekit.files import ROOT, expanded, home, read_json, write_json
+from posekit.locks import one_writer
 from posekit.manifest import data_hash, describe
 
 
@@ -50,11 +51,12 @@ def run(
     if resume is None:
         folder, manifest, steps = _new(root, scale or "smoke", only, _pairs(parameters))
     else:
-        folder, manifest, steps = _stopped(root, Path(resume).expanduser(), scale, only, parameters)
+        folder, manifest, steps = _stopped(root, expanded(resume), scale, only, parameters)
     console = Console()
     jobs = jobs or _jobs(manifest["parameters"].get("device", "auto"))
-    code = _run_steps(console, folder, manifest, steps, root, jobs)
-    _finish(console, folder, manifest)
+    with one_writer(folder):
+        code = _run_steps(console, folder, manifest, steps, root, jobs)
+        _finish(console, folder, manifest)
     return code
 
 
@@ -66,9 +68,7 @@ def _pairs(parameters: Sequence[str]) -> dict[str, str]:
 
 
 def _new(root: Path, scale: str, only: Sequence[str], pairs: dict[str, str]) -> tuple[Path, dict, list[Step]]:
-    folder = root / "runs" / f"{datetime.now():%Y%m%d-%H%M%S}-{scale}"
-    while folder.exists():
-        folder = folder.with_name(folder.name + "-again")
+    folder = home(root) / "runs" / f"{datetime.now():%Y%m%d-%H%M%S}-{scale}"
     steps = plan(scale, only, pairs, root, folder)
     manifest = {
         "scale": scale,
@@ -81,7 +81,11 @@ def _new(root: Path, scale: str, only: Sequence[str], pairs: dict[str, str]) -> 
         "seconds": 0.0,
         "lessons": [{"name": s.name, "parameters": s.parameters, "status": "waiting", "seconds": 0.0} for s in steps],
     }
-    folder.mkdir(parents=True)
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:  # of a course that began in the same second
+        time.sleep(1)
+        return _new(root, scale, only, pairs)
     write_json(folder / "manifest.json", manifest)
     return folder, manifest, steps
 
@@ -104,14 +108,16 @@ def _data(scale: str, pairs: dict[str, str], steps: list[Step]) -> dict[str, str
 def _stopped(
     root: Path, resume: Path, scale: str | None, only: Sequence[str], parameters: Sequence[str]
 ) -> tuple[Path, dict, list[Step]]:
-    folder = next((path.resolve() for path in (resume, root / resume) if path.is_dir()), root / resume)
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        request = manifest["scale"], manifest["only"], manifest["parameters"]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{resume}: no course to resume there; give the folder of one, runs/TIME-SCALE") from error
+    remedy = "give the folder of a course, runs/TIME-SCALE"
+    folder = next((path.resolve() for path in (resume, home(root) / resume) if path.is_dir()), resume)
+    if not (folder / "manifest.json").is_file():
+        raise InputError(f"{resume}: no course to resume there; {remedy}")
+    manifest = read_json(folder / "manifest.json", remedy)
+    if not {"scale", "only", "parameters", "lessons"} <= manifest.keys():
+        raise InputError(f"{resume}: not the manifest of a course; {remedy}")
+    request = manifest["scale"], manifest["only"], manifest["parameters"]
     if only or parameters or scale not in (None, manifest["scale"]):
-        raise InputError("--resume goes on with that run's own scale, lessons and parameters; leave the others out")
+        raise InputError("--resume continues that run with its own scale, lessons and parameters; leave the others out")
     steps = plan(*request, root, folder)
     if [step.name for step in steps] != [lesson["name"] for lesson in manifest["lessons"]]:
         raise InputError(f"{resume}: the lessons are no longer the same; start a new run")
@@ -131,7 +137,7 @@ def _run_steps(console: Console, folder: Path, manifest: dict, steps: list[Step]
     def noted(entry: dict) -> None:
         manifest["device"] = _device_used(folder) or manifest["device"]
         write_json(folder / "manifest.json", manifest)
-        said = {"running": " …", "done": f": done in {entry['seconds']:.0f} s"}.get(entry["status"])
+        said = {"running": ": started", "done": f": done in {entry['seconds']:.0f} s"}.get(entry["status"])
         if said is None:
             _print_failure(console, folder, entry)
         else:
@@ -155,18 +161,18 @@ def _jobs(device: str) -> int:
 
 def _device_used(folder: Path) -> str | None:
     """The device that the trainings in this course's folder say they ran on; what was asked for may be "auto"."""
-    manifests = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*/manifest.json"))]
+    manifests = [read_json(path, "remove it") for path in sorted(folder.glob("*/manifest.json"))]
     return next((manifest["device"] for manifest in manifests if "device" in manifest), None)
 
 
 def _print_failure(console: Console, folder: Path, entry: dict) -> None:
-    """The failure in one block: lesson, cell, error, and where to look and how to go on."""
+    """The failure in one block: lesson, cell, error, where to look and how to continue."""
     error = entry["error"]
     source = [f"    {line}" for line in error["source"].strip().splitlines()[:8]]
     lines = [f"in cell In [{error['cell']}]:", *source, ""] if source else []
     lines += [error["message"], ""]
-    lines += [f"as far as it came: {_shown(folder / entry['name'])}.ipynb (and .log)"]
-    lines += [f"to go on from here: posekit course run --resume {_shown(folder)}"]
+    lines += [f"what it has written: {_shown(folder / entry['name'])}.ipynb (and .log)"]
+    lines += [f"to continue from here: posekit course run --resume {shlex.quote(_shown(folder))}"]
     console.print(Panel(Text("\n".join(lines)), title=f"lesson {entry['name']} {entry['status']}", title_align="left"))
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from rich.markup import escape
 from rich.table import Table
-from tqdm import tqdm
 
-from posekit.datasets.dataset import PoseDataset, decode_image, is_truncated
-from posekit.errors import InputError
+from posekit.bars import progress_bar
+from posekit.datasets.dataset import PoseDataset
+from posekit.datasets.images import KINDS, BadImage
+from posekit.errors import shortened
 
 EXAMPLES = 3
 
@@ -56,7 +57,8 @@ class Report:
 
 def problem(severity: str, what: str, examples: list[str]) -> Finding:
     """A finding with the number of `examples` and the first few of them; "ok" when there are none."""
-    return Finding(severity if examples else "ok", what, len(examples), tuple(examples[:EXAMPLES]))
+    shown = tuple(shortened(example, 160) for example in examples[:EXAMPLES])
+    return Finding(severity if examples else "ok", what, len(examples), shown)
 
 
 def of_split(split: str, findings: Iterable[Finding]) -> list[Finding]:
@@ -124,31 +126,25 @@ def _check_keypoints(dataset: PoseDataset, bounds: np.ndarray, severity: str) ->
 
 
 def _read_images(dataset: PoseDataset) -> tuple[dict[str, list[str]], np.ndarray]:
-    """Decode every image file once: damaged ones by kind, each by the name of its first row, and the sizes (N, 2) as
-    width and height, 0 where unknown."""
-    damage: dict[str, list[str]] = {"missing": [], "truncated": [], "unreadable": []}
+    """Decode every image file once, as a training does.
+
+    Returns the bad ones by kind, each by the name of its first row, and the sizes (N, 2) as width and height, 0 where
+    unknown.
+    """
+    damage: dict[str, list[str]] = {kind: [] for kind in KINDS}
     sizes: dict[str, tuple[int, int]] = {}
-    rows = tqdm(range(len(dataset)), desc=f"checking {dataset.split}", unit="row", disable=None)
+    rows = progress_bar(range(len(dataset)), desc=f"checking {dataset.split}", unit="row")
     for i in rows:
-        if dataset.where(i) in sizes:
+        where = dataset.where(i)
+        if where in sizes:
             continue
-        kind, sizes[dataset.where(i)] = _read_image(dataset, i)
-        if kind:
-            damage[kind].append(dataset.names[i])
+        try:
+            height, width = dataset.image(i).shape[:2]
+            sizes[where] = width, height
+        except BadImage as error:
+            sizes[where] = 0, 0
+            damage[error.kind].append(dataset.names[i])
     return damage, np.array([sizes[dataset.where(i)] for i in range(len(dataset))], np.int64)
-
-
-def _read_image(dataset: PoseDataset, row: int) -> tuple[str, tuple[int, int]]:
-    """What is wrong with a row's image ("" when nothing is) and its width and height (0 when unknown)."""
-    try:
-        data = dataset.read_bytes(row)
-    except InputError:
-        return "missing", (0, 0)
-    try:
-        height, width = decode_image(data, dataset.where(row)).shape[:2]
-    except InputError:
-        return "truncated" if is_truncated(data) else "unreadable", (0, 0)
-    return "", (width, height)
 
 
 def across(what: str, severity: str, splits: list[set[str]]) -> list[Finding]:

@@ -1,15 +1,12 @@
 """The one shape that every data set has after reading, whatever its published layout."""
 
 import hashlib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 
-import cv2
 import numpy as np
 
-from posekit.errors import InputError
+from posekit.datasets.images import decode_image
 from posekit.skeletons import Skeleton
 
 BOX_MARGIN = 1.25  # the box of an object that fills its image is this much larger than the longer side (PAMTRI)
@@ -89,47 +86,5 @@ class PoseDataset:
         return hashlib.sha256(content).hexdigest()
 
     def image(self, index: int) -> np.ndarray:
-        """Decode image `index` to (H, W, 3) uint8 RGB. Raises InputError naming a missing or unreadable file."""
+        """Decode image `index` to (H, W, 3) uint8 RGB. Raises BadImage naming a missing, damaged or unreadable file."""
         return decode_image(self.read_bytes(index), self.where(index))
-
-
-_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")  # of a JPEG; FF 00 is a pixels' byte, FF D0 to D7 restart them
-
-
-def decode_image(data: bytes, where: str, upright: bool = False) -> np.ndarray:
-    """Decode an image file's bytes to (H, W, 3) uint8 RGB; InputError names `where` if it is truncated or no image.
-
-    upright: turned as its orientation tag says. Labels, as the seeds', are in the stored pixels, which no tag turns.
-    """
-    if is_truncated(data):
-        # OpenCV fills the missing part of a cut-off JPEG with grey and says nothing.
-        raise InputError(f"{where}: the JPEG is truncated (no end marker); copy or download it again")
-    flags = cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    if image is None:
-        raise InputError(f"{where}: not a readable image; copy or download it again")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-def is_truncated(data: bytes) -> bool:
-    """True for the bytes of a JPEG file that break off before its end marker.
-
-    Every marker but that one has a length, which leads over its content, a thumbnail perhaps; then pixels may follow,
-    in which no marker is. What stands behind the end does not matter: cameras put a video there.
-    """
-    if data[:2] != b"\xff\xd8":
-        return False
-    position = 2
-    while found := _MARKER.search(data, position):
-        if found[1] == b"\xd9":
-            return False
-        position = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
-    return True
-
-
-def read_file(path: Path) -> bytes:
-    """The bytes of an image file; InputError when it is not there."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the image ({error.strerror}); complete the data set") from error

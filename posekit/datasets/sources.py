@@ -1,14 +1,23 @@
-"""Where a split's images lie: a folder or a zip file, addressed by file name."""
+"""Where a split's images are: in a folder or a zip file, addressed by file name."""
 
 import os
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from posekit.datasets.archive import Archive
-from posekit.datasets.dataset import read_file
-from posekit.errors import InputError
+from posekit.datasets.images import one_line, read_file
+from posekit.errors import InputError, shortened
 
 Source = Path | Archive
+
+
+def listed(folder: str | Path) -> list[str]:
+    """The names in a folder; InputError if it can't be read."""
+    try:
+        return os.listdir(folder)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot read the folder ({error.strerror}); check the path") from error
 
 
 def found_in(folder: str | Path, most: int = 5) -> str:
@@ -16,7 +25,7 @@ def found_in(folder: str | Path, most: int = 5) -> str:
     folder = Path(folder)
     if not folder.is_dir():
         return "a file" if folder.exists() else "no such folder"
-    entries = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir())
+    entries = sorted(shortened(name) + "/" * (folder / name).is_dir() for name in listed(folder))
     more = f" and {len(entries) - most} more" if len(entries) > most else ""
     return ", ".join(entries[:most]) + more if entries else "an empty folder"
 
@@ -30,8 +39,8 @@ def labels_missing(data: str | Path, path: Path, layout: str, remedy: str) -> In
 
 
 def is_plain_name(name: str) -> bool:
-    """True for a file name without a folder, a comma, a quote or a line end, so that a csv can hold it as it is."""
-    return name not in ("", ".", "..") and not set(name) & set('/\\,"\r\n')
+    """True for any name that a file can have; false for a path, whether of this system or of Windows."""
+    return name not in ("", ".", "..") and Path(name).name == name and not set(name) & set("/\\\0")
 
 
 def find_images(data: Path, images: str | Path | None, folder: str, split: str, names: Sequence[str]) -> Source:
@@ -45,7 +54,7 @@ def find_images(data: Path, images: str | Path | None, folder: str, split: str, 
         return Archive(root, folder)
     if (root / folder).is_dir():
         return root / folder
-    if root.is_dir() and not set(os.listdir(root)).isdisjoint(names):
+    if root.is_dir() and not set(listed(root)).isdisjoint(names):
         return root
     archives = [root / f"{folder}.zip", root.with_name(root.name + ".zip")]
     for archive in archives:
@@ -59,20 +68,30 @@ def find_images(data: Path, images: str | Path | None, folder: str, split: str, 
 
 
 def check_present(source: Source, names: Sequence[str], kind: str) -> None:
-    """InputError when images are missing; `kind` is the layout, for the remedy."""
+    """InputError for images that are missing, or several times in an archive; `kind` is the layout, for the remedy."""
     wanted = dict.fromkeys(names)
-    there = source.names() if isinstance(source, Archive) else set(os.listdir(source))
+    there = source.names() if isinstance(source, Archive) else set(listed(source))
+    where = source.path if isinstance(source, Archive) else source
     missing = [name for name in wanted if name not in there]
     if missing:
-        where = source.path if isinstance(source, Archive) else source
+        alike = {_plain(name): name for name in there}.get(_plain(missing[0]))
+        first = shortened(missing[0]) + (f" ({shortened(alike)} is there: names must be the same)" if alike else "")
         raise InputError(
-            f"{where}: {len(missing)} of {len(wanted)} images are missing, the first is {missing[0]}; "
-            f"complete the data set (`posekit data check {kind}` lists what lacks)"
+            f"{where}: {len(missing)} of {len(wanted)} images are missing, the first is {first}; "
+            f"complete the data set (`posekit data check {kind}` lists what is missing)"
         )
+    if isinstance(source, Archive) and (several := [name for name in wanted if name in source.ambiguous]):
+        first = f"{len(several)} images are in it several times and differ, the first is {shortened(several[0])}"
+        raise InputError(f"{where}: {first}; unpack it and give the right folder")
+
+
+def _plain(name: str) -> str:
+    """The name as Windows and macOS compare it: without regard to case and to how accents are composed."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def readers(source: Source, names: Sequence[str]) -> tuple[Callable[[int], bytes], Callable[[int], str]]:
     """`read_bytes` and `where` of a `PoseDataset` whose row i shows the image `names[i]`."""
     if isinstance(source, Archive):
         return (lambda i: source.read(names[i])), (lambda i: source.where(names[i]))
-    return (lambda i: read_file(source / names[i])), (lambda i: str(source / names[i]))
+    return (lambda i: read_file(source / names[i])), (lambda i: one_line(source / names[i]))

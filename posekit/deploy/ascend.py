@@ -70,14 +70,17 @@ def convert_om(onnx: Path, out: Path, recipe: Recipe, batch: int, soc: str) -> N
             f"{out}: atc is not on the path; install CANN and source its set_env.sh. {onnx.name} and the command, "
             f"{script}, are written: run that where CANN is, and keep {out.name}.json beside the .om file"
         )
-    with atomic_path(out) as temporary, plain_input(onnx) as source, plain_output(temporary) as made:
-        command = atc_command(source, made.with_suffix(""), soc)
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
-        if done.returncode or not made.is_file():
-            _make_by_hand(out, recipe, batch)
-            reason = (done.stdout.strip().splitlines() or ["no output"])[-1].strip()[:200]
-            raise InputError(f"{out}: atc failed ({reason}); {script} holds the command, run it by hand")
-        write_description(out, recipe, batch, "fp16", made=made)
+    with atomic_path(out) as temporary:
+        with plain_input(onnx) as source, plain_output(temporary) as made:
+            command = atc_command(source, made.with_suffix(""), soc)
+            done = subprocess.run(
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+            )
+            if done.returncode or not made.is_file():
+                _make_by_hand(out, recipe, batch)
+                reason = (done.stdout.strip().splitlines() or ["no output"])[-1].strip()[:200]
+                raise InputError(f"{out}: atc failed ({reason}); {script} holds the command, run it by hand")
+        write_description(out, recipe, batch, "fp16", made=temporary)
 
 
 def _make_by_hand(out: Path, recipe: Recipe, batch: int) -> None:

@@ -87,10 +87,10 @@ def _export_graph(cell: nn.Cell, out: Path, recipe: Recipe, batch: int | None) -
         images = Tensor(np.zeros((batch, *_shape(recipe)), np.float32))
     syntax = ms.get_context("jit_syntax_level")
     try:
-        with atomic_path(out) as temporary, plain_output(temporary) as made:
-            # MindSpore takes a name without suffix.
-            ms.export(cell, images, file_name=str(made.with_suffix("")), file_format=out.suffix[1:].upper())
-            write_description(out, recipe, batch, made=made)
+        with atomic_path(out) as temporary:
+            with plain_output(temporary) as made:  # MindSpore takes a name without suffix
+                ms.export(cell, images, file_name=str(made.with_suffix("")), file_format=out.suffix[1:].upper())
+            write_description(out, recipe, batch, made=temporary)
     finally:  # an export that fails leaves the strict level, at which loss scaling does not compile
         ms.set_context(jit_syntax_level=syntax)
 

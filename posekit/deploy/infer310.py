@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from posekit.bars import progress_bar
 from posekit.codecs import image_keypoints
 from posekit.datasets.pipeline import EvaluationBatches
 from posekit.deploy.ascend import SOC, convert_om, write_commands
@@ -63,7 +63,7 @@ def preprocess(
     (out / "infer.sha256").unlink(missing_ok=True)
     files = Writer(out, "preprocess")
     batches, matrices = EvaluationBatches(dataset, recipe, 1), []
-    for number in tqdm(range(len(dataset)), desc="preprocess", unit="image", disable=not progress):
+    for number in progress_bar(range(len(dataset)), desc="preprocess", unit="image", disable=not progress):
         image, matrix, _ = batches[number]
         matrices.append(matrix[0])
         files.write_array(f"images/{number:06}.bin", image[0])
@@ -144,7 +144,7 @@ def infer(request: Request, progress: bool = True) -> dict:
     for inputs, answers in _PAIRS:
         files = sorted((out / inputs).glob("*.bin"))
         starts = range(0, len(files), predictor.batch)
-        with ctrl_c(), tqdm(starts, desc=inputs, unit="batch", disable=not progress) as bar:
+        with ctrl_c(), progress_bar(starts, desc=inputs, unit="batch", disable=not progress) as bar:
             for start in bar:
                 part = files[start : start + predictor.batch]
                 images = np.stack([given.read_array(f"{inputs}/{path.name}", (3, size, size)) for path in part])

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-from tqdm.auto import tqdm
 
-from posekit.datasets.dataset import PoseDataset, decode_image
+from posekit.bars import progress_bar
+from posekit.datasets.dataset import PoseDataset
+from posekit.datasets.images import decode_image
 from posekit.evaluation.compare import Estimate, estimate_rates, image_of
 from posekit.evaluation.metrics import normalised_distances
 from posekit.inference.predictors import Predictor, predict_dataset
@@ -134,6 +135,6 @@ def robustness(
     untouched = measured(dataset)
     curves: dict[str, dict[float, Estimate]] = {kind: {} for kind in STRENGTHS}
     work = [(kind, strength) for kind, strengths in STRENGTHS.items() for strength in strengths]
-    for kind, strength in tqdm(work, desc="robustness", disable=not progress):
+    for kind, strength in progress_bar(work, desc="robustness", disable=not progress):
         curves[kind][strength] = measured(changed(dataset, kind, strength, seed)) if strength else untouched
     return curves

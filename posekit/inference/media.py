@@ -9,9 +9,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
-from posekit.datasets.dataset import decode_image, read_file
+from posekit.bars import progress_bar
+from posekit.datasets.images import decode_image, read_file
 from posekit.drawing import draw_poses
 from posekit.errors import InputError
 from posekit.files import atomic_path
@@ -120,7 +120,7 @@ def _rows(found: Found) -> list[tuple[str, np.ndarray, np.ndarray]]:
 
 def _predict_pictures(predictor: Predictor, paths: list[Path], out: Path, boxes: Boxes | None) -> list:
     """All are predicted before the first is written: a bad one leaves nothing behind."""
-    with tqdm(paths, desc="predict", unit="image", disable=len(paths) < 2) as bar:
+    with progress_bar(paths, desc="predict", unit="image", disable=len(paths) < 2) as bar:
         images = ((path.name, decode_image(read_file(path), str(path), upright=True)) for path in bar)
         found = [(_rows(it), it.keypoints, it.scores) for it in _find(predictor, images, boxes)]
     empty = sum(not rows for rows, _, _ in found)
@@ -142,7 +142,7 @@ def _predict_video(predictor: Predictor, path: Path, out: Path, boxes: Boxes | N
     capture, promised, rate = _open_video(path)
     with atomic_path(out / f"{path.stem}.mp4") as temporary:
         try:
-            with tqdm(_frames(capture, path), total=promised or None, desc=path.name, unit="frame") as bar:
+            with progress_bar(_frames(capture, path), total=promised or None, desc=path.name, unit="frame") as bar:
                 for found in _find(predictor, bar, boxes):
                     drawn = draw_poses(found.image, found.keypoints, found.scores, skeleton)
                     if writer is None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm.auto import tqdm
 
+from posekit.bars import progress_bar
 from posekit.codecs import image_keypoints
 from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.pipeline import evaluation_iterator
@@ -103,7 +103,7 @@ def predict_dataset(
     """
     batches = evaluation_iterator(dataset, predictor.recipe, predictor.batch)
     total, start, found = -(-len(dataset) // predictor.batch), 0, []
-    with ctrl_c(), tqdm(batches, total=total, desc="predict", unit="batch", disable=not progress) as bar:
+    with ctrl_c(), progress_bar(batches, total=total, desc="predict", unit="batch", disable=not progress) as bar:
         for images, matrices, count in bar:
             heatmaps = predictor.tested_heatmaps(images)[:count]
             visit(slice(start, start + count), heatmaps)

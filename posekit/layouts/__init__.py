@@ -9,7 +9,7 @@ from posekit.datasets.dataset import PoseDataset
 from posekit.errors import InputError
 from posekit.evaluation.metrics import Labels
 from posekit.evaluation.protocols import Table, first_rows, get_protocol
-from posekit.files import ROOT
+from posekit.files import ROOT, home
 from posekit.layouts.mpii import MPII
 from posekit.layouts.record import Layout
 from posekit.layouts.veri import VERI
@@ -53,18 +53,21 @@ def open_split(recipe: Recipe, data: str | Path | None, split: str, images: str 
 
 
 def embedded_data(recipe: Recipe) -> Path:
-    """The drawn data set of a recipe, `data/<kind>-<train>-<test>-s0`; drawn first where it does not exist yet.
+    """The drawn data set of a recipe, `data/<kind>-<train>-<test>-s0` below ROOT or `home`; drawn first if need be.
 
     Two processes may ask at once: each draws beside the place, the first puts its folder there, the other drops its
     own.
     """
     layout = get_layout(recipe.dataset)
     counts = recipe.synthetic_train, recipe.synthetic_test
-    out = ROOT / "data" / f"{layout.drawn}-{counts[0]}-{counts[1]}-s{DRAWN_SEED}"
+    name = f"{layout.drawn}-{counts[0]}-{counts[1]}-s{DRAWN_SEED}"
+    if (ROOT / "data" / name).is_dir():
+        return ROOT / "data" / name
+    out = home() / "data" / name
     if not out.exists():
         try:
             layout.draw(out, *counts, DRAWN_SEED)
-        except (InputError, OSError):
+        except InputError:
             if not out.exists():
                 raise
     return out

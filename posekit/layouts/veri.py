@@ -15,11 +15,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from posekit import bounds
+from posekit.bars import progress_bar
 from posekit.datasets.check import Finding, Report, across, check_dataset, of_split, problem, splits_present
-from posekit.datasets.dataset import BOX_MARGIN, PoseDataset, decode_image, read_file
+from posekit.datasets.dataset import BOX_MARGIN, PoseDataset
+from posekit.datasets.images import decode_image, read_file
 from posekit.datasets.sources import check_present, find_images, found_in, is_plain_name, readers
 from posekit.errors import InputError, shortened
 from posekit.evaluation.protocols import PUBLISHED, Protocol
@@ -151,7 +152,7 @@ def prepare_veri(veri: str | Path, labels: str | Path, out: str | Path) -> tuple
     ]
     made = 0
     try:
-        for origin, target in tqdm(jobs, desc="images", unit="image", disable=None):
+        for origin, target in progress_bar(jobs, desc="images", unit="image"):
             made += _place(origin, target)
         for split, path in files.items():
             with atomic_path(out / LABEL_FILES[split]) as temporary:
@@ -239,8 +240,8 @@ def _write_index(data: Path, names: list[str]) -> Finding:
     path = data / "annot" / "image_test.json"
     try:
         write_text(path, json.dumps(seed_index(data, names)))
-    except OSError as error:
-        return Finding("warning", f"annot/image_test.json not written ({error.strerror})", 1, (str(path),))
+    except InputError as error:
+        return Finding("warning", "annot/image_test.json not written", 1, (str(error),))
     return Finding("info", "annot/image_test.json: paths written", len(set(names)))
 
 

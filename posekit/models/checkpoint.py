@@ -9,9 +9,9 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, nn
 
-from posekit.bounds import WEIGHTS_BYTES, check_size
+from posekit.bounds import LARGEST_WEIGHT, WEIGHTS_BYTES, check_size
 from posekit.errors import InputError
-from posekit.files import atomic_path, quiet_logs, unreadable
+from posekit.files import atomic_path, flush_to_disk, quiet_logs, replace_file, unreadable
 from posekit.models import build
 from posekit.recipes import Recipe
 from posekit.settings import from_json, to_json
@@ -41,10 +41,9 @@ def save_checkpoint(
     notes |= {"recipe": to_json(recipe), "epoch": epoch, "step": step}
     with atomic_path(path) as temporary, quiet_logs():
         ms.save_checkpoint(weights, str(temporary), append_dict=notes, crc_check=True)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())  # before the earlier file goes: a full disk may only say so now
+        flush_to_disk(temporary)  # before the earlier file goes
         if keep and path.exists():
-            os.replace(path, keep)
+            replace_file(path, keep)
 
 
 def read_checkpoint(path: Path) -> tuple[Recipe, dict]:
@@ -65,6 +64,10 @@ def check_values(values: np.ndarray, name: str, where: str) -> None:
     if not np.isfinite(values).all():
         what = "NaN" if np.isnan(values).any() else "infinite values"
         raise InputError(f"{where} holds {what}; use a file saved before the training diverged")
+    if (largest := float(np.abs(values).max(initial=0))) > LARGEST_WEIGHT:
+        raise InputError(
+            f"{where} holds {largest:.3g}, which no trained network does; the file is damaged, fetch it again"
+        )
     if name.endswith(".moving_variance") and values.min(initial=0) < 0:
         raise InputError(f"{where} is a variance and holds negative values; the file is damaged, fetch it again")
 

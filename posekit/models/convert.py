@@ -220,12 +220,12 @@ def _read_recipe(reading: Reading, layout: str) -> Recipe:
         raise InputError(f"{reading.path}: {error}") from error
 
 
-def _pose_fields(tensors: Mapping[str, object]) -> dict[str, Any]:
+def _pose_fields(tensors: Mapping[str, Any]) -> dict[str, Any]:
     line = _line(outputs(tensors, "final_layer.weight"))
     return {**hrnet_sizes(tensors), "head_bias": "final_layer.bias" in tensors, **line}
 
 
-def _hourglass_fields(tensors: Mapping[str, object]) -> dict[str, Any]:
+def _hourglass_fields(tensors: Mapping[str, Any]) -> dict[str, Any]:
     return {**hourglass_sizes(tensors), **_line(outputs(tensors, "outs.0.conv.weight"))}
 
 
@@ -264,7 +264,7 @@ class Published:
     """A published layout: a recipe of its network, which fields of it the tensors tell, and the network in words."""
 
     base: Recipe
-    fields: Callable[[Mapping[str, object]], dict[str, Any]]
+    fields: Callable[[Mapping[str, Any]], dict[str, Any]]
     words: Callable[[Recipe], str]
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from posekit.bounds import PARAMETERS
 from posekit.errors import InputError, shown
@@ -35,7 +36,7 @@ class Reading:
 
     path: Path
     layout: str
-    tensors: dict[str, object]
+    tensors: dict[str, Any]
     names: dict[str, str]
     others: dict[str, tuple[int, ...]] = field(default_factory=dict)
     beside: dict[str, str] = field(default_factory=dict)
@@ -119,7 +120,7 @@ def _nothing(
     return InputError(f"{file.path}: holds no {wanted}, as {layout} files do, but {some(names)}; {looks}: check --from")
 
 
-def _named(content: Mapping) -> Iterator[tuple[str, tuple[str, ...], object]]:
+def _named(content: Mapping) -> Iterator[tuple[str, tuple[str, ...], Any]]:
     """The dotted name of each value in nested dicts, without what wrappers add within names; its keys; the value."""
     taken: set[str] = set()
     for path, value in _leaves(content, (), set()):
@@ -130,7 +131,7 @@ def _named(content: Mapping) -> Iterator[tuple[str, tuple[str, ...], object]]:
         yield name, path, value
 
 
-def _leaves(content: Mapping, path: tuple[str, ...], seen: set[int]) -> Iterator[tuple[tuple[str, ...], object]]:
+def _leaves(content: Mapping, path: tuple[str, ...], seen: set[int]) -> Iterator[tuple[tuple[str, ...], Any]]:
     for key, value in content.items():
         if isinstance(value, dict) and value and len(path) < _DEPTH:
             if id(value) not in seen:
@@ -140,7 +141,7 @@ def _leaves(content: Mapping, path: tuple[str, ...], seen: set[int]) -> Iterator
             yield (*path, _printable(key)), value
 
 
-def _printable(key: object) -> str:
+def _printable(key: Any) -> str:
     """A key with what can't be printed or written to a table escaped."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(key))
 
@@ -219,7 +220,7 @@ def _equal(a: Reading, b: Reading) -> bool:
     )
 
 
-def _same(a: object, b: object) -> bool:
+def _same(a: Any, b: Any) -> bool:
     if type(a) is not type(b) or a.shape != b.shape or a.dtype != b.dtype:
         return False
     try:
@@ -228,7 +229,7 @@ def _same(a: object, b: object) -> bool:
         return False
 
 
-def hrnet_sizes(tensors: Mapping[str, object]) -> dict[str, object]:
+def hrnet_sizes(tensors: Mapping[str, Any]) -> dict[str, Any]:
     """A Recipe's fields of HRNet, without the head's; KeyError for a tensor that is missing, or no convolution."""
     modules = tuple(_count(tensors, f"stage{i + 2}.") for i in range(_count(tensors, "stage")))
     branch_blocks = _count(tensors, "stage2.0.branches.0.")
@@ -245,7 +246,7 @@ def hrnet_sizes(tensors: Mapping[str, object]) -> dict[str, object]:
     }
 
 
-def hourglass_sizes(tensors: Mapping[str, object]) -> dict[str, object]:
+def hourglass_sizes(tensors: Mapping[str, Any]) -> dict[str, Any]:
     """As `hrnet_sizes`, of Stacked Hourglass."""
     depth = 1
     while f"hgs.0.0.{'low2.' * depth}up1.bn1.weight" in tensors:
@@ -258,7 +259,7 @@ def hourglass_sizes(tensors: Mapping[str, object]) -> dict[str, object]:
     }
 
 
-def outputs(tensors: Mapping[str, object], name: str) -> int:
+def outputs(tensors: Mapping[str, Any], name: str) -> int:
     """The output channels of a convolution's weights; KeyError where there are none."""
     shape = tensors[name].shape
     if len(shape) != 4:
@@ -266,6 +267,6 @@ def outputs(tensors: Mapping[str, object], name: str) -> int:
     return int(shape[0])
 
 
-def _count(tensors: Mapping[str, object], start: str) -> int:
+def _count(tensors: Mapping[str, Any], start: str) -> int:
     """How many different words follow `start` in the tensors' names."""
     return len({name[len(start) :].split(".")[0] for name in tensors if name.startswith(start)})

@@ -8,7 +8,8 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from types import ModuleType
+from typing import Any, BinaryIO
 from zipfile import BadZipFile
 
 import numpy as np
@@ -90,19 +91,19 @@ def write_state_dict(path: Path, tensors: dict[str, np.ndarray]) -> None:
         temporary.write_bytes(data)
 
 
-def is_tensor(value: object) -> bool:
+def is_tensor(value: Any) -> bool:
     """Whether `value` is a tensor of PyTorch, NumPy or safetensors that has a shape."""
     if hasattr(value, "is_floating_point"):
         return not value.is_nested
     return isinstance(value, Foreign) or (isinstance(value, np.ndarray) and value.dtype.kind in "fiubc")
 
 
-def type_of(value: object) -> str:
+def type_of(value: Any) -> str:
     """A tensor's type in the file: float32, float16, …"""
     return str(value.dtype).removeprefix("torch.")
 
 
-def as_float32(value: object, where: str) -> np.ndarray:
+def as_float32(value: Any, where: str) -> np.ndarray:
     """A tensor's values; InputError, which begins with `where`, unless they are numbers that float32 holds."""
     if hasattr(value, "is_floating_point"):
         value = _values(value, where)
@@ -117,7 +118,7 @@ def as_float32(value: object, where: str) -> np.ndarray:
     return found
 
 
-def _values(tensor: object, where: str) -> np.ndarray | Foreign:
+def _values(tensor: Any, where: str) -> np.ndarray | Foreign:
     """A tensor of PyTorch as an array."""
     if tensor.is_meta:
         raise InputError(f"{where} has a shape but no values (it is a meta tensor); save it again with its values")
@@ -194,22 +195,22 @@ def _globals(file: BinaryIO) -> set[str]:
     names = set()
     for operation, argument, position in pickletools.genops(file):
         if operation.name == "GLOBAL":
-            module, name = argument.split(" ")
+            module, name = str(argument).split(" ")
             names.add(f"{_MODULES.get(module, module)}.{name}")
-        if operation.name == "PROTO" and argument > _PROTOCOL:
+        if operation.name == "PROTO" and isinstance(argument, int) and argument > _PROTOCOL:
             raise ValueError(f"it is of pickle protocol {argument}; save it with torch.save's own, {_PROTOCOL}")
         if position and position > PICKLE_BYTES:
             raise ValueError(f"its names and shapes take more than {PICKLE_BYTES:,} bytes")
     return names
 
 
-def _stand_ins(names: Iterable[str], used: list[str]) -> list[object]:
+def _stand_ins(names: Iterable[str], used: list[str]) -> list[Any]:
     """What `torch.load` may call for each name that PyTorch itself doesn't allow: arrays and numbers of NumPy as they
     are; for any other an empty dict, noted in `used`.
     """
 
     def stand_in(name: str) -> type:
-        def new(*_: object, **__: object) -> OrderedDict:
+        def new(*_: Any, **__: Any) -> OrderedDict:
             used.append(name)
             return OrderedDict()
 
@@ -218,12 +219,12 @@ def _stand_ins(names: Iterable[str], used: list[str]) -> list[object]:
     numpys = {"numpy.ndarray": np.ndarray, "numpy.dtype": np.dtype}
     for core in ("core", "_core"):
         for it in ("scalar", "_reconstruct"):
-            numpys[f"numpy.{core}.multiarray.{it}"] = getattr(np.core.multiarray, it)
+            numpys[f"numpy.{core}.multiarray.{it}"] = getattr(np.core.multiarray, it)  # pyright: ignore[reportAttributeAccessIssue]
     kinds = {type(np.dtype(kind)) for kind in (*_SAFE_TYPES.values(), "O", "S1", "U1")}
     return [(numpys.get(name) or stand_in(name), name) for name in {*names, *numpys}] + list(kinds)
 
 
-def _read_safetensors(path: Path) -> dict[str, object]:
+def _read_safetensors(path: Path) -> dict[str, Any]:
     try:
         return {name: _safe_tensor(**tensor) for name, tensor in deserialize(path.read_bytes())}
     except (SafetensorError, ValueError) as error:

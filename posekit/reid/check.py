@@ -5,10 +5,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
+from posekit.bars import progress_bar
 from posekit.datasets.check import Finding, Report, of_split, problem
-from posekit.datasets.dataset import BOX_MARGIN, is_truncated
+from posekit.datasets.dataset import BOX_MARGIN
+from posekit.datasets.jpeg import is_truncated
 from posekit.datasets.sources import found_in
 from posekit.errors import InputError
 from posekit.geometry import crop_matrix, transform_points
@@ -63,7 +64,7 @@ def _check_split(out: Path, table: Path, split: ReidSplit) -> Iterator[Finding]:
         return
     faults: dict[str, list[str]] = {UNREADABLE: [], INCOMPLETE: [], OTHER_SEGMENTS: [], OTHER_HEATMAPS: []}
     threshold, suffix = _made_with(out)
-    for row in tqdm(range(len(names)), desc=f"checking {split.name}", unit="row", disable=None):
+    for row in progress_bar(range(len(names)), desc=f"checking {split.name}", unit="row"):
         for what, where in _faults(out, split, row, points[row], threshold, suffix):
             faults[what].append(where)
     yield from (problem("error", what, where) for what, where in faults.items())

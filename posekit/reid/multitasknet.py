@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from posekit import bounds
-from posekit.datasets.dataset import decode_image
+from posekit.datasets.images import decode_image
 from posekit.datasets.sources import check_present, find_images, found_in, is_plain_name, readers
 from posekit.errors import InputError, shortened, shown
 from posekit.tables import read_rows

@@ -23,8 +23,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
+from posekit.bars import progress_bar
 from posekit.codecs import image_keypoints
 from posekit.datasets.pipeline import normalise
 from posekit.errors import InputError, Stopped
@@ -137,7 +137,7 @@ class _Writer:
         with (
             _scratch(self.out / f".partial-{self.split.name}") as scratch,
             part.open("a", encoding="utf-8", newline="") as stream,
-            tqdm(desc=self.split.name, initial=done, total=total, unit="image", disable=None) as bar,
+            progress_bar(desc=self.split.name, initial=done, total=total, unit="image") as bar,
         ):
             for line in self._lines(done, scratch):
                 stream.write(line)

@@ -9,11 +9,11 @@ import cv2
 import h5py
 import numpy as np
 
-from posekit.files import atomic_path
+from posekit.files import atomic_path, new_folder
 from posekit.synthetic.person_body import HEAD_TOP, NECK, PELVIS, THORAX
 from posekit.synthetic.person_scene import HEADS_IN_BOX, Person, Picture, draw_picture, hidden, is_inside, paint_picture
 from posekit.synthetic.scene import Camera, encode_jpeg, expose
-from posekit.synthetic.writing import check_request, draw_all, new_folder
+from posekit.synthetic.writing import check_request, draw_all
 
 SPLITS = ("train", "test")
 MOST_PEOPLE = 1_000_000

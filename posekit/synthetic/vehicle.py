@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.files import write_text
+from posekit.files import new_folder, write_text
 from posekit.synthetic.mesh import Pose
 from posekit.synthetic.scene import Camera, encode_jpeg, expose, look_at
 from posekit.synthetic.street import paint_street
 from posekit.synthetic.vehicle_mesh import Vehicle, draw_looks, self_hidden
 from posekit.synthetic.vehicle_shapes import Body, draw_body
-from posekit.synthetic.writing import check_request, draw_all, new_folder
+from posekit.synthetic.writing import check_request, draw_all
 
 SPLITS = ("train", "test")
 VIEWS = 8  # images per identity

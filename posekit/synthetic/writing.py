@@ -1,20 +1,12 @@
-"""Write a drawn data set: check the request, make a folder that appears once complete, draw in several processes."""
+"""Write a drawn data set: check the request, and draw in several processes."""
 
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from functools import partial
-from multiprocessing import get_context
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import cv2
-from tqdm import tqdm
-
+from posekit.bars import progress_bar
 from posekit.errors import InputError
+from posekit.processes import shared_map
 from posekit.runtime import cores
 
 Row = TypeVar("Row")
@@ -33,28 +25,13 @@ def check_request(out: Path, train: int, test: int, seed: int, most: int) -> Non
         raise InputError(f"{out}: exists already; name a new folder or remove this one")
 
 
-@contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """Yield a temporary folder next to `out`; rename it to `out` if the block succeeds, remove it if it fails."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
-    try:
-        yield building
-        building.chmod(0o755)
-        os.replace(building, out)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-
-
 def draw_all(draw: Callable[[int], Row], count: int, split: str, workers: int | None) -> list[Row]:
     """Call `draw` for 0..count-1 in `workers` processes (None: one per core); return the results in order.
 
     `draw` must be importable by a new process: a function of a module, or `functools.partial` of one.
     """
-    workers = workers or len(cores())
-    progress = partial(tqdm, total=count, desc=f"drawing {split}", unit="img", disable=None)
-    if workers == 1 or count < 4:
-        return list(progress(map(draw, range(count))))
-    # OpenCV's own threads would only slow down the other processes.
-    with ProcessPoolExecutor(workers, get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
-        return list(progress(pool.map(draw, range(count), chunksize=8)))
+    workers = 1 if count < 4 else workers or len(cores())
+    with shared_map(workers) as spread:
+        return list(
+            progress_bar(spread(draw, range(count), chunksize=8), total=count, desc=f"drawing {split}", unit="img")
+        )

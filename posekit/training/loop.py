@@ -1,20 +1,21 @@
 """The training loop: epochs of updates, validation, checkpoints, the log and its curves.
 
-A training can be stopped at any moment and goes on from its last checkpoint to the same weights, to the last bit where
-the device computes the same twice: order and augmentation are functions of (seed, epoch, sample), no other random
+A training can be stopped at any moment and resumes from its last checkpoint to the same weights, to the last bit if the
+device computes the same twice: order and augmentation are functions of (seed, epoch, sample), no other random
 numbers are drawn after the weights are made, and a checkpoint holds the rest.
 """
 
 import hashlib
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 import pandas as pd
 from mindspore import nn
-from tqdm.auto import tqdm
 
+from posekit.bars import Bar, progress_bar
 from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.pipeline import steps_per_epoch, training_iterator
 from posekit.errors import InputError, Stopped
@@ -22,6 +23,7 @@ from posekit.evaluation.metrics import distances
 from posekit.files import remove_left_overs, write_text
 from posekit.inference.predictors import network_predictor, predict_dataset
 from posekit.layouts import open_split
+from posekit.locks import one_writer
 from posekit.models import build
 from posekit.models.checkpoint import save_checkpoint
 from posekit.models.convert import load_pretrained
@@ -62,39 +64,47 @@ def train(
     save_minutes: float = SAVE_MINUTES,
     pretrained: Path | None = None,
 ) -> pd.DataFrame:
-    """Train in the folder `out`, or with `resume` go on with what is there; returns the log.
+    """Train in the folder `out`, or with `resume` continue what is there; returns the log.
 
     Starts from scratch, or from the weights in `pretrained` that fit; pretrained.csv says which.
     Writes recipe.json; log.csv as it goes; after each epoch, and within one every `save_minutes`, last.ckpt, of which
     the one before stays as previous.ckpt; curves.png after each validation; best.ckpt when that improves; manifest.json
     at the end.
-    Ctrl-C and SIGTERM save last.ckpt and raise Stopped. Raises InputError when `out` holds a run and not `resume`, or
-    one of another recipe or other data, and when the loss or the weights are no numbers any more.
+    Ctrl-C and SIGTERM save last.ckpt and raise Stopped. Raises InputError if `out` holds a run and `resume` is false,
+    or a run of another recipe or other data, if another process trains there, and if the loss or a weight becomes NaN
+    or infinite.
     """
-    if not resume and any((out / name).exists() for name in (LAST, PREVIOUS)):
-        raise InputError(f"{out}: already holds a run; give another --out, or --resume to go on with it, or remove it")
     for split in (data, validation):
         if not split.visible.any():
-            raise InputError(f"{split.split} split: not one visible keypoint to learn or to count; mend the labels")
-    training = _prepare(recipe, data, validation, out, resume, pretrained)
+            raise InputError(f"{split.split} split: no visible keypoints; fix the labels")
+    with one_writer(out) if rank() == 0 else nullcontext():
+        if not resume and any((out / name).exists() for name in (LAST, PREVIOUS)):
+            raise InputError(f"{out}: already holds a run; give another --out, or continue it with --resume")
+        training = _prepare(recipe, data, validation, out, resume, pretrained)
+        return _train(training, 60 * save_minutes, progress)
+
+
+def _train(training: Training, save_seconds: float, progress: bool) -> pd.DataFrame:
+    """Make the updates that are not made yet; returns the log."""
+    recipe, out = training.recipe, training.out
     state = training.progress
     total = recipe.epochs * training.steps
     finished = state.epoch == recipe.epochs and (out / "manifest.json").exists()
     if state.rows:
-        write_log(training)  # the one on the disk may be ahead of the checkpoint
+        write_log(training)  # the file may be ahead of the checkpoint
     shown = progress and rank() == 0
-    bar = tqdm(total=total, initial=state.step, unit="step", desc=recipe.name, disable=not shown)
+    bar = progress_bar(total=total, initial=state.step, unit="step", desc=recipe.name, disable=not shown)
     with ctrl_c(noted=ranks() > 1), bar:
         try:
             for epoch in range(state.epoch + 1, recipe.epochs + 1):
-                _train_epoch(training, epoch, bar, 60 * save_minutes)
+                _train_epoch(training, epoch, bar, save_seconds)
                 _end_epoch(training, epoch, bar)
         except KeyboardInterrupt:
             with uninterrupted():  # by a second Ctrl-C
                 save(training)
                 write_curves(training)
                 raise Stopped(
-                    f"interrupted at step {state.step} of {total}; {out / LAST} has it all: go on with --resume"
+                    f"interrupted at step {state.step} of {total}; {out / LAST} has it all: continue with --resume"
                 ) from None
     if not finished and rank() == 0:
         write_manifest(training)
@@ -133,7 +143,7 @@ def validate(network: nn.Cell, recipe: Recipe, validation: PoseDataset) -> float
 def _prepare(
     recipe: Recipe, data: PoseDataset, validation: PoseDataset, out: Path, resume: bool, pretrained: Path | None
 ) -> Training:
-    """The training before its first update, or where its last whole checkpoint has it."""
+    """Start a training, or restore it from the latest valid checkpoint."""
     ms.set_seed(recipe.seed)
     network = build(recipe, data.skeleton)
     source = _start_from(pretrained, network, out) if pretrained else None
@@ -162,8 +172,8 @@ def _start_from(pretrained: Path, network: nn.Cell, out: Path) -> str:
         return f"{pretrained.name}, sha256 {hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def _train_epoch(training: Training, epoch: int, bar: tqdm, save_seconds: float) -> None:
-    """Make the updates of an epoch that are not made yet. Ranks save and stop at the same update."""
+def _train_epoch(training: Training, epoch: int, bar: Bar, save_seconds: float) -> None:
+    """Make the rest of an epoch's updates. All ranks save and stop at the same update."""
     recipe, state, steps = training.recipe, training.progress, training.steps
     training.step.set_train(True)
     done = state.step - (epoch - 1) * steps
@@ -227,8 +237,8 @@ def _add_row(training: Training, epoch: int) -> None:
     state.losses, state.waited, state.spent = [], 0.0, 0.0
 
 
-def _end_epoch(training: Training, epoch: int, bar: tqdm) -> None:
-    """Validate where the recipe says so, keep the best weights, save."""
+def _end_epoch(training: Training, epoch: int, bar: Bar) -> None:
+    """Validate if the recipe says so, keep the best weights, save."""
     recipe, state, out = training.recipe, training.progress, training.out
     validates = epoch % recipe.validate_every == 0 or epoch == recipe.epochs
     if validates:

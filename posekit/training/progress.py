@@ -1,8 +1,7 @@
-"""Where a training is, and its files: the checkpoints from which it goes on, the log, the curves, the manifest."""
+"""Training state and run files: the checkpoints from which it resumes, the log, the curves, the manifest."""
 
 import hashlib
 import json
-import os
 import sys
 import time
 from dataclasses import asdict, dataclass, field
@@ -16,7 +15,7 @@ from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.pipeline import steps_per_epoch
 from posekit.errors import InputError
 from posekit.figures.results import training_curves
-from posekit.files import ROOT, atomic_path, write_json
+from posekit.files import ROOT, atomic_path, replace_file, write_json
 from posekit.manifest import describe
 from posekit.models.checkpoint import load_weights, read_training, save_checkpoint
 from posekit.recipes import Recipe
@@ -62,12 +61,12 @@ class Training:
 
     @property
     def steps(self) -> int:
-        """Updates an epoch."""
+        """Updates per epoch."""
         return steps_per_epoch(len(self.data), self.recipe.update_images * ranks())
 
 
 def resumed(out: Path, recipe: Recipe, network: nn.Cell, step: TrainStep, fresh: Progress) -> Progress:
-    """Bring weights and optimiser to where the run's last whole checkpoint has them; returns its progress."""
+    """Restore weights and optimiser from the run's latest valid checkpoint; returns its progress."""
     found = _last_whole(out)
     if found is None:
         return fresh
@@ -81,7 +80,7 @@ def resumed(out: Path, recipe: Recipe, network: nn.Cell, step: TrainStep, fresh:
     missing = [name for name in (*kept, "progress") if name not in state]
     if missing:
         raise InputError(
-            f"{path}: {missing[0]} is missing, so this training cannot go on; start one with another --out"
+            f"{path}: {missing[0]} is missing, so this training can't continue; start one with another --out"
         )
     progress = Progress(**json.loads(state["progress"]) | {"since": fresh.since})
     if progress.data != fresh.data:
@@ -95,7 +94,7 @@ def resumed(out: Path, recipe: Recipe, network: nn.Cell, step: TrainStep, fresh:
 
 
 def _last_whole(out: Path) -> tuple[Path, tuple[Recipe, dict, dict]] | None:
-    """The newest checkpoint that can be read, and what it holds; None where there is none at all."""
+    """The latest valid checkpoint and what it holds; None if there is none at all."""
     damage = None
     for path in (out / LAST, out / PREVIOUS):
         try:
@@ -104,8 +103,8 @@ def _last_whole(out: Path) -> tuple[Path, tuple[Recipe, dict, dict]] | None:
             damage = error if path.exists() else damage
             continue
         if damage and rank() == 0:
-            os.replace(out / LAST, out / "damaged.ckpt")  # so that it doesn't become the previous one
-            print(f"posekit: warning: {damage}; going on from {path}, the one before", file=sys.stderr)
+            replace_file(out / LAST, out / "damaged.ckpt")  # so that it doesn't become the previous one
+            print(f"posekit: warning: {damage}; continuing from {path}, the one before", file=sys.stderr)
         return found
     if damage:
         raise damage
@@ -113,7 +112,7 @@ def _last_whole(out: Path) -> tuple[Path, tuple[Recipe, dict, dict]] | None:
 
 
 def save(training: Training) -> None:
-    """Write last.ckpt, with all that the training needs to go on. All ranks must call it."""
+    """Write last.ckpt, with all that resuming needs. All ranks must call it."""
     average_statistics(training)
     check_finite(training)
     if ranks() > 1:
@@ -125,7 +124,7 @@ def save(training: Training) -> None:
         kept = {**training.step.state(), "progress": json.dumps(asdict(state))}
         out = training.out
         save_checkpoint(out / LAST, training.network, training.recipe, state.epoch, state.step, kept, out / PREVIOUS)
-    gathered(np.zeros(1, np.int32))  # no rank goes on, perhaps to end, before the file is there
+    gathered(np.zeros(1, np.int32))  # no rank continues, perhaps to its end, before the file is there
 
 
 def _compare_weights(training: Training) -> None:
@@ -144,10 +143,10 @@ def average_statistics(training: Training) -> None:
 
 
 def check_finite(training: Training) -> None:
-    """Refuse to keep what is no number any more."""
+    """Raise if any parameter is NaN or infinite."""
     for parameter in (*training.network.get_parameters(), *training.step.state().values()):
         if not np.isfinite(parameter.asnumpy()).all():
-            raise diverged(training, f"{parameter.name} became infinite or no number by step {training.progress.step}")
+            raise diverged(training, f"{parameter.name} became infinite or NaN by step {training.progress.step}")
 
 
 def diverged(training: Training, what: str) -> InputError:

@@ -6,6 +6,7 @@ SHA-256 of the file, and a digest of its own. Files of earlier versions have no 
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -160,7 +161,7 @@ def onnx_digest(model: onnx.ModelProto, recipe: str) -> str:
     return digest
 
 
-def _shape(path: Path, values: list[onnx.ValueInfoProto]) -> list[int]:
+def _shape(path: Path, values: Sequence[onnx.ValueInfoProto]) -> list[int]:
     """The shape of the only input or output, 0 for a free dimension."""
     if len(values) != 1 or values[0].type.tensor_type.elem_type != TensorProto.FLOAT:
         raise InputError(f"{path}: takes or gives something else than one batch of float32; {AGAIN}")

@@ -82,12 +82,12 @@ def convert_lite(request: Request, out: Path) -> None:
     about = read_description(request.model)
     batch, recipe = about.batch or request.batch, about.recipe
     settings = {"shape": [batch, 3, recipe.input_size, recipe.input_size], "target": target}
-    with atomic_path(out) as temporary, plain_output(temporary) as made:
-        with plain_input(request.model) as source:
+    with atomic_path(out) as temporary:
+        with plain_input(request.model) as source, plain_output(temporary) as made:
             arguments = [str(python), str(_WORKER), "convert", str(source), str(made), json.dumps(settings)]
             done = subprocess.run(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        _answer(done.stdout, request.model)
-        write_description(out, recipe, batch, "fp32" if target == "cpu" else "fp16", "lite", made)
+            _answer(done.stdout, request.model)
+        write_description(out, recipe, batch, "fp32" if target == "cpu" else "fp16", "lite", temporary)
 
 
 def _target(device: str) -> tuple[str, int]:

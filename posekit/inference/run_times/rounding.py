@@ -16,9 +16,9 @@ def rounded(model: Path | bytes, precision: str) -> bytes:
     BatchNorm is folded into convolutions first, and sums inside an operation are formed in fp32: so do the matrix units
     of Ascend (fp16) and AMX (bf16). Run it without optimisations, which could take the rounding out.
     """
-    model = onnx.version_converter.convert_version(_folded(model), 13)  # the first opset that can cast to bf16
-    weights = {tensor.name for tensor in model.graph.initializer if tensor.data_type == TensorProto.FLOAT}
-    outputs = {value.name for value in model.graph.output}
+    simple = onnx.version_converter.convert_version(_folded(model), 13)  # the first opset that can cast to bf16
+    weights = {tensor.name for tensor in simple.graph.initializer if tensor.data_type == TensorProto.FLOAT}
+    outputs = {value.name for value in simple.graph.output}
     nodes = []
 
     def narrowed(name: str, result: str) -> str:
@@ -26,8 +26,8 @@ def rounded(model: Path | bytes, precision: str) -> bytes:
         nodes.append(helper.make_node("Cast", [f"{name}-narrow"], [result], to=TensorProto.FLOAT))
         return result
 
-    now = {value.name: narrowed(value.name, f"{value.name}-wide") for value in model.graph.input}
-    for node in model.graph.node:
+    now = {value.name: narrowed(value.name, f"{value.name}-wide") for value in simple.graph.input}
+    for node in simple.graph.node:
         for name in node.input:
             if name in weights and name not in now and node.op_type != "Resize":  # its factors are no values
                 now[name] = narrowed(name, f"{name}-wide")
@@ -37,10 +37,10 @@ def rounded(model: Path | bytes, precision: str) -> bytes:
         nodes.append(node)
         now[result] = narrowed(exact, result if result in outputs else f"{result}-wide")
     kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del model.graph.node[:]
-    model.graph.node.extend(kept)
-    onnx.checker.check_model(model)
-    return model.SerializeToString()
+    del simple.graph.node[:]
+    simple.graph.node.extend(kept)
+    onnx.checker.check_model(simple)
+    return simple.SerializeToString()
 
 
 def _folded(model: Path | bytes) -> onnx.ModelProto:

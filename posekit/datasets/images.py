@@ -1,0 +1,253 @@
+"""Image files to pixels: bounds before anything is decoded, damage found as far as the format allows."""
+
+import stat
+import struct
+import zlib
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+import simplejpeg
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
+
+from posekit import filetypes
+from posekit.bounds import LARGEST_IMAGE, LARGEST_RASTER, LARGEST_SIDE, MOST_PIXELS
+from posekit.datasets import jpeg
+from posekit.errors import InputError, shortened
+
+COPY = "copy or download it again"
+KINDS = ("missing", "truncated", "damaged", "too large", "unreadable")  # what can be wrong with an image file
+
+
+class BadImage(InputError):
+    """An image file that can't be used; `kind` is one of KINDS."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def one_line(path: str | Path) -> str:
+    """A path for messages: whole, but in one line and printable, whatever its name holds."""
+    return shortened(str(path), 2**12)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of an image file; BadImage if it isn't there, isn't a file or is larger than any image."""
+    where = one_line(path)
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise BadImage("unreadable", f"{where}: is {filetypes.said_to_be(path)}, not an image file; check the path")
+        check_bytes(status.st_size, where)
+        return path.read_bytes()
+    except OSError as error:
+        kind = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
+        remedy = "complete the data set, or check the path" if kind == "missing" else "check the file and its folder"
+        raise BadImage(kind, f"{where}: cannot read the image ({error.strerror}); {remedy}") from error
+
+
+def check_bytes(size: int, where: str) -> None:
+    """BadImage for a file of `size` bytes that is larger than any image."""
+    if size > LARGEST_IMAGE:
+        raise BadImage("too large", f"{where}: {size:,} bytes, where an image has {LARGEST_IMAGE:,} at most; remove it")
+
+
+def decode_image(data: bytes, where: str, upright: bool = False) -> np.ndarray:
+    """Decode an image file's bytes to (H, W, 3) uint8 RGB; BadImage names `where` and what is wrong.
+
+    upright: turned as its orientation tag says. Labels, as the originals', are in the stored pixels, which no tag
+    turns. Of a file with several pictures this is the first.
+
+    JPEGs are searched for damage that decoders fill with grey (`jpeg.damage`), and their decoder must not warn. PNGs
+    and some TIFFs have checksums. A WebP or BMP is refused if it ends early; other damage to them can't be seen.
+    """
+    try:
+        form = _form(data)
+        _check_size(*_SIZES[form](data))
+        image = _decode_jpeg(data, upright) if form == "JPEG" else _decode_other(form, data, upright)
+    except BadImage as error:
+        raise BadImage(error.kind, f"{where}: {error}") from None
+    except MemoryError as error:
+        raise BadImage("too large", f"{where}: not enough memory for this image; scale it down") from error
+    except (struct.error, SyntaxError, OSError, ValueError, LookupError, TypeError, cv2.error):  # of a header
+        image = None
+    if image is None:
+        raise BadImage("unreadable", f"{where}: not a readable image; {COPY}")
+    return image
+
+
+def _form(data: bytes) -> str:
+    """The format that the first bytes say."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WebP"
+    for form, begins in _MAGIC.items():
+        if data.startswith(begins):
+            return form
+    said = filetypes._binary(data[: filetypes.HEAD]) or filetypes._text(data[: filetypes.HEAD])
+    remedy = "convert it to JPEG or PNG" if "image" in (said or "") else COPY
+    what = f"not a readable image but {said}" if said else "not a readable image"
+    raise BadImage("unreadable", what if ";" in what else f"{what}; {remedy}")
+
+
+_MAGIC = {
+    "JPEG": (b"\xff\xd8",),
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "BMP": (b"BM",),
+    "TIFF": (b"II*\x00", b"MM\x00*", b"II+\x00"),
+}
+
+
+# The width and height that the header says
+
+
+def _check_size(width: int, height: int) -> None:
+    if min(width, height) < 1:
+        raise BadImage("unreadable", f"not a readable image ({width} × {height} pixels); {COPY}")
+    if width * height > MOST_PIXELS or max(width, height) > LARGEST_SIDE:
+        most = f"{MOST_PIXELS:,} pixels and a side of {LARGEST_SIDE:,}"
+        raise BadImage("too large", f"{width:,} × {height:,} pixels; the most is {most}; scale it down")
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    if jpeg.is_truncated(data):
+        raise BadImage("truncated", f"the JPEG is truncated (no end marker); {COPY}")
+    return jpeg.size(data)
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    return struct.unpack_from(">II", data, 16)
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Of a simple WebP an upper bound: its format has 14 bits for a side."""
+    extended = data[12:16] == b"VP8X"
+    sides = (data[24:27], data[27:30]) if extended else (b"\xfe\x3f", b"\xfe\x3f")
+    width, height = (1 + int.from_bytes(side, "little") for side in sides)
+    return width, height
+
+
+def _bmp_size(data: bytes) -> tuple[int, int]:
+    old = int.from_bytes(data[14:18], "little") == 12
+    width, height = struct.unpack_from("<HH" if old else "<ii", data, 18)
+    return width, abs(height)
+
+
+def _tiff_size(data: bytes) -> tuple[int, int]:
+    tags = _tiff_tags(data)
+    width, height = int(tags[256]), int(tags[257])
+    if width * height * int(np.sum(tags.get(258, 1))) > 8 * LARGEST_RASTER:
+        raise BadImage("too large", f"unpacks to more than {LARGEST_RASTER:,} bytes; scale it down, or save it as PNG")
+    if tags.get(254, 0) & 1:
+        raise BadImage("unreadable", "holds a preview only, as a camera's raw file does; develop it to JPEG")
+    return width, height
+
+
+def _tiff_tags(data: bytes) -> ImageFileDirectory_v2:
+    """The tags of a TIFF's first image."""
+    stream = BytesIO(data)
+    tags = ImageFileDirectory_v2(data[: 16 if data[2] == 43 else 8])
+    stream.seek(tags.next)
+    tags.load(stream)
+    return tags
+
+
+_SIZES = {"JPEG": _jpeg_size, "PNG": _png_size, "WebP": _webp_size, "BMP": _bmp_size, "TIFF": _tiff_size}
+
+
+# Pixels
+
+
+def _decode_jpeg(data: bytes, upright: bool) -> np.ndarray:
+    if fault := jpeg.damage(data):
+        raise BadImage("damaged", f"the JPEG is damaged ({fault}); {COPY}")
+    try:
+        image = simplejpeg.decode_jpeg(data, "RGB", strict=True)
+    except ValueError as error:
+        if "subsampling" in str(error):  # a ratio of colour to brightness pixels that simplejpeg doesn't know
+            return _decode_with_opencv(data, upright)
+        try:
+            image = simplejpeg.decode_jpeg(jpeg.without_oddities(data), "RGB", strict=True)
+        except ValueError:
+            raise BadImage("damaged", f"the JPEG is damaged ({error}); {COPY}") from None
+    turn = _TURNS.get(jpeg.orientation(data)) if upright else None
+    return image if turn is None else np.ascontiguousarray(turn(image))
+
+
+_TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: np.rot90(image, -1),
+    7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
+    8: lambda image: np.rot90(image),
+}  # by the orientation tag
+
+
+def _decode_other(form: str, data: bytes, upright: bool) -> np.ndarray | None:
+    if form == "PNG":
+        _check_png(data)
+    if form == "TIFF":
+        _check_tiff(data)
+    if form == "WebP" and int.from_bytes(data[4:8], "little") + 8 > len(data):
+        raise BadImage("truncated", f"the WebP is truncated; {COPY}")
+    return _decode_with_opencv(data, upright)
+
+
+def _decode_with_opencv(data: bytes, upright: bool) -> np.ndarray | None:
+    """None if OpenCV can't read it; what it logs of that is silenced."""
+    cv2.setLogLevel(0)
+    flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
+    return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+
+
+def _check_png(data: bytes) -> None:
+    """BadImage unless each chunk has its checksum, and the last is there."""
+    at = 8
+    while at + 12 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 12 + size
+        if end > len(data):
+            break
+        if zlib.crc32(memoryview(data)[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+            raise BadImage("damaged", f"the PNG is damaged (checksum at byte {end - 4}); {COPY}")
+        if kind == b"IEND":
+            return
+        at = end
+    raise BadImage("truncated", f"the PNG is truncated (no end); {COPY}")
+
+
+def _check_tiff(data: bytes) -> None:
+    """BadImage for what OpenCV passes over: wrong checksums of deflate, and errors of other compressions."""
+    tags = _tiff_tags(data)
+    damaged = BadImage("damaged", f"the TIFF is damaged; {COPY}")
+    if tags.get(259, 1) in (8, 32946):  # deflate
+        offsets, sizes = (np.atleast_1d(tags[324 + i] if 324 in tags else tags[273 + 6 * i]) for i in (0, 1))
+        for offset, size in zip(offsets, sizes, strict=True):
+            if size and not _inflates(memoryview(data)[offset : offset + size]):
+                raise damaged
+    elif tags.get(259, 1) != 1:
+        try:
+            image = TiffImageFile(BytesIO(data))
+        except SyntaxError:  # a kind of pixels that only OpenCV reads
+            return
+        try:
+            image.load()
+        except (OSError, ValueError):
+            raise damaged from None
+
+
+def _inflates(packed: memoryview) -> bool:
+    """True for a whole zlib stream with the right checksum."""
+    stream = zlib.decompressobj()
+    try:
+        rest: memoryview | bytes = packed
+        while rest and not stream.eof:
+            stream.decompress(rest, 2**20)
+            rest = stream.unconsumed_tail
+    except zlib.error:
+        return False
+    return stream.eof
