@@ -1,4 +1,4 @@
-"""From boxes in an image to keypoints in its pixels."""
+"""Predict keypoints in boxes: crop each box, run the network, map the keypoints back to the image."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -65,12 +65,12 @@ def _how_to_name(name: str, images: list[str]) -> str:
 
 
 def whole(image: np.ndarray) -> np.ndarray:
-    """The box (4,) of an object that fills the image (H, W, 3): x, y of its corner, width and height in pixels."""
+    """Return the box (4,) of the whole image (H, W, 3): x and y of its top left corner, width, height; in pixels."""
     return np.array([0, 0, *image.shape[1::-1]], np.float32)
 
 
 def crop_box(image: np.ndarray, box: np.ndarray, recipe: Recipe, skeleton: Skeleton) -> Crop:
-    """What a network of `recipe` sees of the object in a box (4,) of the image (H, W, 3) uint8 RGB; no keypoints."""
+    """Crop a box (4,) out of an image (H, W, 3) uint8 RGB as network input for `recipe`; the crop has no labels."""
     none = np.zeros((skeleton.num_keypoints, 2), np.float32)
     corner, size = box[:2], box[2:]
     side = float(size.max()) * BOX_MARGIN
@@ -78,7 +78,7 @@ def crop_box(image: np.ndarray, box: np.ndarray, recipe: Recipe, skeleton: Skele
 
 
 def predict_crops(predictor: Predictor, crops: Iterable[Crop]) -> tuple[np.ndarray, np.ndarray]:
-    """Keypoints (N, K, 2) in pixels of the images that the crops are of, and scores (N, K); some crops at a time."""
+    """Predict keypoints (N, K, 2), in pixels of the images that the crops were cut from, and scores (N, K), in groups."""
     recipe, number = predictor.recipe, predictor.skeleton.num_keypoints
     keypoints, scores = [np.zeros((0, number, 2))], [np.zeros((0, number))]
     crops = iter(crops)
