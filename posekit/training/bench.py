@@ -17,7 +17,7 @@ from posekit.models import build
 from posekit.recipes import Recipe
 from posekit.runtime import set_up
 from posekit.skeletons import Skeleton
-from posekit.training.step import make_step
+from posekit.training.step import averaged_network, make_step
 
 
 def bench(recipe: Recipe, data: Path | None, device: str, repeats: int = 20) -> Table:
@@ -54,7 +54,8 @@ def _network(recipe: Recipe, skeleton: Skeleton, device: str, repeats: int) -> l
     """Return the seconds per batch of a training step and of the forward pass."""
     set_up(device, recipe.seed)
     network = build(recipe, skeleton)
-    step = make_step(network, recipe, 1000)
+    averaged = averaged_network(network, recipe, skeleton) if recipe.ema else None
+    step = make_step(network, recipe, 1000, averaged)
     step.set_train(True)
     images = np.random.default_rng(0).random((recipe.batch, 3, recipe.input_size, recipe.input_size), np.float32)
     shape = (recipe.batch, skeleton.num_keypoints)
