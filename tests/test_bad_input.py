@@ -133,6 +133,7 @@ def test_a_truncated_image_stops_a_training(data: Path, tmp_path: Path, refused:
     assert "best.ckpt" not in files(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_damaged_image_stops_a_training(data: Path, tmp_path: Path, refused: Refused):
     """OpenCV decodes it in silence."""
     image = sorted((data / "images" / "image_train").iterdir())[3]
