@@ -6,10 +6,11 @@ SHA-256 of the file, and a digest of its own. Files of earlier versions have no 
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx import TensorProto
 
@@ -176,6 +177,18 @@ def _refuse_other_files(path: Path, model: onnx.ModelProto) -> None:
     for tensor in (*model.graph.initializer, *(it.t for it in attributes)):
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             raise InputError(f"{path}: keeps weights in other files ({shown(tensor.name)}); {AGAIN}")
+
+
+def guarded(model: Path, run: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """`run`, with what its library raises as one InputError that names the model."""
+
+    def guard(images: np.ndarray) -> np.ndarray:
+        try:
+            return run(images)
+        except Exception as error:  # every run time has its own kinds
+            raise unreadable(model, KINDS.get(model.suffix, "model file"), error, AGAIN) from error
+
+    return guard
 
 
 def check_shapes(model: Path, about: Description, images: list[int], heatmaps: list[int]) -> None:
