@@ -16,7 +16,7 @@ from onnx import TensorProto
 
 from posekit.bounds import BATCH, DESCRIPTION_BYTES, MODEL_BYTES, check_size
 from posekit.errors import InputError, shown
-from posekit.files import read_bytes, read_json, sha256, unreadable, write_json
+from posekit.files import read_bytes, read_json, reading, sha256, unreadable, write_json
 from posekit.filetypes import said_to_be
 from posekit.inference.run_times.request import PRECISIONS
 from posekit.recipes import Recipe
@@ -90,16 +90,14 @@ def read_description(model: Path) -> Description:
 
 def _check_content(model: Path, values: dict) -> None:
     """InputError when the model file isn't the one that its description was written for."""
-    try:
+    with reading(model):
         check_size(model, MODEL_BYTES)
         size, wanted = model.stat().st_size, values.get("size")
-        reason = f"{size:,} bytes, {shown(wanted)} when exported" if wanted not in (None, size) else ""
-        if not reason and values.get(_SHA256) not in (None, sha256(model)):
-            reason = "its bytes were changed after the export"
-    except OSError as error:
-        raise InputError(f"{model}: cannot read ({error.strerror}); check its permissions") from error
-    if reason:
-        raise unreadable(model, KINDS.get(model.suffix, "model file"), reason, AGAIN)
+    kind = KINDS.get(model.suffix, "model file")
+    if wanted not in (None, size):
+        raise unreadable(model, kind, f"{size:,} bytes, {shown(wanted)} when exported", AGAIN)
+    if values.get(_SHA256) not in (None, sha256(model)):
+        raise unreadable(model, kind, "its bytes were changed after the export", AGAIN)
 
 
 def _digest(values: dict) -> str:
