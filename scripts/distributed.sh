@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# posekit train on several devices, a worker process for each, by MindSpore's msrun. What stands behind -- is for
+# posekit train on several devices, a worker process for each, by MindSpore's msrun. Everything after -- is passed to
 # `posekit train`. On one host:
 #
 #   bash scripts/distributed.sh --workers 8 -- poseestnet --data data/veri --out runs/veri
@@ -59,6 +59,7 @@ hosts=$((workers / local_workers))
 ((hosts == 1)) || [[ "$address" != 127.* ]] || fail 'several hosts need --master-addr, the address of host 0'
 [[ -z "$table" || -f "$table" ]] || fail "$table: no such rank table"
 [[ -n "$out" ]] || fail 'give -- and what posekit train takes, its --out, too: -- poseestnet --out runs/veri'
+[[ "$out" != '~/'* ]] || out="$(cd && pwd)/${out:2}" # as posekit does
 
 logs="$out/logs"
 line=(
@@ -121,6 +122,10 @@ report() {
 
 command -v msrun >/dev/null || PATH="$root/.venv/bin:$PATH"
 command -v msrun >/dev/null || fail 'msrun was not found; activate the environment that MindSpore is installed in'
+mkdir -p "$logs"
+exec 9>>"$logs/.lock_$node"
+flock -n -E 75 9 || (($? != 75)) || fail "$out: $(<"$logs/.lock_$node") trains there; wait until it ends, or give another --out"
+printf 'process %s on %s, since %(%F %T)T,' $$ "$HOSTNAME" -1 >"$logs/.lock_$node"
 if ((node == 0)) && (: <"/dev/tcp/$address/$port") 2>/dev/null; then
     fail "port $port of $address is taken, perhaps by another training; give --master-port"
 fi
@@ -129,7 +134,6 @@ export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 export MS_NODE_TIMEOUT="${MS_NODE_TIMEOUT:-15}" # seconds of silence after which a worker on another host counts as dead
 export MS_CPU_COMM_OP_TIMEOUT="${MS_CPU_COMM_OP_TIMEOUT:-1800}" # seconds that a rank waits for others, as HCCL does
 export MS_COMPILER_CACHE_PATH="${MS_COMPILER_CACHE_PATH:-$logs/compiled}" # of operators; each rank makes a folder there
-mkdir -p "$logs"
 says="$logs/msrun_$node.log"
 
 set -m # msrun in a process group of its own: Ctrl-C comes here only
@@ -152,7 +156,7 @@ kill -INT "$msrun" 2>/dev/null || true
 wait "$msrun" || true
 # shellcheck disable=SC2046
 kill -KILL $(here | cut -d ' ' -f 2) 2>/dev/null || true
-await_workers # so that whoever goes on finds their devices free
+await_workers # so that whoever continues finds their devices free
 read -r process code <<<"$ended"
 report "$process" "$code" >&2
 exit $((code < 0 ? 128 - code : code))
