@@ -32,7 +32,17 @@ def expanded(path: str | Path) -> Path:
     return Path(text)
 
 
-ROOT = expanded(os.environ.get("POSEKIT_ROOT") or Path(__file__).parents[1]).resolve()  # where the lessons are
+def _find_root() -> Path:
+    """Where the lessons are: $POSEKIT_ROOT, else the clone that this package or the current folder is in."""
+    if named := os.environ.get("POSEKIT_ROOT"):
+        return expanded(named).resolve()
+    package = Path(__file__).resolve().parents[1]
+    here = Path(os.path.abspath("x"))
+    places = (package, *here.parents)
+    return next((place for place in places if any(place.glob("notebooks/[0-9][0-9]_*.ipynb"))), package)
+
+
+ROOT = _find_root()
 
 
 def home(root: Path = ROOT) -> Path:

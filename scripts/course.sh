@@ -4,4 +4,4 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 set_up course
 cd "$root"
-exec "$venv/bin/posekit" course run "$@"
+exec "$venv/bin/python" -m posekit.cli course run "$@"

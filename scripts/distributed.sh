@@ -59,6 +59,7 @@ hosts=$((workers / local_workers))
 ((hosts == 1)) || [[ "$address" != 127.* ]] || fail 'several hosts need --master-addr, the address of host 0'
 [[ -z "$table" || -f "$table" ]] || fail "$table: no such rank table; check --rank-table"
 [[ -n "$out" ]] || fail 'give -- and what posekit train takes, including --out: -- poseestnet --out runs/veri'
+[[ "$out" != '~/'* ]] || out="$(cd && pwd)/${out:2}" # as posekit does
 
 logs="$out/logs"
 line=(
@@ -121,6 +122,10 @@ report() {
 
 command -v msrun >/dev/null || PATH="$root/.venv/bin:$PATH"
 command -v msrun >/dev/null || fail 'msrun was not found; activate the environment in which MindSpore is installed'
+mkdir -p "$logs"
+exec 9>>"$logs/.lock_$node"
+flock -n -E 75 9 || (($? != 75)) || fail "$out: $(<"$logs/.lock_$node") trains there; wait until it ends, or give another --out"
+printf 'process %s on %s, since %(%F %T)T,' $$ "$HOSTNAME" -1 >"$logs/.lock_$node"
 if ((node == 0)) && (: <"/dev/tcp/$address/$port") 2>/dev/null; then
     fail "port $port of $address is taken, perhaps by another training; choose another with --master-port"
 fi
@@ -129,7 +134,6 @@ export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 export MS_NODE_TIMEOUT="${MS_NODE_TIMEOUT:-15}" # seconds of silence after which a worker on another host counts as dead
 export MS_CPU_COMM_OP_TIMEOUT="${MS_CPU_COMM_OP_TIMEOUT:-1800}" # seconds that a rank waits for others; HCCL's default
 export MS_COMPILER_CACHE_PATH="${MS_COMPILER_CACHE_PATH:-$logs/compiled}" # compiled operators, one folder per rank
-mkdir -p "$logs"
 says="$logs/msrun_$node.log"
 
 set -m # msrun gets its own process group, so that Ctrl-C reaches only this script

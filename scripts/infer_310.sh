@@ -32,7 +32,7 @@ case "${4,,}" in
     *) usage ;;
 esac
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-out="${OUT:-$root/runs/infer_310/$(basename "$(dirname "$(realpath -m -- "$model")")")}"
+out="${OUT:-${POSEKIT_HOME:-$root}/runs/infer_310/$(basename "$(dirname "$(realpath -m -- "$model")")")}"
 command -v posekit >/dev/null || export PATH="$root/.venv/bin:$PATH"
 
 if [[ -n "$preprocess" ]]; then

@@ -9,7 +9,7 @@ if works; then
     echo 'MindSpore Lite is in .lite'
     exit
 fi
-for python in python3.7 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.7.*/bin/python; do
+for python in python3.7 "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/3.7.*/bin/python; do
     if "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 7))' 2>/dev/null; then
         "$python" -m venv --clear "$root/.lite"
         "$root/.lite/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
