@@ -1,4 +1,4 @@
-"""From boxes in an image to keypoints in its pixels."""
+"""Predict keypoints in boxes: crop each box, run the network, map the keypoints back to the image."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -16,16 +16,16 @@ from posekit.recipes import Recipe
 from posekit.skeletons import Skeleton
 from posekit.tables import line_of, read_named_numbers
 
-AT_ONCE = 16  # batches of crops in memory: an image may have thousands of boxes
+AT_ONCE = 16  # batches of crops in memory; an image may have thousands of boxes
 
 
 class Boxes:
-    """The boxes of a csv, a row per object: name,x,y,width,height, where x, y is the upper left corner, in pixels."""
+    """Boxes from a csv, one row per object: name,x,y,width,height in pixels; x, y is the top left corner."""
 
     def __init__(self, path: Path, images: list[str], videos: list[str]) -> None:
-        """Raises InputError for a box of an unreadable size, and of what is neither an image nor a video's frame."""
+        """Raise InputError for a box whose size is out of range, or whose name is no image and no frame of a video."""
         self.path = path
-        self.left: dict[str, list[np.ndarray]] = {}  # by image or frame, those that nobody took yet
+        self.left: dict[str, list[np.ndarray]] = {}  # boxes not taken yet, by image or frame
         pictures, films = set(images), set(videos)
         names, values = read_named_numbers(path, 5, "one row per object: name,x,y,width,height")
         for name, box in zip(names, values, strict=True):
@@ -43,7 +43,7 @@ class Boxes:
             self.left.setdefault(name, []).append(box.astype(np.float32))
 
     def take(self, name: str, image: np.ndarray) -> list[np.ndarray]:
-        """The boxes (4,) in an image (H, W, 3); InputError for one that is wholly outside it."""
+        """Return the boxes (4,) of an image (H, W, 3), once; raise InputError if one is entirely outside the image."""
         height, width = image.shape[:2]
         boxes = self.left.pop(name, [])
         for place, (x, y, w, h) in enumerate(boxes):
@@ -65,12 +65,12 @@ def _how_to_name(name: str, images: list[str]) -> str:
 
 
 def whole(image: np.ndarray) -> np.ndarray:
-    """The box (4,) of an object that fills the image (H, W, 3): x, y of its corner, width and height in pixels."""
+    """Return the box (4,) of the whole image (H, W, 3): x and y of its top left corner, width, height; in pixels."""
     return np.array([0, 0, *image.shape[1::-1]], np.float32)
 
 
 def crop_box(image: np.ndarray, box: np.ndarray, recipe: Recipe, skeleton: Skeleton) -> Crop:
-    """What a network of `recipe` sees of the object in a box (4,) of the image (H, W, 3) uint8 RGB; no keypoints."""
+    """Crop a box (4,) out of an image (H, W, 3) uint8 RGB as network input for `recipe`; the crop has no labels."""
     none = np.zeros((skeleton.num_keypoints, 2), np.float32)
     corner, size = box[:2], box[2:]
     side = float(size.max()) * BOX_MARGIN
@@ -78,7 +78,10 @@ def crop_box(image: np.ndarray, box: np.ndarray, recipe: Recipe, skeleton: Skele
 
 
 def predict_crops(predictor: Predictor, crops: Iterable[Crop]) -> tuple[np.ndarray, np.ndarray]:
-    """Keypoints (N, K, 2) in pixels of the images that the crops are of, and scores (N, K); some crops at a time."""
+    """Predict keypoints (N, K, 2), in pixels of the images that the crops were cut from, and scores (N, K).
+
+    The crops are consumed and predicted in groups of AT_ONCE batches.
+    """
     recipe, number = predictor.recipe, predictor.skeleton.num_keypoints
     keypoints, scores = [np.zeros((0, number, 2))], [np.zeros((0, number))]
     crops = iter(crops)
