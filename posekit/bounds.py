@@ -34,6 +34,7 @@ LARGEST_RASTER = 2**30  # bytes of an image's pixels as its file stores them, un
 MOST_SCANS = 100  # of a JPEG: 10 are usual, and each takes the time of the whole image
 MOST_TOGETHER = 2**26  # pixels of images that wait for their turn, at once
 MOST_FRAME_PIXELS = 2**26  # of a video's frame: 8,192 × 8,192
+LARGEST_COPY = 1_000_000  # pixels of a side: what libpng writes
 LARGEST_WARP = 2**15 - 2  # pixels of a side: what OpenCV's warpAffine takes
 
 # Zip files

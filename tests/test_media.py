@@ -1,5 +1,6 @@
 """Predicting on images, folders and videos with a network that finds the brightest spot."""
 
+import os
 import re
 import subprocess
 import sys
@@ -184,6 +185,11 @@ def test_what_cannot_be_predicted(tmp_path: Path):
             "good.png,1,2,3,4\ngood.png,100,2,3,4\n",
             "boxes.csv: row 2: the box is outside the image of 100 × 80",
         ),
+        (
+            [good],
+            "good.png,1,2,3,4\ngood.png,1,2,3,4\n",
+            "boxes.csv: row 2: the same box as in a row before it; remove",
+        ),
         ([good], "good.png,1,-4,3,4\n", "boxes.csv: row 1: the box is outside the image of 100 × 80 pixels"),
         ([clip], "clip.mp4:3,1,80,3,4\n", "boxes.csv: row 1: the box is outside the image of 100 × 80 pixels"),
         ([good], "good.png,1,2,3\n", "boxes.csv: row 1: 4 columns where 5 are expected"),
@@ -196,6 +202,13 @@ def test_what_cannot_be_predicted(tmp_path: Path):
         with pytest.raises(InputError, match=message):
             predict_media(brightest(), sources, out, boxes if rows else None)
         assert not out.exists() or [path.name for path in out.iterdir()] in ([], ["clip.mp4"])
+
+
+def test_boxes_that_are_no_file(tmp_path: Path):
+    image, boxes = save(tmp_path / "a.png", 20, 30), tmp_path / "boxes.csv"
+    os.mkfifo(boxes)
+    with pytest.raises(InputError, match="boxes.csv: is a device or a pipe; give a file"):
+        predict_media(brightest(), [image], tmp_path / "out", boxes)
 
 
 @pytest.mark.slow
@@ -307,7 +320,7 @@ def test_boxes_of_what_is_skipped_do_not_stop_the_rest(tmp_path: Path):
 
 def test_thousands_of_boxes_are_cut_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     image, boxes = save(tmp_path / "a.png", 20, 30), tmp_path / "boxes.csv"
-    boxes.write_text("a.png,8,18,24,24\n" * 100)
+    boxes.write_text("".join(f"a.png,{8 + i / 1000},18,24,24\n" for i in range(100)))
     alive = set()
     cut = media.crop_box
 
@@ -337,6 +350,13 @@ def test_a_wide_picture(tmp_path: Path):
         near(read_predictions(tmp_path / "out" / "predictions.csv", 16), [(23_450, 200)], side)
     drawn = cv2.imread(str(tmp_path / "out" / "wide.png"))
     assert drawn.shape == wide.shape and np.ptp(drawn[200, 22_000:25_000].astype(int), axis=1).max() > 50  # coloured
+
+
+def test_a_picture_wider_than_a_png_can_be(tmp_path: Path):
+    cv2.imwrite(str(tmp_path / "a.bmp"), np.zeros((20, 1_000_001, 3), np.uint8))
+    with pytest.raises(InputError, match="a.bmp: a side of 1,000,001 pixels, where copies have up to 1,000,000; scale"):
+        predict_media(brightest(), [tmp_path / "a.bmp"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_animations_are_said(tmp_path: Path, capsys: pytest.CaptureFixture):

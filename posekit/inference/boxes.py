@@ -11,6 +11,7 @@ from posekit.codecs import image_keypoints
 from posekit.datasets.dataset import BOX_MARGIN, Sample
 from posekit.datasets.pipeline import Crop, crop, normalise
 from posekit.errors import InputError, shortened
+from posekit.filetypes import wrong_kind
 from posekit.inference.predictors import Predictor
 from posekit.recipes import Recipe
 from posekit.skeletons import Skeleton
@@ -24,9 +25,11 @@ class Boxes:
 
     def __init__(self, path: Path, images: list[str], videos: list[str]) -> None:
         """Raise InputError for a box whose size is out of range, or whose name is no image and no frame of a video."""
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise wrong_kind(path, "give a csv file") or InputError(f"{path}: not a file; give a csv file")
         self.path = path
         self.left: dict[str, list[np.ndarray]] = {}  # boxes not taken yet, by image or frame
-        pictures, films = set(images), set(videos)
+        pictures, films, known = set(images), set(videos), set()
         names, values = read_named_numbers(path, 5, "one row per object: name,x,y,width,height")
         for name, box in zip(names, values, strict=True):
             place = len(self.left.get(name, ()))
@@ -40,6 +43,9 @@ class Boxes:
             if not 1 <= box[2:].max() <= LARGEST_SIDE:
                 size = f"{box[2]:g} × {box[3]:g} pixels"
                 raise self._error(name, place, f"a box of {size}; its longer side must be from 1 to {LARGEST_SIDE:,}")
+            if (name, *box) in known:
+                raise self._error(name, place, "the same box as in a row before it; remove the row")
+            known.add((name, *box))
             self.left.setdefault(name, []).append(box.astype(np.float32))
 
     def take(self, name: str, image: np.ndarray) -> list[np.ndarray]:

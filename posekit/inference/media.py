@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from posekit.bars import progress_bar
-from posekit.bounds import MOST_TOGETHER
+from posekit.bounds import LARGEST_COPY, MOST_TOGETHER
 from posekit.datasets.images import BadImage, decode_image, holds_several, one_line, read_file
 from posekit.drawing import draw_poses
 from posekit.errors import InputError, shortened
@@ -163,6 +163,9 @@ def _read(
         try:
             data = read_file(given.path)
             image = decode_image(data, one_line(given.path), upright=True)
+            if max(image.shape) > LARGEST_COPY:
+                what = f"a side of {max(image.shape):,} pixels, where copies have up to {LARGEST_COPY:,}; scale it down"
+                raise BadImage("too large", f"{one_line(given.path)}: {what}")
         except BadImage as error:
             skipped.handle(given, error)
             if boxes:
