@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -282,12 +283,23 @@ def test_pixels_that_a_tiff_unpacks_to_are_bounded(long: bool):
     assert kind == "too large" and "unpacks to more than 1,073,741,824 bytes" in message
 
 
+def test_strips_that_unpack_to_far_more_than_the_image_are_refused(monkeypatch: pytest.MonkeyPatch):
+    """100,000 strips that are the same megabyte, packed to a kilobyte."""
+    monkeypatch.setattr(images, "LARGEST_RASTER", 2**26)
+    packed = zlib.compress(bytes(2**20), 9)
+    data = tiff({256: (100,), 257: (100,), 259: (8,), 273: (8,) * 100_000, 279: (len(packed),) * 100_000})
+    at = len(data)
+    data = data.replace(struct.pack("<I", 8) * 100_000, struct.pack("<I", at) * 100_000) + packed
+    began = time.monotonic()
+    assert fault(data)[0] == "damaged" and time.monotonic() - began < 10
+
+
 def test_a_jpeg_of_very_many_scans_is_refused():
     """Each may take as long as the whole image."""
     data = encoded("JPEG", picture(0), progressive=True)
     last = [s for s in jpeg.segments(data) if s.marker == 0xDA][-1]
     end = len(data) - 2
-    assert "more than 500 scans" in fault(data[:end] + data[last.begin : end] * 500 + data[end:])[1]
+    assert "more than 100 scans" in fault(data[:end] + data[last.begin : end] * 100 + data[end:])[1]
 
 
 def test_files_larger_than_any_image_are_not_read(tmp_path: Path):

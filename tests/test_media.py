@@ -271,6 +271,18 @@ def test_two_cameras_at_once(tmp_path: Path):
     ]  # fmt: skip
 
 
+def test_links_that_lead_nowhere(tmp_path: Path):
+    loop, film, good = tmp_path / "loop.jpg", tmp_path / "loop.mp4", save(tmp_path / "good.png", 20, 30)
+    loop.symlink_to(loop)
+    film.symlink_to(film)
+    with pytest.raises(InputError, match="loop.jpg: cannot read the image .Too many levels of symbolic links"):
+        predict_media(brightest(), [good, loop], tmp_path / "out")
+    with pytest.raises(InputError, match="loop.mp4: no such video"):
+        predict_media(brightest(), [good, film], tmp_path / "out")
+    predict_media(brightest(), [tmp_path], tmp_path / "out")
+    assert read_predictions(tmp_path / "out" / "predictions.csv", 16).names == ["good.png"]
+
+
 def test_a_folder_in_which_nothing_can_be_read(tmp_path: Path):
     folder = tmp_path / "in"
     folder.mkdir()

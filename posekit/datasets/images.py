@@ -177,7 +177,7 @@ def _tiff_tags(data: bytes) -> tuple[dict[int, tuple[int, ...]], bool]:
             there = start + step - room
             if struct.calcsize(values) > room:
                 (there,) = struct.unpack_from(place, data, there)
-            tags[tag] = struct.unpack_from(values, data, there)
+            tags.setdefault(tag, struct.unpack_from(values, data, there))
     (following,) = struct.unpack_from(place, data, first + step * count)
     return tags, following > 0
 
@@ -260,7 +260,7 @@ def _check_tiff(data: bytes) -> None:
         raise BadImage("truncated", f"the TIFF is truncated; {COPY}")
     (compression,) = tags.get(259, (1,))
     if compression in (8, 32946):
-        whole = all(_inflates(memoryview(data)[start:end]) for start, end in parts)
+        whole = _inflate([memoryview(data)[start:end] for start, end in parts])
     else:
         whole = compression == 1 or _loads(data)
     if not whole:
@@ -280,14 +280,17 @@ def _loads(data: bytes) -> bool:
     return True
 
 
-def _inflates(packed: memoryview) -> bool:
-    """True for a whole zlib stream with the right checksum."""
-    stream = zlib.decompressobj()
-    try:
-        rest: memoryview | bytes = packed
-        while rest and not stream.eof:
-            stream.decompress(rest, 2**20)
+def _inflate(parts: list[memoryview]) -> bool:
+    """True if each part is a whole zlib stream with the right checksum, and all together aren't too large."""
+    left = 2 * LARGEST_RASTER  # tiles may reach over the border
+    for part in parts:
+        stream, rest = zlib.decompressobj(), part
+        while rest and not stream.eof and left > 0:
+            try:
+                left -= len(stream.decompress(rest, 2**20))
+            except zlib.error:
+                return False
             rest = stream.unconsumed_tail
-    except zlib.error:
-        return False
-    return stream.eof
+        if not stream.eof:
+            return False
+    return True

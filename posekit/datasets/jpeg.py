@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from posekit.bounds import MOST_SCANS
 
-_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")  # FF 00 is a byte of the pixels, FF D0 to D7 restart them
+_MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # FF 00 is a byte of the pixels; FF 01 and FF D0 to D7 stand alone
 _SEQUENTIAL, _PROGRESSIVE = (0xC0, 0xC1), 0xC2
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _HUFFMAN, _END, _SCAN, _QUANTIZATION, _APP0, _APP1 = 0xC4, 0xD9, 0xDA, 0xDB, 0xE0, 0xE1
@@ -118,8 +118,10 @@ def damage(data: bytes) -> str:
             missing = {component: set(range(64)) for component in content[6::3]}
         if segment.marker == _SCAN and missing:
             scans += 1
-            if len(content) < 6 or scans > MOST_SCANS:
-                return "a scan without a header" if len(content) < 6 else f"more than {MOST_SCANS} scans"
+            if len(content) < 6:
+                return "a scan without a header"
+            if scans > MOST_SCANS:
+                return f"more than {MOST_SCANS} scans"
             *components, first, last, bits = content[1:]
             if not progressive:
                 first, last, bits = 0, 63, 0  # some cameras write other values, which mean nothing
@@ -136,9 +138,9 @@ def _steps(content: bytes) -> Iterator[int]:
     """The values of a segment of quantization tables."""
     at = 0
     while at < len(content):
-        size = 1 + (content[at] >> 4)
-        yield from (int.from_bytes(content[i : i + size], "big") for i in range(at + 1, at + 1 + 64 * size, size))
-        at += 1 + 64 * size
+        values = ">64H" if content[at] >> 4 else ">64B"
+        yield from struct.unpack_from(values, content, at + 1)
+        at += 1 + struct.calcsize(values)
 
 
 def _huffman_tables(content: bytes) -> Iterator[tuple[int, bytes]]:
