@@ -47,7 +47,8 @@ def clone(tmp_path: Path) -> Path:
         '#!/bin/bash\ncase "$*" in\n'
         '*"-m venv"*) echo venv >>"$NOTES"; rm -rf "${@: -1}"; mkdir -p "${@: -1}/bin";'
         ' cp "$0" "${@: -1}/bin/python";;\n'
-        '*"-m pip"*) last="${@: -1}"; echo "${last/#./$PWD}" >>"$NOTES"; [[ "$*" =~ $FAILS ]] && exit 1;;\nesac; exit 0\n'
+        '*"-m pip"*) last="${@: -1}"; echo "${last/#./$PWD}" >>"$NOTES"; [[ "$*" =~ $FAILS ]] && exit 1;;\n'
+        "esac; exit 0\n"
     )
     fake.chmod(0o755)
     return root
