@@ -5,8 +5,8 @@ one: then nobody can see the damage, and another result is right. Per format:
 
 - csv, TOML, JSON: valid when it parses, with the same names and number of cells, and finite numbers. A digit that
   became another digit can't be seen.
-- h5: no checksums, as people make these files: valid when HDF5 reads the same fields, with the same types and sizes,
-  and finite numbers.
+- h5: no checksums, as people make these files: valid when HDF5 reads the same fields, with the same shapes, and
+  finite numbers or texts as before.
 - JPEG: no checksum: valid when it ends with its end marker and libjpeg decodes it without a warning. Other bits of
   coefficients, or of a quantisation table, can't be seen. BMP, TIFF and WebP: as JPEG, by PIL and OpenCV.
 - PNG, zip: checksums; never valid when changed.
@@ -14,7 +14,7 @@ one: then nobody can see the damage, and another result is right. Per format:
 - .ckpt, ONNX, MINDIR and the files of infer310's stages carry our checksums: never valid when changed. Where the
   checksum itself was removed from the file, it is as files of earlier versions were, and valid.
 - .pth: its zip has checksums. In the old format, and in safetensors, there are none: valid when PyTorch or safetensors
-  read the same names, types and shapes, with finite values.
+  read the same names and shapes, with finite values; another type is said.
 """
 
 import csv
@@ -102,7 +102,8 @@ def sound_h5(path: Path, whole: bytes) -> bool:
     try:
         found = described(path.read_bytes())
         same = all(
-            found[name].shape[1:] == values.shape[1:] and found[name].dtype.kind == values.dtype.kind
+            found[name].shape[1:] == values.shape[1:]
+            and (found[name].dtype.kind in "biuf") == (values.dtype.kind in "biuf")
             for name, values in before.items()
         )
         rows = {len(values) for values in found.values()}
@@ -154,8 +155,9 @@ def sound_film(path: Path, whole: bytes) -> bool:
 
 
 def _same_tensors(found: dict, before: dict) -> bool:
+    """Tensors of the same names and shapes, of numbers that a network may have."""
     return found.keys() == before.keys() and all(
-        found[name].shape == values.shape and found[name].dtype == values.dtype and bool((found[name] ** 2 >= 0).all())
+        tuple(found[name].shape) == tuple(values.shape) and bool((abs(found[name] * 1.0) < 1e12).all())
         for name, values in before.items()
     )
 
