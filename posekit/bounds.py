@@ -32,10 +32,12 @@ MOST_PIXELS = 2**28  # of an image: 16,384 × 16,384; the largest phones take 2 
 LARGEST_IMAGE = 2**30  # bytes of an image file: MOST_PIXELS without compression take 0.8 of it
 LARGEST_RASTER = 2**30  # bytes of an image's pixels as its file stores them, unpacked; TIFF has up to 32 a pixel
 MOST_SCANS = 500  # of a JPEG: libjpeg-turbo's own limit; 10 are usual, and each may take as long as the whole image
+MOST_TOGETHER = 2**26  # pixels of images that wait for their turn, at once
+MOST_FRAME_PIXELS = 2**26  # of a video's frame: 8,192 × 8,192
 LARGEST_WARP = 2**15 - 2  # pixels of a side: what OpenCV's warpAffine takes
 
 # Zip files
-LARGEST_DIRECTORY = 2**26  # bytes of a zip's list of members: some 600,000 images
+LARGEST_DIRECTORY = 2**26  # bytes of a zip's list of members: up to a million images
 LARGEST_RATIO = 1032  # unpacked to packed size: the most that deflate can do
 
 # Model files, in bytes on disk; looked at before anything is read.

@@ -1,4 +1,4 @@
-"""Keypoints drawn into pixels, for pictures that leave the notebook."""
+"""Draw keypoints into images, for picture files and videos."""
 
 import cv2
 import numpy as np
@@ -9,7 +9,7 @@ LEFT, RIGHT, MIDDLE = (255, 120, 30), (40, 140, 255), (90, 210, 90)  # RGB
 
 
 def side_colors(skeleton: Skeleton) -> list[tuple[int, int, int]]:
-    """An RGB colour a keypoint: orange on the object's left, blue on its right, green between."""
+    """Return an RGB colour per keypoint: orange on the object's left, blue on its right, green in the middle."""
     sides = {"left": LEFT, "right": RIGHT}
     return [sides.get(name.split()[0], MIDDLE) for name in skeleton.keypoints]
 
@@ -17,11 +17,11 @@ def side_colors(skeleton: Skeleton) -> list[tuple[int, int, int]]:
 def draw_pose(
     image: np.ndarray, keypoints: np.ndarray, scores: np.ndarray, skeleton: Skeleton, threshold: float | None = None
 ) -> np.ndarray:
-    """A copy of the image (H, W, 3) uint8 RGB with limbs and keypoints (K, 2) whose score is above `threshold`.
+    """Draw limbs and keypoints (K, 2) with scores above `threshold` on a copy of the image (H, W, 3) uint8 RGB.
 
-    Without one, those that come near the image's best, 0.75 of the scores' 80th percentile: where hidden keypoints
-    are not supervised the network answers something for them, too, but with flatter maps.
-    Small images are enlarged first, so that the drawing does not hide them.
+    The default threshold is 0.75 × the 80th percentile of the image's scores: if hidden keypoints have no targets in
+    training, the network predicts them anyway, but with flatter heatmaps. Small images are enlarged first, so that the
+    drawing doesn't cover them.
     """
     return draw_poses(image, keypoints[None], scores[None], skeleton, threshold)
 
@@ -29,7 +29,7 @@ def draw_pose(
 def draw_poses(
     image: np.ndarray, keypoints: np.ndarray, scores: np.ndarray, skeleton: Skeleton, threshold: float | None = None
 ) -> np.ndarray:
-    """As `draw_pose`, of several objects: keypoints (M, K, 2) and scores (M, K)."""
+    """Like `draw_pose`, for several objects: keypoints (M, K, 2) and scores (M, K)."""
     factor = max(1, round(480 / max(image.shape[:2])))
     canvas = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
     for points, values in zip(keypoints, scores, strict=True):
@@ -39,7 +39,7 @@ def draw_poses(
 
 
 def _draw(canvas: np.ndarray, keypoints: np.ndarray, shown: np.ndarray, skeleton: Skeleton) -> None:
-    """Draw the keypoints (K, 2) that are `shown` (K,), and the limbs between them, into the canvas."""
+    """Draw the keypoints (K, 2) selected by `shown` (K,), and the limbs between them, on the canvas."""
     width = max(1, round(max(canvas.shape[:2]) / 400))
     colors = side_colors(skeleton)
     points = [tuple(int(v) for v in np.round(p * 16)) for p in keypoints]

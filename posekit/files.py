@@ -18,7 +18,7 @@ from typing import Any
 import platformdirs
 
 from posekit.bounds import DESCRIPTION_BYTES, ZIP_DIRECTORY_BYTES, check_size
-from posekit.errors import InputError, in_words, shown, system_error
+from posekit.errors import InputError, in_words, shortened, shown, system_error
 from posekit.filetypes import said_to_be
 
 LONGEST_TEXT = 2**24  # bytes of a text file that is read at once
@@ -32,7 +32,17 @@ def expanded(path: str | Path) -> Path:
     return Path(text)
 
 
-ROOT = expanded(os.environ.get("POSEKIT_ROOT") or Path(__file__).parents[1]).resolve()  # where the lessons are
+def _find_root() -> Path:
+    """Where the lessons are: $POSEKIT_ROOT, else the clone that this package or the current folder is in."""
+    if named := os.environ.get("POSEKIT_ROOT"):
+        return expanded(named).resolve()
+    package = Path(__file__).resolve().parents[1]
+    here = Path(os.path.abspath("x"))
+    places = (package, *here.parents)
+    return next((place for place in places if any(place.glob("notebooks/[0-9][0-9]_*.ipynb"))), package)
+
+
+ROOT = _find_root()
 
 
 def home(root: Path = ROOT) -> Path:
@@ -264,16 +274,14 @@ def read_json(path: Path, remedy: str) -> dict:
 
 def read_bytes(path: Path, most: int) -> bytes:
     """The file's bytes; InputError when there are more than `most`, or none can be read."""
-    try:
+    with reading(path):
         check_size(path, most)
         return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot read ({error.strerror}); check the path and its permissions") from error
 
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal digits."""
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -288,7 +296,7 @@ def unreadable(path: Path, kind: str, error: Exception | str, remedy: str, own: 
         return InputError(f"{path}: not a readable {kind} (it is {reason}); {cure or remedy}")
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = next((line for line in lines if not line.startswith("Exception from")), type(error).__name__)
-    return InputError(f"{path}: not a readable {kind} ({reason[:200]}); {remedy}")
+    return InputError(f"{path}: not a readable {kind} ({shortened(reason, 200)}); {remedy}")
 
 
 _PLAIN = re.compile(r"[0-9A-Za-z@_.:/\\-]+")  # the paths that MindSpore's exporters and Ascend's converter take
@@ -307,7 +315,7 @@ def plain_input(path: Path) -> Iterator[Path]:
         return
     with _plain_folder() as folder:
         copy = folder / f"file{path.suffix}"
-        shutil.copyfile(path, copy)
+        _copy(path, copy)
         yield copy
 
 
@@ -319,21 +327,31 @@ def plain_output(path: Path) -> Iterator[Path]:
         return
     with _plain_folder() as folder:
         made = folder / f"file{path.suffix}"
-        try:
-            yield made
-        except OSError as error:
-            raise OSError(error.errno, error.strerror or str(error), str(folder.parent)) from error
-        with made.open("rb") as source, path.open("wb") as target:
-            shutil.copyfileobj(source, target)
+        yield made
+        _copy(made, path)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy the content; an error of the system names the file that it is about."""
+    try:
+        with source.open("rb") as given, target.open("wb") as made:
+            shutil.copyfileobj(given, made)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(error.filename or target)) from error
 
 
 @contextmanager
 def _plain_folder() -> Iterator[Path]:
-    """A temporary folder whose path any library takes."""
+    """A temporary folder whose path any library takes; it vanishes at the end."""
     for place in (tempfile.gettempdir(), "/tmp", "/var/tmp", os.getcwd(), os.path.expanduser("~")):
         if is_plain(place) and os.access(place, os.W_OK | os.X_OK):
             with tempfile.TemporaryDirectory(prefix="posekit-", dir=place) as folder:
-                yield Path(folder)
+                try:
+                    yield Path(folder)
+                except OSError as error:
+                    if str(error.filename or folder).startswith(folder):
+                        raise InputError(system_error(error, place, "write")) from error
+                    raise
             return
     raise InputError(
         f"{tempfile.gettempdir()}: MindSpore takes only paths of ASCII letters, digits and @_.-; set TMPDIR to such a "

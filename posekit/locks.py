@@ -44,13 +44,6 @@ def one_writer(folder: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def refuse_second(folder: Path) -> None:
-    """InputError if another process writes in the folder now."""
-    if (folder / LOCK).exists():
-        with writing(folder):
-            _remove(_open_locked(folder / LOCK), folder / LOCK)
-
-
 def _open_locked(path: Path) -> int:
     """A descriptor of the lock file, locked; InputError if another process has it."""
     while True:

@@ -1,4 +1,4 @@
-"""What a vehicle and a person are: keypoint names, flip pairs, groups, limbs and surface segments. Data only."""
+"""The skeletons of vehicles and people: keypoint names, flip pairs, groups, limbs and surface segments."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,9 @@ from posekit.errors import InputError
 class Skeleton:
     """The keypoints of one kind of object.
 
-    `groups` maps a name in the result table to its keypoints' indices, in the table's order.
-    `limbs` are the pairs to join in a drawing. `segments` are quads of keypoints that bound a visible surface.
+    flip_pairs: left/right pairs, swapped when an image is mirrored.
+    groups: name of a column in the result table -> indices of its keypoints, in the table's order.
+    limbs: pairs to join by a line in drawings. segments: quads of keypoints that bound a visible surface.
     """
 
     name: str
@@ -22,12 +23,12 @@ class Skeleton:
 
     @property
     def num_keypoints(self) -> int:
-        """K, the number of keypoints."""
+        """The number of keypoints, K."""
         return len(self.keypoints)
 
     @property
     def flip_order(self) -> tuple[int, ...]:
-        """Index of each keypoint's mirror image: `keypoints[flip_order]` are those of the mirrored object."""
+        """The index of each keypoint's mirror partner: `keypoints[flip_order]` are those of the mirrored object."""
         order = list(range(self.num_keypoints))
         for a, b in self.flip_pairs:
             order[a], order[b] = b, a
@@ -89,7 +90,7 @@ PERSON = Skeleton(
     ),
 )  # fmt: skip
 
-# COCO's people, whom published HRNet checkpoints find; no data set of them is read here.
+# COCO's people, for published HRNet checkpoints; posekit has no layout for COCO data.
 COCO_PERSON = Skeleton(
     name="person17",
     keypoints=(
@@ -112,7 +113,7 @@ SKELETONS = {skeleton.name: skeleton for skeleton in (VEHICLE, PERSON, COCO_PERS
 
 
 def get_skeleton(name: str) -> Skeleton:
-    """The skeleton of that name; InputError lists the names there are."""
+    """Return the skeleton with this name; raise an InputError that lists the names if there is none."""
     if name not in SKELETONS:
         raise InputError(f"unknown skeleton {name!r}; choose one of {', '.join(SKELETONS)}")
     return SKELETONS[name]

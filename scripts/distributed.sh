@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# posekit train on several devices, a worker process for each, by MindSpore's msrun. What stands behind -- is for
-# `posekit train`. On one host:
+# Run posekit train on several devices, one worker process per device, with MindSpore's msrun. Everything after -- is
+# passed to `posekit train`. On one host:
 #
 #   bash scripts/distributed.sh --workers 8 -- poseestnet --data data/veri --out runs/veri
 #
-# On several, this on each host R = 0, 1, …, with the address of host 0:
+# On several hosts, run this on each host R = 0, 1, …, with the address of host 0:
 #
 #   bash scripts/distributed.sh --workers 16 --local-workers 8 --master-addr 10.0.0.1 --node-rank R -- poseestnet …
 #
 #   --rank-table FILE    Ascend only: which device has which rank and network address
-#   --master-port PORT   of host 0, where the workers meet; 8118 when not given
-#   --print              print the line that starts it all, and start nothing
+#   --master-port PORT   port on host 0 where the workers meet (default: 8118)
+#   --print              print the msrun command without running it
 #
-# The run's folder gets logs/: worker_<rank>.log, scheduler.log, msrun_<host>.log, and what Ascend compiles for each
-# rank. When a worker dies, all end: its rank and the end of its log are printed, and this ends with the worker's code.
-# On Ctrl-C and SIGTERM the workers save first, and this ends with code 75.
+# Logs go to logs/ in the run's folder: worker_<rank>.log, scheduler.log, msrun_<host>.log, and what Ascend compiles for
+# each rank. If a worker dies, all workers end; the script prints its rank and the end of its log, and exits with its
+# code. On Ctrl-C and SIGTERM the workers save a checkpoint first, and the script exits with code 75.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 workers='' local_workers='' address=127.0.0.1 port=8118 node=0 table='' out='' print=''
@@ -37,7 +37,7 @@ while (($#)) && [[ "$1" != -- ]]; do
         --master-port) name=port ;;
         --node-rank) name=node ;;
         --rank-table) name=table ;;
-        *) fail "unknown option $1; the options stand at the head of this script" ;;
+        *) fail "unknown option $1; see the options at the top of this script" ;;
     esac
     (($# > 1)) && [[ "$2" != --* ]] || fail "$1 needs a value"
     printf -v "$name" '%s' "$2"
@@ -52,13 +52,14 @@ local_workers="${local_workers:-$workers}"
 
 [[ "$workers" =~ ^[1-9][0-9]*$ ]] || fail 'give --workers, the number of devices to train on'
 [[ "$local_workers" =~ ^[1-9][0-9]*$ ]] || fail "--local-workers $local_workers: give a number above 0"
-[[ "$port" =~ ^[1-9][0-9]*$ ]] || fail "--master-port $port: give a port's number"
+[[ "$port" =~ ^[1-9][0-9]*$ ]] || fail "--master-port $port: give a port number"
 ((workers % local_workers == 0)) || fail "$workers workers are not a multiple of $local_workers on each host"
 hosts=$((workers / local_workers))
-[[ "$node" =~ ^[0-9]+$ ]] && ((node < hosts)) || fail "--node-rank $node: the hosts are 0 to $((hosts - 1))"
+[[ "$node" =~ ^[0-9]+$ ]] && ((node < hosts)) || fail "--node-rank $node: give a host from 0 to $((hosts - 1))"
 ((hosts == 1)) || [[ "$address" != 127.* ]] || fail 'several hosts need --master-addr, the address of host 0'
-[[ -z "$table" || -f "$table" ]] || fail "$table: no such rank table"
-[[ -n "$out" ]] || fail 'give -- and what posekit train takes, its --out, too: -- poseestnet --out runs/veri'
+[[ -z "$table" || -f "$table" ]] || fail "$table: no such rank table; check --rank-table"
+[[ -n "$out" ]] || fail 'give -- and what posekit train takes, including --out: -- poseestnet --out runs/veri'
+[[ "$out" != '~/'* ]] || out="$(cd && pwd)/${out:2}" # as posekit does
 
 logs="$out/logs"
 line=(
@@ -72,7 +73,7 @@ if [[ -n "$print" ]]; then
     exit
 fi
 
-# The workers of this host that have said that they are there (posekit.runtime does): "RANK PROCESS" lines.
+# Print "RANK PROCESS" for each worker of this host that has logged its start (posekit.runtime does so).
 here() {
     local rank
     for ((rank = node * local_workers; rank < (node + 1) * local_workers; rank++)); do
@@ -92,8 +93,8 @@ stop() {
     fi
 }
 
-# Waits for the workers of this host, whom a SIGTERM lets save; one that waits for a rank that is gone never ends, and
-# queues kill half a minute after their SIGTERM.
+# Wait until the workers of this host have saved after a SIGTERM. A worker that waits for a dead rank never ends, and
+# queues kill a job half a minute after their SIGTERM; so kill the rest after 25 seconds.
 await_workers() {
     local processes seconds
     processes="$(here | cut -d ' ' -f 2)"
@@ -106,7 +107,7 @@ await_workers() {
     kill -KILL $processes 2>/dev/null || true
 }
 
-# report PROCESS CODE: say which worker ended and what it said last.
+# report PROCESS CODE: print which worker ended, and the end of its log.
 report() {
     local rank
     rank="$(here | awk -v process="$1" '$2 == process { print $1 }')"
@@ -114,25 +115,28 @@ report() {
         printf '\ndistributed.sh: the worker of rank %s ended with code %s; its log:\n' "$rank" "$2"
         tail -n 25 "$logs/worker_$rank.log"
     else
-        printf '\ndistributed.sh: worker process %s ended with code %s before it had a rank; the logs:\n' "$1" "$2"
+        printf '\ndistributed.sh: worker process %s ended with code %s before it got its rank; the logs:\n' "$1" "$2"
         tail -n 10 "$logs"/worker_*.log
     fi
 }
 
 command -v msrun >/dev/null || PATH="$root/.venv/bin:$PATH"
-command -v msrun >/dev/null || fail 'msrun was not found; activate the environment that MindSpore is installed in'
+command -v msrun >/dev/null || fail 'msrun was not found; activate the environment in which MindSpore is installed'
+mkdir -p "$logs"
+exec 9>>"$logs/.lock_$node"
+flock -n -E 75 9 || (($? != 75)) || fail "$out: $(<"$logs/.lock_$node") trains there; wait until it ends, or give another --out"
+printf 'process %s on %s, since %(%F %T)T,' $$ "$HOSTNAME" -1 >"$logs/.lock_$node"
 if ((node == 0)) && (: <"/dev/tcp/$address/$port") 2>/dev/null; then
-    fail "port $port of $address is taken, perhaps by another training; give --master-port"
+    fail "port $port of $address is taken, perhaps by another training; choose another with --master-port"
 fi
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
-[[ "${GLOG_v:-4}" -le 3 ]] || export GLOG_v=3 # errors: msrun says as an error which worker has ended
+[[ "${GLOG_v:-4}" -le 3 ]] || export GLOG_v=3 # log errors: msrun logs as an error which worker has ended
 export MS_NODE_TIMEOUT="${MS_NODE_TIMEOUT:-15}" # seconds of silence after which a worker on another host counts as dead
-export MS_CPU_COMM_OP_TIMEOUT="${MS_CPU_COMM_OP_TIMEOUT:-1800}" # seconds that a rank waits for others, as HCCL does
-export MS_COMPILER_CACHE_PATH="${MS_COMPILER_CACHE_PATH:-$logs/compiled}" # of operators; each rank makes a folder there
-mkdir -p "$logs"
+export MS_CPU_COMM_OP_TIMEOUT="${MS_CPU_COMM_OP_TIMEOUT:-1800}" # seconds that a rank waits for others; HCCL's default
+export MS_COMPILER_CACHE_PATH="${MS_COMPILER_CACHE_PATH:-$logs/compiled}" # compiled operators, one folder per rank
 says="$logs/msrun_$node.log"
 
-set -m # msrun in a process group of its own: Ctrl-C comes here only
+set -m # msrun gets its own process group, so that Ctrl-C reaches only this script
 "${line[@]}" 2>"$says" &
 msrun=$!
 trap stop INT TERM
@@ -143,16 +147,16 @@ while [[ -z "$ended" ]] && kill -0 "$msrun" 2>/dev/null; do
 done
 if [[ -z "$ended" ]]; then
     wait "$msrun" && [[ -z "$interrupted" ]] && exit
-    await_workers # a queue's SIGTERM ends msrun, too, and that leaves its workers alone
+    await_workers # a queue's SIGTERM ends msrun, too, but not its workers
     tail -n 15 "$says" >&2
     exit 1
 fi
-# msrun kills the other workers of this host just after it says so, then waits for the scheduler's time-outs.
+# After this message msrun kills the other workers of this host and then waits for the scheduler's time-outs.
 kill -INT "$msrun" 2>/dev/null || true
 wait "$msrun" || true
 # shellcheck disable=SC2046
 kill -KILL $(here | cut -d ' ' -f 2) 2>/dev/null || true
-await_workers # so that whoever goes on finds their devices free
+await_workers # so that their devices are free for the next run
 read -r process code <<<"$ended"
 report "$process" "$code" >&2
 exit $((code < 0 ? 128 - code : code))

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Inference on an Ascend 310, or through the same stages on this CPU, with the seeds' interface:
+# Inference on an Ascend 310, or the same stages on this CPU, with the command line of the originals:
 #
 #   bash scripts/infer_310.sh MODEL DATA NEED_PREPROCESS DEVICE_TARGET [DEVICE_ID]
 #   bash scripts/infer_310.sh runs/mine/best.ckpt data/veri y Ascend 0
 #   bash scripts/infer_310.sh runs/mine/best.ckpt data/veri y CPU
 #
-# MODEL is a checkpoint, an ONNX file, or what a run time reads already; NEED_PREPROCESS y or n (the binary images are
-# there from before); DEVICE_TARGET Ascend or CPU. It prints the mean time and the accuracy table of `posekit evaluate`.
+# MODEL: a checkpoint, an ONNX file or another file for a run time. NEED_PREPROCESS: y, or n to reuse the binary images
+# of an earlier run. DEVICE_TARGET: Ascend or CPU. Prints the mean time and the accuracy table of `posekit evaluate`.
 #
-# OUT=DIR        the folder by which the stages hand over (default: runs/infer_310/NAME of the model's folder)
+# OUT=DIR        folder in which the stages exchange files (default: runs/infer_310/ + name of the model's folder)
 # SPLIT=test     the split of DATA
-# IMAGES=DIR     the images of DATA, where they lie apart
-# RUN_TIME=NAME  lite, om, onnxruntime, openvino, mindir or mindspore (default: what alone reads an .om or .mindir file,
-#                else om on an Ascend where atc is, else lite)
-# SOC=Ascend310  for om: Ascend and the name that npu-smi info shows
+# IMAGES=DIR     the images of DATA, if they are in another folder
+# RUN_TIME=NAME  lite, om, onnxruntime, openvino, mindir or mindspore (default: the one that reads an .om or .mindir
+#                file; else om on an Ascend with atc, else lite)
+# SOC=Ascend310  for om: Ascend + the name that npu-smi info shows
 #
 # To infer on another machine: run `posekit infer310 preprocess` and `convert` here (`--help` has their options), copy
 # the folder there, run `posekit infer310 infer`, copy it back, run `posekit infer310 postprocess`.
@@ -32,7 +32,7 @@ case "${4,,}" in
     *) usage ;;
 esac
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-out="${OUT:-$root/runs/infer_310/$(basename "$(dirname "$(realpath -m -- "$model")")")}"
+out="${OUT:-${POSEKIT_HOME:-$root}/runs/infer_310/$(basename "$(dirname "$(realpath -m -- "$model")")")}"
 command -v posekit >/dev/null || export PATH="$root/.venv/bin:$PATH"
 
 if [[ -n "$preprocess" ]]; then

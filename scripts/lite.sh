@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# MindSpore Lite, the run time of an Ascend 310, into .lite, where posekit finds it. Its package on the index is for
-# Python 3.7 only, so it gets one of its own: the first python3.7 of the path or of pyenv.
+# Install MindSpore Lite, the run time of an Ascend 310, in .lite, where posekit finds it. Its package is for Python 3.7
+# only, so it gets its own environment, made with the first python3.7 on the path or in pyenv.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 works() { "$root/.lite/bin/python" -c 'import mindspore_lite' 2>/dev/null; }
@@ -9,7 +9,7 @@ if works; then
     echo 'MindSpore Lite is in .lite'
     exit
 fi
-for python in python3.7 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.7.*/bin/python; do
+for python in python3.7 "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/3.7.*/bin/python; do
     if "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 7))' 2>/dev/null; then
         "$python" -m venv --clear "$root/.lite"
         "$root/.lite/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \

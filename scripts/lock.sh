@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Make scripts/locks/*.lock from pyproject.toml: bash scripts/lock.sh [uv's options, e.g. --upgrade]
-# They name every package that setup.sh installs on Linux x86-64, transitive ones too, with the hashes of its files.
-# A package that is locked already keeps its version unless pyproject.toml or --upgrade asks for another.
-# Where PyTorch's own index is out of reach: TORCH_WHEELS=FOLDER, a folder that has its CPU build.
+# They list every package that setup.sh installs on Linux x86-64, transitive ones too, with the hashes of its files.
+# A locked package keeps its version unless pyproject.toml or --upgrade asks for another.
+# If you can't reach PyTorch's own index, set TORCH_WHEELS to a folder that has its CPU build.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 cd "$root"
@@ -11,7 +11,7 @@ trap 'rm -rf "$tool"' EXIT
 
 pinned() { grep -oEm1 "\b$1==[0-9.]+" pyproject.toml; }
 
-# lock NAME PYTHON [OPTION…]: what pyproject.toml (where the options name it) and standard input ask for.
+# lock NAME PYTHON [OPTION…]: lock the requirements on standard input, and in pyproject.toml if the options name it.
 lock() {
     "$tool/bin/uv" pip compile - --quiet --system-certs --python-version "$2" --python-platform linux \
         --only-binary :all: --generate-hashes --no-annotate --output-file "scripts/locks/$1.lock" \
@@ -22,9 +22,9 @@ lock() {
 "$(find_python)" -m venv "$tool"
 "$tool/bin/python" -m pip install --quiet --disable-pip-version-check "$(pinned uv)"
 mkdir -p "$locks"
-# Building posekit itself takes setuptools.
+# Building posekit itself needs setuptools.
 pinned setuptools | lock course 3.11 pyproject.toml "$@"
-# PyTorch has two builds, which need different packages: a lock file for each, and none of it in test.lock.
+# PyTorch has two builds with different dependencies, so each has its own lock file, and test.lock has neither.
 wheels="${TORCH_WHEELS:-https://download.pytorch.org/whl/cpu/torch/}"
 pinned setuptools | lock test 3.11 pyproject.toml --extra test --constraint scripts/locks/course.lock \
     --find-links "$wheels" --no-emit-package torch "$@"

@@ -63,7 +63,7 @@ install_locked() {
     if [[ "$1" == test ]] && ! cpu_torch --require-hashes -r "$locks/torch-cpu.lock"; then
         pip_install --require-hashes -r "$locks/torch-cuda.lock"
     fi
-    pip_install --no-deps --no-build-isolation -e "$root"
+    (cd "$root" && pip_install --no-deps --no-build-isolation -e .) # a path that ends in [x] would name an extra
 }
 
 # install_unlocked course|test: the versions that pyproject.toml states, and the newest of what those need.
@@ -74,7 +74,7 @@ install_unlocked() {
         extra='[test]'
         [[ "$(uname -s)" != Linux ]] || cpu_torch --no-deps "$(grep -oEm1 'torch==[0-9.]+' "$root/pyproject.toml")" || true
     fi
-    pip_install -e "$root$extra"
+    (cd "$root" && pip_install -e ".$extra")
 }
 
 # wanted: what .venv is made from.

@@ -133,6 +133,18 @@ def test_a_truncated_image_stops_a_training(data: Path, tmp_path: Path, refused:
     assert "best.ckpt" not in files(tmp_path / "run")
 
 
+@pytest.mark.slow
+def test_a_damaged_image_stops_a_training(data: Path, tmp_path: Path, refused: Refused):
+    """OpenCV decodes it in silence."""
+    image = sorted((data / "images" / "image_train").iterdir())[3]
+    content = image.read_bytes()
+    middle = len(content) // 2
+    image.write_bytes(content[:middle] + bytes(64) + content[middle + 64 :])
+    message = refused(*train(data, tmp_path / "run", "--set", "epochs=1"))
+    assert f"{image}: the JPEG is damaged (" in message and message.endswith("; copy or download it again")
+    assert "best.ckpt" not in files(tmp_path / "run")
+
+
 def test_an_image_that_is_none_stops_a_prediction(data: Path, tiny_run: Path, tmp_path: Path, refused: Refused):
     image = sorted((data / "images" / "image_test").iterdir())[-1]
     image.write_text("no image")
@@ -151,9 +163,10 @@ def test_bad_pictures(tiny_run: Path, tmp_path: Path, refused: Refused):
     bad.write_bytes(cv2.imencode(".jpg", np.zeros((90, 90, 3), np.uint8))[1].tobytes()[:-9])
     assert f"{bad}: the JPEG is truncated" in refused(*start, good, bad)
     assert "none.jpg: cannot read the image (No such file or directory)" in refused(*start, good, tmp_path / "none.jpg")
-    assert "two pictures have the same file name; predict them into separate folders" in refused(
-        *start, good, tmp_path / "good.jpg"
-    )
+    bad.write_bytes(cv2.imencode(".jpg", np.zeros((90, 90, 3), np.uint8))[1].tobytes()[:-30] + b"\xff\xd9")
+    assert f"{bad}: the JPEG is damaged (" in refused(*start, good, bad)
+    bad.write_bytes(b"GIF89a\x01\x00\x01\x00")
+    assert f"{bad}: not a readable image but a GIF image; convert it to JPEG or PNG" in refused(*start, good, bad)
     assert "give either images or --data" in refused(*start)
     assert files(out) == []
 

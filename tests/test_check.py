@@ -1,7 +1,11 @@
 """Verifying a data set, and the index file that the seed's evaluation expects."""
 
+import csv
 import json
 import os
+import struct
+import zipfile
+import zlib
 from io import StringIO
 from pathlib import Path
 
@@ -44,6 +48,60 @@ def test_damaged_images_are_told_apart(data: Path):
     ]
     assert [finding.examples for finding in report.errors] == [(missing,), (truncated,), (unreadable,)]
     assert count(report, "train: readable images") == 1
+
+
+def test_damage_that_decoders_pass_over_and_huge_images_are_found(data: Path):
+    """The check goes on after each."""
+    for split, folder in (("train", data / "images" / "image_train"), ("test", data / "images" / "image_test")):
+        zeros, cut, huge = names_of(split, 3)
+        content = jpeg(0)
+        (folder / zeros).write_bytes(content[:1000] + bytes(64) + content[1064:])
+        (folder / cut).write_bytes(content[: len(content) // 2] + b"\xff\xd9")
+        header = struct.pack(">IIBBBBB", 40_000, 30_000, 8, 2, 0, 0, 0)
+        (folder / huge).write_bytes(
+            b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR" + header + zlib.crc32(b"IHDR" + header).to_bytes(4, "big")
+        )
+    report = VERI.check(data)
+    assert problems(report) == [
+        ("error", f"{split}: {kind} images", count)
+        for split in ("train", "test")
+        for kind, count in (("damaged", 2), ("too large", 1))
+    ]
+    assert count(report, "train: readable images") == 1 and count(report, "test: readable images") == 0
+
+
+def test_images_in_an_archive_are_checked_one_by_one(data: Path, tmp_path: Path):
+    names = names_of("test", 3)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in names[:2]:
+            archive.writestr(f"image_test/{name}", jpeg(0))
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    content[300:310] = bytes(10)  # inside the first image
+    (tmp_path / "a.zip").write_bytes(content)
+    (data / "annot" / "label_train.csv").unlink()
+    report = VERI.check(data, tmp_path / "a.zip")
+    assert problems(report) == [
+        ("warning", "train: no label file", 1),
+        ("error", "test: missing images", 1),
+        ("error", "test: damaged images", 1),
+    ]
+    assert [finding.examples for finding in report.errors] == [(names[2],), (names[0],)]
+
+
+def test_names_of_any_kind_are_read_and_shown_in_a_line(data: Path):
+    """What a csv can express; a report neither breaks nor is marked up by them."""
+    names = ["walk, left.jpg", 'a"b.jpg', "two\nlines.jpg", "[red]x.jpg", "x" * 240 + ".jpg"]
+    with (data / "annot" / "label_test.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows(label_row(name, i) for i, name in enumerate(names))
+    for i, name in enumerate(names):
+        (data / "images" / "image_test" / name).write_bytes(jpeg(i)[: -50 if i > 2 else None])
+    report = VERI.check(data)
+    assert count(report, "test: readable images") == 3
+    (error,) = report.errors
+    assert error.examples[0] == "[red]x.jpg" and error.examples[1].startswith("xxx")
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(report.table())
+    assert "[red]x.jpg" in console.export_text()
 
 
 def test_rows_repeated_or_out_of_order_are_found(data: Path):

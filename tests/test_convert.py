@@ -273,7 +273,7 @@ def test_other_files_are_refused_in_one_line(refused, pose: Path, tmp_path: Path
     assert "give either --from or --to, with one of hrnet-imagenet, hrnet-pose" in from_(pose, "resnet")
     assert "give either --from or --to" in refused(pose, tmp_path / "out.safetensors")
     assert "give either --from or --to" in refused(pose, out, "--from", "hrnet-pose", "--to", "hrnet-pose")
-    assert "out.pth: a file of posekit ends in .ckpt" in refused(pose, tmp_path / "out.pth", "--from", "hrnet-pose")
+    assert "out.pth: checkpoints end in .ckpt; rename it" in refused(pose, tmp_path / "out.pth", "--from", "hrnet-pose")
     monkeypatch.setitem(sys.modules, "torch", None)  # not installed
     assert "pose.pth: takes PyTorch; pip install -e '.[torch]'" in from_(pose)
     assert not out.exists()
@@ -285,7 +285,7 @@ def test_a_checkpoint_of_the_other_network_is_refused(refused, tmp_path: Path):
     message = refused(tmp_path / "a.ckpt", tmp_path / "a.pth", "--to", "hrnet-pose")
     assert "a.ckpt: holds hourglass weights, which have no hrnet-pose layout; check --to" in message
     message = refused(tmp_path / "a.ckpt", tmp_path / "b.ckpt", "--to", "hourglass")
-    assert "b.ckpt: a file of PyTorch ends in .pth or .safetensors" in message
+    assert "b.ckpt: PyTorch files end in .pth or .safetensors" in message
 
 
 def test_what_posekit_does_not_know_is_named(convert, pose: Path, tmp_path: Path):

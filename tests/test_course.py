@@ -106,7 +106,7 @@ def test_failure_then_resume(root: Path, capsys: pytest.CaptureFixture[str], mon
         ({"scale": "huge"}, "unknown scale 'huge'"),
         ({"only": ["9"]}, "unknown lesson 09"),
         ({"only": ["00"], "parameters": ["recipe=poseestnet"]}, "unknown parameter recipe"),
-        ({"parameters": ["data=labels"]}, "say which with -p recipe=poseestnet-smoke or -p recipe=hourglass-smoke"),
+        ({"parameters": ["data=labels"]}, "choose it with -p recipe=poseestnet-smoke or -p recipe=hourglass-smoke"),
         ({"parameters": ["data=labels", "recipe=poseestnet-smoke"]}, "data=labels: no such folder; check the path"),
         ({"resume": "runs/none"}, "no course to resume"),
     ],

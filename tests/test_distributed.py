@@ -94,7 +94,7 @@ def test_the_lines_for_2_hosts(host: str) -> None:
         ("--workers 2 --devices 2 -- poseestnet --out x", "unknown option --devices"),
         ("--workers 3 --local-workers 2 -- poseestnet --out x", "3 workers are not a multiple of 2"),
         ("--workers 4 --local-workers 2 -- poseestnet --out x", "several hosts need --master-addr"),
-        ("--workers 4 --local-workers 2 --node-rank 2 -- poseestnet --out x", "the hosts are 0 to 1"),
+        ("--workers 4 --local-workers 2 --node-rank 2 -- poseestnet --out x", "give a host from 0 to 1"),
         ("--workers 2 --rank-table none.json -- poseestnet --out x", "none.json: no such rank table"),
         ("--workers -- poseestnet --out x", "--workers needs a value"),
     ],

@@ -2,11 +2,12 @@
 
 import cv2
 import numpy as np
+import numpy.testing  # its first import starts lscpu, which a quick test may not
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posekit.geometry import box_side, crop_matrix, invert, transform_points, warp
+from posekit.geometry import _part_seen, box_side, crop_matrix, invert, transform_points, warp
 
 coordinates = st.floats(-500, 500)
 maps = st.builds(
@@ -110,3 +111,34 @@ def test_one_map_a_sample():
 
 def test_box_side_is_the_root_of_the_area():
     assert box_side(np.array([[[2.0, 3.0], [11.0, 7.0], [5.0, 4.0]]])) == pytest.approx([6.0])  # √(9 · 4)
+
+
+def test_the_part_of_a_large_image_that_is_seen_gives_the_same_crop():
+    """Bit for bit."""
+    rng = np.random.default_rng(0)
+    for number in range(1000):
+        height, width = rng.integers(20, 300, 2)
+        image = cv2.blur(rng.integers(0, 255, (height, width, 3), np.uint8), (3, 3))
+        center, side = rng.uniform(-20, [width + 20, height + 20]), float(rng.uniform(5, 250))
+        rotation, flip = float(rng.choice([0, rng.uniform(-90, 90)])), int(width) if number % 3 == 0 else None
+        matrix = crop_matrix(center, side, 64, rotation, flip, number % 2 == 0)
+        whole = warp(image, matrix, 64)
+        part, shifted = _part_seen(image, matrix, 64)
+        assert (cv2.warpAffine(part, shifted, (64, 64), flags=cv2.INTER_LINEAR) == whole).all()
+
+
+@pytest.mark.parametrize("width", [32_767, 33_000, 65_500, 1_000_000])
+@pytest.mark.parametrize("upright", [False, True])
+def test_images_wider_than_opencv_takes(width: int, upright: bool):
+    """The whole and a box in it: a bar is where its points go."""
+    image = np.zeros((60, width, 3), np.uint8)
+    image[:, int(0.7 * width) : int(0.75 * width)] = 255
+    points = np.array([[0.7 * width, 30], [0.75 * width, 30]])
+    if upright:
+        image, points = np.ascontiguousarray(image.swapaxes(0, 1)), points[:, ::-1]
+    for x, side in ((0.5 * width, 1.25 * width), (0.72 * width, 0.1 * width)):
+        center = np.array([30.0, x]) if upright else np.array([x, 30.0])
+        matrix = crop_matrix(center, side, 256)
+        row = warp(image, matrix, 256).max(axis=1 if upright else 0)[:, 0]
+        expected = transform_points(matrix, points)[:, 1 if upright else 0]
+        np.testing.assert_allclose(np.flatnonzero(row > 127)[[0, -1]], expected - (0, 1), atol=1.01)

@@ -1,15 +1,20 @@
 """Predicting on images, folders and videos with a network that finds the brightest spot."""
 
+import re
 import subprocess
 import sys
+import wave
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from posekit.errors import InputError
+from posekit.inference import media
 from posekit.inference.media import predict_media
 from posekit.inference.predictors import Predictor
 from posekit.predictions import Predictions, read_predictions
@@ -162,9 +167,25 @@ def test_what_cannot_be_predicted(tmp_path: Path):
         ([text], None, "text.avi: not a readable video"),
         ([tmp_path / "none.mp4"], None, "none.mp4: no such video; check the path"),
         ([empty], None, "empty: holds no images and no videos"),
-        ([good, empty.parent / "good.mp4"], None, "two pictures have the same file name"),
         ([good], "other.png,1,2,3,4\n", "boxes.csv: row 1: other.png is not among the images"),
         ([good], "good.png,1,2,3,4\ngood.png,1,2,0,4\n", "boxes.csv: row 2: width and height must be above 0"),
+        (
+            [good],
+            "good.png,1,2,0.5,0.9\n",
+            "boxes.csv: row 1: a box of 0.5 × 0.9 pixels; its longer side must be from 1",
+        ),
+        (
+            [good],
+            "good.png,1,2,3,2e6\n",
+            r"boxes.csv: row 1: a box of 3 × 2e\+06 pixels; its longer side must be .* to 1,048",
+        ),
+        (
+            [good],
+            "good.png,1,2,3,4\ngood.png,100,2,3,4\n",
+            "boxes.csv: row 2: the box is outside the image of 100 × 80",
+        ),
+        ([good], "good.png,1,-4,3,4\n", "boxes.csv: row 1: the box is outside the image of 100 × 80 pixels"),
+        ([clip], "clip.mp4:3,1,80,3,4\n", "boxes.csv: row 1: the box is outside the image of 100 × 80 pixels"),
         ([good], "good.png,1,2,3\n", "boxes.csv: row 1: 4 columns where 5 are expected"),
         ([good], "good.png:0,1,2,3,4\n", "boxes.csv: row 1: good.png:0 is not among the images; name an image as its"),
         ([clip], "clip.mp4,1,2,3,4\n", "boxes.csv: row 1: clip.mp4 is not among the images; .* a frame as video.mp4:0"),
@@ -183,7 +204,7 @@ def test_a_broken_video_is_one_line(tmp_path: Path):
     clip = video(tmp_path / "clip.mp4", SPOTS)
     clip.write_bytes(clip.read_bytes()[:400])
     program = (
-        "import sys, pathlib; from posekit.inference.media import _open_video; _open_video(pathlib.Path(sys.argv[1]))"
+        "import sys, pathlib; from posekit.inference.videos import open_video; open_video(pathlib.Path(sys.argv[1]))"
     )
     done = subprocess.run([sys.executable, "-c", program, str(clip)], capture_output=True, text=True, cwd=ROOT)
     *trace, last = done.stderr.splitlines()
@@ -195,4 +216,203 @@ def test_a_copy_never_replaces_what_it_is_of(tmp_path: Path):
     before = image.read_bytes()
     with pytest.raises(InputError, match="a.png: the annotated copy would replace it; give another --out"):
         predict_media(brightest(), [image], tmp_path)
+    link = tmp_path / "in" / "link.png"
+    link.parent.mkdir()
+    link.symlink_to(image)
+    other = save(tmp_path / "in" / "a.jpg", 20, 30)
+    with pytest.raises(InputError, match="link.png: the annotated copy would replace it; give another --out"):
+        predict_media(brightest(), [link, other], tmp_path)
     assert image.read_bytes() == before
+
+
+def test_a_phones_folder(tmp_path: Path, capsys: pytest.CaptureFixture):
+    """What can be read is read; the rest is on one line of standard error."""
+    folder, out = tmp_path / "DCIM", tmp_path / "out"
+    folder.mkdir()
+    save(folder / "IMG_1.JPG", 20, 30)
+    video(folder / "IMG_1.MOV", SPOTS[:2])
+    save(folder / "walk, left.png", 70, 25)
+    (folder / "._IMG_1.JPG").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X")
+    (folder / "IMG_2.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
+    (folder / "cut.jpg").write_bytes((folder / "IMG_1.JPG").read_bytes()[:-40])
+    (folder / "cut.mp4").write_bytes((folder / "IMG_1.MOV").read_bytes()[:400])
+    predict_media(brightest(), [folder], out)
+    found = read_predictions(out / "predictions.csv", 16)
+    assert found.names == ["IMG_1.JPG", "walk, left.png", "IMG_1.MOV:0", "IMG_1.MOV:1"]
+    near(found, [(20, 30), (70, 25), *SPOTS[:2]], 100)
+    assert sorted(path.name for path in out.iterdir()) == [
+        "IMG_1.mp4", "IMG_1.png", "predictions.csv", "walk, left.png"
+    ]  # fmt: skip
+    printed = capsys.readouterr()
+    assert "4 objects in 2 images and 1 videos" in printed.out
+    (line,) = [line for line in printed.err.splitlines() if line.startswith("posekit: ")]
+    assert f"{folder}: 4 of 7 skipped: " in line
+    for said in ("._IMG_1.JPG (", "IMG_2.HEIC (a HEIC", "cut.jpg (the JPEG is truncated", "cut.mp4 (not a readable"):
+        assert said in line
+
+
+def test_two_cameras_at_once(tmp_path: Path):
+    """Their images of one name are told apart in the table, in the boxes and among the copies."""
+    for camera, spot in (("cam1", (20, 30)), ("cam2", (80, 60))):
+        (tmp_path / camera).mkdir()
+        save(tmp_path / camera / "0001.png", *spot)
+    boxes, out = tmp_path / "boxes.csv", tmp_path / "out"
+    cameras = [tmp_path / "cam1", tmp_path / "cam2"]
+    boxes.write_text("0001.png,1,2,3,4\n")
+    with pytest.raises(InputError, match="0001.png is not among the images; name it cam1/0001.png or cam2/0001.png"):
+        predict_media(brightest(), cameras, out, boxes)
+    boxes.write_text("cam2/0001.png,68,48,24,24\ncam1/0001.png,8,18,24,24\n")
+    predict_media(brightest(), cameras, out, boxes)
+    found = read_predictions(out / "predictions.csv", 16)
+    assert found.names == ["cam1/0001.png", "cam2/0001.png"]
+    near(found, [(20, 30), (80, 60)], 24)
+    assert sorted(path.name for path in out.iterdir()) == [
+        "cam1-0001.png.png", "cam2-0001.png.png", "predictions.csv"
+    ]  # fmt: skip
+
+
+def test_a_folder_in_which_nothing_can_be_read(tmp_path: Path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.jpg", "b.png", "c.mp4"):
+        (folder / name).write_text("no image")
+    with pytest.raises(
+        InputError, match=r"in: 3 of 3 skipped: c.mp4 \(not a readable video.*a.jpg, b.png \(not a read"
+    ):
+        predict_media(brightest(), [folder], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_boxes_of_what_is_skipped_do_not_stop_the_rest(tmp_path: Path):
+    folder, boxes = tmp_path / "in", tmp_path / "boxes.csv"
+    folder.mkdir()
+    save(folder / "a.png", 20, 30)
+    (folder / "b.png").write_text("no image")
+    boxes.write_text("a.png,8,18,24,24\nb.png,1,2,3,4\n")
+    predict_media(brightest(), [folder], tmp_path / "out", boxes)
+    assert read_predictions(tmp_path / "out" / "predictions.csv", 16).names == ["a.png"]
+
+
+def test_thousands_of_boxes_are_cut_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    image, boxes = save(tmp_path / "a.png", 20, 30), tmp_path / "boxes.csv"
+    boxes.write_text("a.png,8,18,24,24\n" * 100)
+    alive = set()
+    cut = media.crop_box
+
+    def crop_box(*given):
+        made = cut(*given)
+        alive.add(id(made))
+        weakref.finalize(made, alive.discard, id(made))
+        assert len(alive) <= 40
+        return made
+
+    monkeypatch.setattr(media, "crop_box", crop_box)
+    predict_media(brightest(), [image], tmp_path / "out", boxes)
+    found = read_predictions(tmp_path / "out" / "predictions.csv", 16)
+    assert found.names == [f"a.png:{i}" for i in range(100)]
+    near(found, [(20, 30)] * 100, 24)
+
+
+def test_a_wide_picture(tmp_path: Path):
+    """Wider than OpenCV's warp takes: in the whole of it the spot is found to a cell, in its box exactly."""
+    wide = np.zeros((400, 33_000, 3), np.uint8)
+    wide[150:250, 23_000:23_900] = 255
+    path, boxes = tmp_path / "wide.jpg", tmp_path / "boxes.csv"
+    cv2.imwrite(str(path), wide)
+    boxes.write_text("wide.jpg,22000,0,2900,400\n")
+    for given, side in ((None, 33_000), (boxes, 2_900)):
+        predict_media(brightest(), [path], tmp_path / "out", given)
+        near(read_predictions(tmp_path / "out" / "predictions.csv", 16), [(23_450, 200)], side)
+    drawn = cv2.imread(str(tmp_path / "out" / "wide.png"))
+    assert drawn.shape == wide.shape and np.ptp(drawn[200, 22_000:25_000].astype(int), axis=1).max() > 50  # coloured
+
+
+def test_animations_are_said(tmp_path: Path, capsys: pytest.CaptureFixture):
+    frames = [Image.fromarray(picture(*spot)) for spot in SPOTS[:3]]
+    for name in ("a.png", "b.webp", "c.tif"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+    predict_media(brightest(), [tmp_path], tmp_path / "out")
+    near(read_predictions(tmp_path / "out" / "predictions.csv", 16), SPOTS[:1] * 3, 100)
+    assert "3 images hold several pictures, a.png the first: only the first of each is pre" in capsys.readouterr().out
+
+
+def read_and_printed(tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture) -> tuple[list[str], str]:
+    predict_media(brightest(), [clip], tmp_path / "out")
+    return read_predictions(tmp_path / "out" / "predictions.csv", 16).names, capsys.readouterr().out
+
+
+def test_a_video_cut_in_the_middle(tmp_path: Path, capsys: pytest.CaptureFixture):
+    clip = video(tmp_path / "clip.avi", SPOTS * 5, code="MJPG")
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    names, printed = read_and_printed(tmp_path, clip, capsys)
+    assert 10 < len(names) < 25 and names == [f"clip.avi:{i}" for i in range(len(names))]
+    assert f"clip.avi: says it has 35 frames, {len(names)} could be read; they are numbered as they" in printed
+
+
+def test_a_video_that_says_a_wrong_number_of_frames(tmp_path: Path, capsys: pytest.CaptureFixture):
+    clip = video(tmp_path / "clip.avi", SPOTS, code="MJPG")
+    data = bytearray(clip.read_bytes())
+    for at in (data.index(b"avih") + 24, data.index(b"strh") + 40):
+        assert data[at : at + 4] == bytes([7, 0, 0, 0])
+        data[at : at + 4] = bytes([70, 0, 0, 0])
+    clip.write_bytes(data)
+    names, printed = read_and_printed(tmp_path, clip, capsys)
+    assert len(names) == 7 and "says it has 70 frames, 7 could be read" in printed
+
+
+def test_a_damaged_frame_in_the_middle(tmp_path: Path, capsys: pytest.CaptureFixture):
+    """The frames after it are read, too."""
+    clip = video(tmp_path / "clip.avi", SPOTS, code="MJPG")
+    data = clip.read_bytes()
+    starts = [found.end() for found in re.finditer(b"00dc....(?=\xff\xd8)", data, re.DOTALL)]
+    size = int.from_bytes(data[starts[3] - 4 : starts[3]], "little")
+    clip.write_bytes(data[: starts[3]] + bytes(size) + data[starts[3] + size :])
+    names, printed = read_and_printed(tmp_path, clip, capsys)
+    assert names == [f"clip.avi:{i}" for i in range(6)]
+    assert "says it has 7 frames, 6 could be read" in printed
+    near(read_predictions(tmp_path / "out" / "predictions.csv", 16), SPOTS[:3] + SPOTS[4:], 100)
+
+
+def test_uneven_frames_are_said(tmp_path: Path, capsys: pytest.CaptureFixture):
+    """As phones film: the last frame is shown later than it should be."""
+    clip = video(tmp_path / "clip.mkv", SPOTS)
+    even = read_and_printed(tmp_path, clip, capsys)[1]
+    data = clip.read_bytes()
+    assert data.count(b"\x81\x02\x58\0") == 1
+    clip.write_bytes(data.replace(b"\x81\x02\x58\0", b"\x81\x04\xb0\0"))
+    names, printed = read_and_printed(tmp_path, clip, capsys)
+    assert len(names) == 7 and "uneven intervals" not in even
+    assert "clip.mkv: its frames are at uneven intervals, those of the copy at even ones" in printed
+
+
+def test_videos_without_a_frame(tmp_path: Path):
+    sound, empty, bad = tmp_path / "sound.mov", tmp_path / "empty.mp4", tmp_path / "late.mp4"
+    with wave.open(str(sound), "wb") as stream:
+        stream.setparams((1, 2, 8000, 8000, "NONE", ""))
+        stream.writeframes(bytes(16_000))
+    writer = cv2.VideoWriter(str(empty), cv2.VideoWriter_fourcc(*"mp4v"), 10, (100, 80))
+    writer.release()
+    bad.write_bytes(b"<html>404</html>")
+    for path, said in (
+        (sound, "sound.mov: not a readable video"),
+        (empty, "empty.mp4: not a (readable video|single frame can be read)"),
+        (bad, "late.mp4: not a readable video but an HTML page"),
+    ):
+        with pytest.raises(InputError, match=said):
+            predict_media(brightest(), [path], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_that_ffmpeg_would_take_for_something_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("12:30.mp4", "http:x.mp4", "a%02d.mp4", "walk, left.mp4"):
+        clip = video(tmp_path / "clip.mp4", SPOTS[:2]).rename(name)
+        predict_media(brightest(), [Path(clip)], Path("out"))
+        assert read_predictions("out/predictions.csv", 16).names == [f"{name}:0", f"{name}:1"]
+
+
+def test_frames_larger_than_any_cameras_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    clip = video(tmp_path / "clip.mp4", SPOTS)
+    monkeypatch.setattr("posekit.inference.videos.MOST_FRAME_PIXELS", 7_999)
+    with pytest.raises(InputError, match="clip.mp4: frames of 100 × 80 pixels; scale the video down"):
+        predict_media(brightest(), [clip], tmp_path / "out")

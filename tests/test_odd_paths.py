@@ -144,10 +144,16 @@ def test_the_longest_names_of_a_file_system(tiny_models, wanted, tmp_path: Path)
     assert np.abs(load_predictor(Request(made, "cpu")).heatmaps(IMAGES) - wanted).max() <= 1e-4 * np.ptp(wanted)
 
 
-def test_a_full_temporary_folder_is_named(tmp_path: Path):
-    with pytest.raises(OSError) as caught, plain_output(tmp_path / "a b.onnx") as made:
-        raise OSError(28, "No space left on device", str(made))
-    assert caught.value.filename == str(made.parent.parent) and not made.parent.exists()
+def test_a_full_disk_is_named(tmp_path: Path):
+    """The temporary one, or that of the file."""
+    with pytest.raises(InputError, match="^/.*: cannot write .No space left on device.; make room") as caught:
+        with plain_output(tmp_path / "a b.onnx") as made:
+            raise OSError(28, "No space left on device")
+    assert str(caught.value).startswith(f"{made.parent.parent}: ") and not made.parent.exists()
+    (tmp_path / "a b").mkdir()
+    with pytest.raises(OSError) as caught, plain_output(tmp_path / "a b") as made:
+        made.write_bytes(b"1")
+    assert caught.value.filename == str(tmp_path / "a b")
 
 
 def test_without_a_plain_folder_the_remedy_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -65,8 +65,8 @@ def damage(out: Path, how: str) -> None:
         ("truncated", [("error", f"test: {reid_check.INCOMPLETE}", 2)]),
         ("larger", [("error", f"test: {reid_check.INCOMPLETE}", 2)]),
         ("too many", [("error", f"test: {reid_check.INCOMPLETE}", 2)]),
-        ("other order", [("error", "test: rows other than the label file's", 4)]),
-        ("too few", [("error", "test: rows other than the label file's", 1)]),
+        ("other order", [("error", "test: rows that differ from the label file", 4)]),
+        ("too few", [("error", "test: rows that differ from the label file", 1)]),
         ("unfinished", [("error", "test: not finished, run posekit reid again", 1)]),
         (
             "leftovers",

@@ -107,4 +107,4 @@ def test_report_of_a_notebook_that_was_cut_off(tmp_path: Path) -> None:
     make_run(tmp_path)
     notebook = tmp_path / "00_start.ipynb"
     notebook.write_text(notebook.read_text()[:300])
-    assert "This notebook was not written to its end." in write_report(tmp_path).read_text(encoding="utf-8")
+    assert "This notebook is incomplete." in write_report(tmp_path).read_text(encoding="utf-8")

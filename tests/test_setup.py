@@ -35,7 +35,7 @@ def test_no_python_311_says_what_to_do(tmp_path: Path) -> None:
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A repository with setup.sh whose pip only notes what it was asked."""
-    root = tmp_path / "clone"
+    root = tmp_path / "我的 it's (a+b)" / "clone [2]"
     (root / "scripts").mkdir(parents=True)
     (root / "scripts/setup.sh").write_text((ROOT / "scripts/setup.sh").read_text())
     (root / "pyproject.toml").write_text('torch = ["torch==9.8.7"] # again:\n"torch==9.8.7"')
@@ -47,7 +47,7 @@ def clone(tmp_path: Path) -> Path:
         '#!/bin/bash\ncase "$*" in\n'
         '*"-m venv"*) echo venv >>"$NOTES"; rm -rf "${@: -1}"; mkdir -p "${@: -1}/bin";'
         ' cp "$0" "${@: -1}/bin/python";;\n'
-        '*"-m pip"*) echo "${@: -1}" >>"$NOTES"; [[ "$*" =~ $FAILS ]] && exit 1;;\nesac; exit 0\n'
+        '*"-m pip"*) last="${@: -1}"; echo "${last/#./$PWD}" >>"$NOTES"; [[ "$*" =~ $FAILS ]] && exit 1;;\nesac; exit 0\n'
     )
     fake.chmod(0o755)
     return root
@@ -60,7 +60,7 @@ def set_up(root: Path, what: str, fails: str = "^$", machine: str = "Linux x86_6
     uname = f"uname() {{ local all=({machine}); [[ $1 == -sm ]] && echo ${{all[*]}} || echo ${{all[0]}}; }}"
     command = f'find_python() {{ echo "{root}/fake-python"; }}; {uname}; set_up {what}'
     done = shell(command, root, NOTES=str(notes), FAILS=fails)
-    names = [line.replace(str(root / "scripts/locks"), "LOCKS") for line in notes.read_text().split()]
+    names = [line.replace(str(root / "scripts/locks"), "LOCKS") for line in notes.read_text().splitlines()]
     return done.returncode, [name.replace(str(root), "ROOT") for name in names]
 
 

@@ -25,12 +25,12 @@ def cluster() -> Iterator[Slurm]:
         yield running
 
 
-def run_task(folder: Path, line: int, tasks: str) -> subprocess.CompletedProcess[str]:
-    """A task of array.sbatch outside Slurm, with a papermill that only prints its arguments."""
-    (folder / "sweep").mkdir()
-    (folder / "sweep/tasks.txt").write_text(tasks)
-    (folder / "papermill").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
-    (folder / "papermill").chmod(0o755)
+def run_task(folder: Path, line: int, tasks: str | bytes) -> subprocess.CompletedProcess[str]:
+    """A task of array.sbatch outside Slurm, with a Python that only prints its arguments."""
+    (folder / "sweep").mkdir(parents=True)
+    (folder / "sweep/tasks.txt").write_bytes(tasks if isinstance(tasks, bytes) else tasks.encode())
+    (folder / "python").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    (folder / "python").chmod(0o755)
     environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "SLURM_ARRAY_TASK_ID": str(line)}
     command = ["bash", str(SCRIPTS / "array.sbatch"), "sweep/tasks.txt"]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
@@ -40,17 +40,45 @@ def test_a_line_becomes_papermills_arguments(tmp_path: Path) -> None:
     done = run_task(tmp_path, 2, 'a x.ipynb\nb lessons/y.ipynb -p changes "seed=1 epochs=2"  -p run other/place\n')
     assert done.returncode == 0, done.stderr
     words = done.stdout.splitlines()
+    assert words[:2] == ["-m", "papermill"]
+    words = words[2:]
     assert words[:4] == ["--log-output", "--no-progress-bar", "-k", "python3"]
     given = ["-p", "changes", "seed=1 epochs=2", "-p", "run", "other/place"]  # the last of a name counts
     assert words[4:] == ["lessons/y.ipynb", "sweep/b.ipynb", "-p", "run", "sweep/b", *given]
+
+
+TASKS = '# a sweep\n\nfirst  x.ipynb\n  # the second\nsecond "my lesson.ipynb" -p changes "seed=1 epochs=2"\n'
+
+
+@pytest.mark.parametrize(
+    "tasks",
+    [
+        TASKS.encode(),
+        TASKS.encode().rstrip(),
+        TASKS.replace("\n", "\r\n").encode(),
+        TASKS.encode("utf-8-sig"),
+        TASKS.replace("\n", "\r\n").encode("utf-8-sig"),
+        TASKS.encode("utf-16"),
+        TASKS.replace("  ", "\t").encode(),
+    ],
+    ids=["plain", "no-last-line-end", "CRLF", "BOM", "BOM-CRLF", "UTF-16", "tabs"],
+)
+def test_a_task_file_as_any_editor_writes_it(tmp_path: Path, tasks: bytes) -> None:
+    """Comments and empty lines aren't tasks; the sweep's folder may have any name."""
+    done = run_task(tmp_path / "我的 (a+b)", 2, tasks)
+    assert (done.returncode, done.stderr) == (0, "")
+    given = ["my lesson.ipynb", "sweep/second.ipynb", "-p", "run", "sweep/second", "-p", "changes", "seed=1 epochs=2"]
+    assert done.stdout.splitlines()[6:] == given
+    found = [run.name for run in gather(tmp_path / "我的 (a+b)" / "sweep")]
+    assert found == ["first", "second"]
 
 
 @pytest.mark.parametrize(
     ("line", "tasks", "message"),
     [
         (1, "a x.ipynb\nb x.ipynb\na y.ipynb\n", "sweep/tasks.txt: two tasks are named a"),
-        (3, "a x.ipynb\nb x.ipynb\n", "sweep/tasks.txt: line 3 names no notebook"),
-        (1, "x.ipynb\n", "sweep/tasks.txt: line 1 names no notebook"),
+        (3, "a x.ipynb\nb x.ipynb\n", "sweep/tasks.txt: task 3 names no notebook"),
+        (1, "x.ipynb\n", "sweep/tasks.txt: task 1 names no notebook"),
     ],
 )
 def test_a_bad_task_file_is_refused(tmp_path: Path, line: int, tasks: str, message: str) -> None:

@@ -531,10 +531,11 @@ def bomb(path: Path, size: int, name: str = "a/data/0") -> Path:
     return zipped(path, members | {name.replace("a/", f"{first}/"): bytes(size)}, compressed=True)
 
 
+@pytest.mark.slow
 def test_zip_bombs_are_refused_by_their_sizes(tmp_path: Path):
-    path = bomb(tmp_path / "a.pth", 300_000_000, "a/data/1")
+    path = bomb(tmp_path / "a.pth", 30_000_000, "a/data/1")
     assert path.stat().st_size < 1_000_000
-    assert "it would unpack to 300,0" in refused(path)
+    assert "it would unpack to 30,0" in refused(path)
     with zipfile.ZipFile(tmp_path / "b.pth", "w") as archive:
         archive.writestr("b/data.pkl", b"")
         for i in range(100_000):

@@ -1,4 +1,4 @@
-"""The `posekit` command: a file for each group of commands, the options that they share, and no logic.
+"""The `posekit` command: one file per group of commands, their shared options, and no logic.
 
-Builds on all other packages, which each command imports when it runs, so that help is instant.
+Builds on all other packages, which each command imports when it runs, so that --help is fast.
 """

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import typer
+import typer.core
 
 from posekit.errors import InputError, Stopped, in_words, system_error
 

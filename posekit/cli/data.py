@@ -18,7 +18,7 @@ check_app = typer.Typer(help="Verify a data set.", no_args_is_help=True)
 data_app.add_typer(synth_app, name="synth")
 data_app.add_typer(check_app, name="check")
 
-Out = Annotated[Path, typer.Option(help="Folder to make.")]
+Out = Annotated[Path, typer.Option(help="New folder for the data set.")]
 
 
 @synth_app.command("vehicles")
@@ -29,7 +29,7 @@ def synth_vehicles(out: Out, train: Train = 1500, test: Test = 300, seed: Seed =
 
 @synth_app.command("people")
 def synth_people(out: Out, train: Train = 1500, test: Test = 300, seed: Seed = 0) -> None:
-    """Draw people in the MPII layout; an image shows one to four."""
+    """Draw people in the MPII layout, one to four per image."""
     _draw("mpii", out, train, test, seed)
 
 
@@ -42,9 +42,9 @@ def _draw(layout: str, out: Path, train: int, test: int, seed: int) -> None:
 
 @data_app.command("prepare-veri")
 def prepare_veri(
-    veri: Annotated[Path, typer.Option(help="The original VeRi data set, with image_train/.")],
-    labels: Annotated[Path, typer.Option(help="Folder of PAMTRI's label_train.csv and label_test.csv.")],
-    out: Annotated[Path, typer.Option(help="Folder to make; run again to continue.")],
+    veri: Annotated[Path, typer.Option(help="Folder of the original VeRi data set, with image_train/.")],
+    labels: Annotated[Path, typer.Option(help="Folder with PAMTRI's label_train.csv and label_test.csv.")],
+    out: Annotated[Path, typer.Option(help="New folder for the data set; run again to continue.")],
 ) -> None:
     """Build PoseEstNet's layout from the original VeRi data set."""
     from posekit.layouts.veri import prepare_veri as prepare
@@ -57,11 +57,11 @@ def prepare_veri(
 
 @data_app.command("add-heads")
 def add_heads(
-    annotation: Annotated[Path, typer.Argument(help="MPII's own mpii_human_pose_v1_u12_1.mat.")],
-    data: Annotated[Path, typer.Argument(help="Folder in the MPII layout, or a label h5.")],
+    annotation: Annotated[Path, typer.Argument(help="MPII's annotation file, mpii_human_pose_v1_u12_1.mat.")],
+    data: Annotated[Path, typer.Argument(help="Folder in the MPII layout, or a label file (h5).")],
     split: Split = "test",
 ) -> None:
-    """Write head boxes into a label file of people, so that `posekit score mpii --protocol pckh` is PCKh."""
+    """Add head boxes to a label file of people, so that `posekit score mpii --protocol pckh` computes PCKh."""
     from posekit.layouts.heads import add_heads as add
     from posekit.layouts.mpii import MPII
 
@@ -75,7 +75,7 @@ def check_veri(
     images: Images = None,
     strict: Strict = False,
 ) -> None:
-    """Report what is wrong with a data set in the VeRi layout, and write its annot/image_test.json."""
+    """Report problems in a data set in the VeRi layout, and write its annot/image_test.json."""
     _check("veri", data, images, strict)
 
 
@@ -85,7 +85,7 @@ def check_mpii(
     images: Images = None,
     strict: Strict = False,
 ) -> None:
-    """Report what is wrong with a data set in the MPII layout."""
+    """Report problems in a data set in the MPII layout."""
     _check("mpii", data, images, strict)
 
 
@@ -98,10 +98,10 @@ def _check(layout: str, data: Path, images: Path | None, strict: bool) -> None:
 @check_app.command("reid")
 def check_reid(
     out: Annotated[Path, typer.Argument(help="Folder that posekit reid wrote.")],
-    data: Annotated[Path, typer.Option(help="The data set in MultiTaskNet's layout that it was made from.")],
+    data: Annotated[Path, typer.Option(help="The data set in MultiTaskNet's layout from which it was made.")],
     strict: Strict = False,
 ) -> None:
-    """Report what is wrong with the data that posekit reid made, picture by picture."""
+    """Report problems in the data that posekit reid wrote, picture by picture."""
     from posekit.reid.check import check_reid as check
 
     _print_report(check(out, data), strict)

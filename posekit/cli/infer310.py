@@ -1,4 +1,4 @@
-"""`posekit infer310`: the stages on the way to an Ascend 310, each alone; scripts/infer_310.sh runs them in order."""
+"""`posekit infer310`: the stages of inference on an Ascend 310; scripts/infer_310.sh runs them in order."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +11,8 @@ from posekit.locks import one_writer
 
 infer310_app = typer.Typer(help="Stages of inference on an Ascend 310.", no_args_is_help=True)
 
-Folder = Annotated[Path, typer.Option(help="The folder by which the stages hand over.")]
-Target = Annotated[str, typer.Option(help="cpu or ascend, with :ID for one of several.")]
+Folder = Annotated[Path, typer.Option(help="Folder in which the stages exchange files.")]
+Target = Annotated[str, typer.Option(help="cpu or ascend, with :ID to choose one of several.")]
 
 
 @infer310_app.command()
@@ -35,7 +35,7 @@ def convert(
     soc: Soc = "Ascend310",
     lite_python: LitePython = None,
 ) -> None:
-    """Write the file that the run time reads: lite, or om on an Ascend where atc is, if no --backend is given."""
+    """Convert the model for a run time; without --backend, for om on an Ascend with atc, else for lite."""
     from posekit.deploy.infer310 import convert as run
     from posekit.inference.run_times.request import Request
 
@@ -46,7 +46,7 @@ def convert(
 
 @infer310_app.command()
 def infer(out: Folder, device: Target = "cpu", precision: Precision = None, lite_python: LitePython = None) -> None:
-    """Run the binary images through the converted file; write heatmaps as binary files."""
+    """Run the converted model on the binary images; write heatmaps as binary files."""
     from posekit.deploy.infer310 import infer as run
     from posekit.inference.run_times.request import Request
 
@@ -57,7 +57,7 @@ def infer(out: Folder, device: Target = "cpu", precision: Precision = None, lite
 
 @infer310_app.command()
 def postprocess(out: Folder) -> None:
-    """Decode the heatmaps; write predictions.csv and scores.json, print the tables of `posekit evaluate`."""
+    """Decode the heatmaps; write predictions.csv and scores.json, print the same tables as `posekit evaluate`."""
     from posekit.deploy.infer310 import postprocess as run
 
     with one_writer(out):

@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
 def predict(
     model: Model,
-    out: Annotated[Path, typer.Option(help="The csv to write for --data, else the folder for pictures and csv.")],
+    out: Annotated[Path, typer.Option(help="With --data the csv to write, else a folder for pictures and csv.")],
     pictures: Annotated[
-        list[Path] | None, typer.Argument(help="Images, videos or folders of them, when no --data is given.")
+        list[Path] | None, typer.Argument(help="Images, videos or folders of them, instead of --data.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Data set to predict a split of.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Data set; predict one of its splits.")] = None,
     split: Split = "test",
     images: Images = None,
     boxes: Annotated[
-        Path | None, typer.Option(help="csv of name,x,y,width,height, a row an object; a frame is NAME:NUMBER.")
+        Path | None, typer.Option(help="csv of name,x,y,width,height, one row per object; a frame is NAME:NUMBER.")
     ] = None,
     device: Device = "auto",
     backend: Backend = None,
@@ -49,7 +49,7 @@ def predict(
     lite_python: LitePython = None,
     flip_test: FlipTest = None,
 ) -> None:
-    """Find keypoints: a data set's split into a table, or images and videos into annotated ones and a table."""
+    """Predict keypoints of a split as a table, or of images and videos as annotated copies and a table."""
     if (data is None) == (not pictures) or (data and boxes):
         raise InputError("give either images or --data, and --boxes only with images")
     from posekit.inference.media import predict_media
@@ -83,7 +83,7 @@ def evaluate(
     lite_python: LitePython = None,
     flip_test: FlipTest = None,
 ) -> None:
-    """Predict a split and score it under every protocol."""
+    """Predict a split and score it by every protocol."""
     from posekit.evaluation.protocols import evaluate as run
     from posekit.inference.run_times import load_predictor
     from posekit.inference.run_times.request import Request
@@ -103,10 +103,10 @@ def export(
     model: Checkpoint,
     out: Annotated[Path, typer.Option(help="File to write.")],
     format: Annotated[str, typer.Option(help="mindir, onnx, air or om.")] = "onnx",
-    batch: Annotated[str, typer.Option(help="Images the file takes at once: a number, or dynamic.")] = "1",
+    batch: Annotated[str, typer.Option(help="Batch size of the exported file: a number, or dynamic.")] = "1",
     soc: Soc = "Ascend310",
 ) -> None:
-    """Write a checkpoint as a file for other run times."""
+    """Export a checkpoint to a file for other run times."""
     if batch != "dynamic" and not (batch.isdecimal() and int(batch) > 0):
         raise InputError(f"--batch {batch}: give a number from 1 on, or dynamic")
     from posekit.deploy.export import export_model, operations
@@ -126,11 +126,11 @@ def parity(
     split: Split = "test",
     images: Images = None,
     first: First = None,
-    out: Annotated[Path | None, typer.Option(help="Keep the exported files and parity.json here.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Keep exported files and parity.json in this folder.")] = None,
     device: Device = "auto",
     lite_python: LitePython = None,
 ) -> None:
-    """Compare every run time that is here with the checkpoint; exit code 1 when one in fp32 is another network."""
+    """Compare every available run time with the checkpoint; exit code 1 if one in fp32 differs too much."""
     from posekit.deploy.parity import check, run
     from posekit.inference.run_times.request import Request
 
@@ -144,7 +144,7 @@ def parity(
 
 
 def print_parity(rows: "list[Row]") -> None:
-    """One table; its accuracy is the widest PCK of the plain protocol. Then what is not here, and why."""
+    """Print one table, with the plain protocol's PCK at its largest threshold; then the missing run times, and why."""
     from posekit.deploy.parity import ENTRY_LIMIT, HEATMAP_LIMITS
 
     *_, (protocol, scores) = rows[0].tables.items()
@@ -165,9 +165,9 @@ def print_parity(rows: "list[Row]") -> None:
             table.add_row(row.run_time, *apart, *accuracy, f"{row.milliseconds:.1f}", f"{row.megabytes:.2f}")
     limits = ", ".join(f"{name} {limit:g}" for name, limit in HEATMAP_LIMITS.items())
     table.caption = (
-        f"heatmaps: largest difference / range, ! beyond {limits}; entry: of all tables, the largest difference in "
-        f"points without tied keypoints, in fp32 up to {ENTRY_LIMIT:g}; accuracy: protocol {protocol}, {part}; "
-        "ms: an image, with decoding"
+        f"heatmaps: largest difference / range, ! beyond {limits}; entry: largest difference in any table, in "
+        f"points, without tied keypoints, limit in fp32 {ENTRY_LIMIT:g}; accuracy: protocol {protocol}, {part}; "
+        "ms: per image, with decoding"
     )
     table.caption_justify = "left"
     Console(width=max(Console().width, 200)).print(table)

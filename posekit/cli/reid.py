@@ -1,4 +1,4 @@
-"""`posekit reid`: what MultiTaskNet reads beside images."""
+"""`posekit reid`: write the data that MultiTaskNet reads besides images."""
 
 import hashlib
 from pathlib import Path
@@ -13,12 +13,12 @@ from posekit.errors import InputError
 def reid(
     model: Model,
     data: Annotated[Path, typer.Option(help="Data set in MultiTaskNet's layout: label_SPLIT.csv, image_SPLIT/.")],
-    out: Annotated[Path, typer.Option(help="Folder to write to, as a rule the same; run again to continue.")],
-    splits: Annotated[str, typer.Option(help="Which splits, with commas between them.")] = "test,query,train",
+    out: Annotated[Path, typer.Option(help="Folder to write to, usually --data; run again to continue.")],
+    splits: Annotated[str, typer.Option(help="Splits, separated by commas.")] = "test,query,train",
     threshold: Annotated[
-        float | None, typer.Option(min=0, help="Write scores as 1 from here on and 0 below; as found without.")
+        float | None, typer.Option(min=0, help="Write scores as 1 from here on and 0 below; unchanged if not given.")
     ] = None,
-    lossless: Annotated[bool, typer.Option("--lossless", help="PNG in place of JPEG.")] = False,
+    lossless: Annotated[bool, typer.Option("--lossless", help="Write PNG instead of JPEG.")] = False,
     device: Device = "auto",
     backend: Backend = None,
     precision: Precision = None,
@@ -33,7 +33,7 @@ def reid(
 
     names = list(dict.fromkeys(filter(None, map(str.strip, splits.split(",")))))
     if not names:
-        raise InputError(f"--splits {splits!r}: name at least one split, as test,query,train")
+        raise InputError(f"--splits {splits!r}: names no split; give at least one, for example test,query,train")
     request = Request(model, device, backend=backend, precision=precision, lite_python=lite_python, flip_test=flip_test)
     predictor = load_predictor(request)
     with model.open("rb") as stream:

@@ -1,4 +1,4 @@
-"""`posekit score`, `compare` and `gallery`: what a predictions table is worth, by the labels."""
+"""`posekit score`, `compare` and `gallery`: judge a predictions table by the labels."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,12 +14,12 @@ from posekit.errors import InputError
 if TYPE_CHECKING:
     from posekit.evaluation.compare import Line
 
-score_app = typer.Typer(help="Score a predictions table from labels alone.", no_args_is_help=True)
+score_app = typer.Typer(help="Score a predictions table by the labels; no network is run.", no_args_is_help=True)
 
 
 @score_app.command("veri")
 def score_veri(
-    data: Annotated[Path, typer.Argument(help="Folder in the VeRi layout (labels suffice), or a label csv.")],
+    data: Annotated[Path, typer.Argument(help="Folder in the VeRi layout (labels suffice), or a label file (csv).")],
     predictions: Predictions,
     protocol: Annotated[str, typer.Option(help="published or pck.")] = "published",
     split: Split = "test",
@@ -38,13 +38,13 @@ def score_veri(
 
 @score_app.command("mpii")
 def score_mpii(
-    data: Annotated[Path, typer.Argument(help="Folder in the MPII layout (labels suffice), or a label h5.")],
-    predictions: Annotated[Path, typer.Option(help="A pose csv, samples named <imgname>:<row>.")],
+    data: Annotated[Path, typer.Argument(help="Folder in the MPII layout (labels suffice), or a label file (h5).")],
+    predictions: Annotated[Path, typer.Option(help="A pose csv; samples are named <imgname>:<row>.")],
     protocol: Annotated[str, typer.Option(help="published or pckh.")] = "published",
     split: Split = "test",
     json: Json = None,
-    train_predictions: Annotated[Path | None, typer.Option(help="A pose csv of the train split, as well.")] = None,
-    train_samples: Annotated[int, typer.Option(min=1, help="How many of its first people count.")] = 300,
+    train_predictions: Annotated[Path | None, typer.Option(help="Another pose csv, of the train split.")] = None,
+    train_samples: Annotated[int, typer.Option(min=1, help="Number of its first people to score.")] = 300,
 ) -> None:
     """Score predictions of people."""
     from posekit.evaluation.protocols import PUBLISHED, current_name, write_scores
@@ -53,7 +53,7 @@ def score_mpii(
     from posekit.layouts.mpii import MPII
 
     if train_predictions and data.is_file():
-        raise InputError(f"{data}: holds one split; with --train-predictions give the folder that holds annot")
+        raise InputError(f"{data}: holds one split; give the folder that has annot, or no --train-predictions")
     protocol = current_name(protocol)
     table, training = score_file(MPII, data, predictions, protocol, split), {}
     if train_predictions:
@@ -76,7 +76,7 @@ def compare(
     draws: Annotated[int, typer.Option(min=100, help="Resamples of the images.")] = 2000,
     json: Json = None,
 ) -> None:
-    """How sure a table's PCK is, by keypoint, visibility, size and viewpoint; of two tables, how sure they differ."""
+    """Print confidence intervals of one table's PCK, or of two tables and their difference, by part of the data set."""
     from posekit.evaluation.compare import compare as run
     from posekit.evaluation.protocols import write_scores
     from posekit.layouts import layout_of
@@ -93,7 +93,7 @@ def compare(
 
 
 def _print_lines(lines: "list[Line]", title: str) -> None:
-    """A row a part; differences whose interval leaves 0 out are bold."""
+    """Print one row per part; differences whose interval excludes 0 are bold."""
     two = lines[0].second is not None
     table = Table("", "", "keypoints", *(("A", "B", "A - B") if two else ("PCK",)), title=title, title_justify="left")
     shown = ""
@@ -116,9 +116,9 @@ def gallery(
     split: Split = "test",
     images: Images = None,
     threshold: Threshold = None,
-    count: Annotated[int, typer.Option(min=1, help="Pictures in each section.")] = 8,
+    count: Annotated[int, typer.Option(min=1, help="Pictures per section.")] = 8,
 ) -> None:
-    """Show the worst and the most surprising cases of a table as one HTML page."""
+    """Write the worst and most surprising cases of a table to one HTML page."""
     from posekit.figures.gallery import write_gallery
     from posekit.layouts import layout_of
     from posekit.predictions import read_predictions
@@ -131,7 +131,7 @@ def gallery(
 
 
 def print_scores(protocol: str, rows: dict[str, dict[str, float]], about: str) -> None:
-    """The protocol's table, rates in percent and counts as they are; without a terminal it is not cut to a width."""
+    """Print a protocol's table: rates in percent, counts as integers; at least 140 columns wide, to avoid cuts."""
     columns = list(next(iter(rows.values())))
     table = Table("", *columns, title=f"protocol {protocol}, percent", title_justify="left")
     table.caption, table.caption_justify = f"{protocol}: {about}", "left"

@@ -1,4 +1,4 @@
-"""`posekit convert`: weights between the published PyTorch checkpoints and posekit's."""
+"""`posekit convert`: convert weights between published PyTorch checkpoints and posekit's."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,15 +15,15 @@ def convert(
         str | None,
         typer.Option(
             "--from",
-            help="Layout of SOURCE: hrnet-imagenet, hrnet-pose or hourglass; found from its names if not given.",
+            help="Layout of SOURCE: hrnet-imagenet, hrnet-pose or hourglass; recognised by its names if not given.",
         ),
     ] = None,
     to: Annotated[str | None, typer.Option(help="Layout of OUT: hrnet-imagenet, hrnet-pose or hourglass.")] = None,
     weights: Annotated[
-        str | None, typer.Option(help="Which of several networks in SOURCE: what stands before its names, as ema.")
+        str | None, typer.Option(help="If SOURCE has several networks: the prefix of its names, such as ema.")
     ] = None,
 ) -> None:
-    """Convert weights between PyTorch and posekit; OUT.tensors.csv says what became of every tensor."""
+    """Convert weights between PyTorch and posekit; OUT.tensors.csv lists what became of every tensor."""
     from posekit.models.convert import describe, from_published, to_published
     from posekit.models.readings import LAYOUTS
     from posekit.models.report import summary, write_report
@@ -34,10 +34,10 @@ def convert(
         raise InputError(f"give either --from or --to, with one of {', '.join(LAYOUTS)}")
     if (out.suffix == ".ckpt") == bool(to):
         raise InputError(
-            f"{out}: a file of {'PyTorch ends in .pth or .safetensors' if to else 'posekit ends in .ckpt'}"
+            f"{out}: {'PyTorch files end in .pth or .safetensors' if to else 'checkpoints end in .ckpt'}; rename it"
         )
     if to and weights:
-        raise InputError("--weights chooses in a file of PyTorch; leave it out with --to")
+        raise InputError("--weights selects a network in a PyTorch file; leave it out with --to")
     set_up("cpu")
     recipe, report = to_published(source, out, to) if to else from_published(source, out, published, weights)
     names = out.with_name(f"{out.stem}.tensors.csv")

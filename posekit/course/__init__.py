@@ -1,4 +1,4 @@
-"""The lessons: which there are, running them headless, their results and report, many runs in one table, JupyterLab.
+"""The lessons: list them, run them headless, collect results, write the report, open JupyterLab.
 
 Builds on every package above the command.
 """

@@ -1,7 +1,7 @@
-"""Executing the steps of a course: a thread for each job runs papermill's process for one step after another.
+"""Execute the steps of a course: each job runs papermill in a process for one step after another.
 
-Two networks that train on the same two cores wait for each other; kept to one core each they finish 1.4 times faster
-than in sequence, and what runs on one core anyway (imports, compiling, drawing figures) takes half the time.
+Two trainings that share two cores wait for each other. Pinned to one core each, they finish 1.4 times faster than in
+sequence, and work that uses one core anyway (imports, compiling, drawing figures) takes half the time.
 """
 
 import json
@@ -23,7 +23,7 @@ from posekit.course.lessons import Step
 from posekit.course.results import read_results
 from posekit.runtime import cores, keep_to
 
-_PATIENCE = 20  # seconds that a lesson gets to end after it was told to
+_PATIENCE = 20  # seconds that an interrupted lesson gets to end
 _COLUMNS = (TextColumn("{task.description}"), BarColumn(), TextColumn("cell {task.completed} of {task.total}"))
 
 
@@ -36,10 +36,10 @@ def execute(
     noted: Callable[[dict], None],
     console: Console,
 ) -> None:
-    """Run the steps that are not done, `jobs` at a time, into `folder`: for each the executed notebook and its log.
+    """Run the steps that are not done yet, `jobs` at a time; write executed notebooks and logs into `folder`.
 
-    entries: what the manifest says of each step; `noted` is called with every one that has changed. After a failure
-    nothing new starts; Ctrl-C, SIGTERM and SIGHUP stop what runs.
+    entries: the manifest's entry of each step, updated in place; `noted` is called with each entry that has changed.
+    After a failure no new step starts. Ctrl-C, SIGTERM and SIGHUP stop the running steps.
     """
     every = set(cores())
     shares = [set(map(int, share)) for share in np.array_split(sorted(every), min(jobs, len(every)))]
@@ -60,21 +60,21 @@ def execute(
                     running[pool.submit(_run, step, share, folder, root, bars, stopped)] = step, share
                 if not running:
                     return
-                ended, _ = wait(running, 1, FIRST_COMPLETED)  # on Windows Ctrl-C comes through only between waits
+                ended, _ = wait(running, 1, FIRST_COMPLETED)  # Windows delivers Ctrl-C only between waits
                 for future in ended:
                     step, _ = running.pop(future)
                     by_name[step.name].update(future.result())
                     noted(by_name[step.name])
                     if by_name[step.name]["status"] != "done":
                         waiting.clear()
-        finally:  # also after an error, a full disk for example
+        finally:  # also after an error such as a full disk
             stopped.append(signal.SIGTERM)
 
 
 def _run(step: Step, share: set[int], folder: Path, root: Path, bars: Progress, stopped: Sequence[int]) -> dict:
-    """Run a step until it ends or a signal is in `stopped`; returns how it ended, for its entry."""
+    """Run a step until it ends or `stopped` holds a signal; return the new values of its manifest entry."""
     notebook, log = folder / f"{step.name}.ipynb", folder / f"{step.name}.log"
-    notebook.unlink(missing_ok=True)  # of an earlier try
+    notebook.unlink(missing_ok=True)  # of an earlier attempt
     cells = json.loads(step.lesson.path.read_text(encoding="utf-8"))["cells"]
     bar = bars.add_task(step.name, total=sum(cell["cell_type"] == "code" for cell in cells))
     started = time.monotonic()
@@ -107,7 +107,7 @@ def _command(step: Step, notebook: Path, root: Path) -> list[str]:
 
 
 def _end(process: subprocess.Popen) -> None:
-    """Interrupt papermill if it still runs; it ends the kernel and what that has started."""
+    """Interrupt papermill if it is still running; it ends the kernel and the kernel's child processes."""
     process.send_signal(signal.SIGINT) if os.name == "posix" else process.terminate()
     try:
         process.wait(_PATIENCE)
@@ -117,8 +117,10 @@ def _end(process: subprocess.Popen) -> None:
 
 
 def next_steps(waiting: Sequence[Step], running: Sequence[Step], jobs: int) -> list[Step]:
-    """The steps to start now: of those whose needs are over first what others need, where there is more than one job,
-    then in the order of the course. One that must be alone starts when nothing runs and nothing else is ready.
+    """Choose the steps to start now, among those whose `needs` have ended.
+
+    They start in the order of the course; with several jobs, steps that others need come first. A step that must run
+    alone starts when nothing is running and no other step is ready.
     """
     unfinished = {step.name for step in (*waiting, *running)}
     ready = [step for step in waiting if not unfinished & set(step.needs)]
@@ -133,8 +135,10 @@ def next_steps(waiting: Sequence[Step], running: Sequence[Step], jobs: int) -> l
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Yield the list of signals that have come: Ctrl-C, SIGTERM, a closed terminal. Those that were ignored, as with
-    nohup, stay so, but by a handler: unlike SIG_IGN it is not passed on to new processes, which can be interrupted.
+    """Yield a list that collects the signals received: Ctrl-C, SIGTERM, a closed terminal.
+
+    Signals that were ignored, as under nohup, stay ignored, but by a handler: child processes inherit SIG_IGN, and
+    could then not be interrupted; they don't inherit a handler.
     """
     come: list[int] = []
     numbers = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
@@ -150,16 +154,16 @@ def _signals() -> Iterator[list[int]]:
 
 
 def _outcome(status: str, notebook: Path, log: Path) -> dict:
-    """The results in the executed notebook, and what went wrong unless the step is done."""
+    """Return the results in the executed notebook and, unless the step is done, its error."""
     try:
         results, cells = read_results(notebook), json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError):  # not written yet, or cut off by what ended the lesson
+    except (OSError, ValueError):  # not written yet, or cut off when the lesson was ended
         results, cells = [], []
     return {"results": results} if status == "done" else {"results": results, "error": _error(status, cells, log)}
 
 
 def _error(status: str, cells: list[dict], log: Path) -> dict[str, object]:
-    """What went wrong, and the cell that was running: its number as the notebook shows it, In [5], and its source."""
+    """Return the error message and the cell that was running: its number, as in the notebook's In [5], and source."""
     started = [
         cell
         for cell in cells
@@ -167,7 +171,7 @@ def _error(status: str, cells: list[dict], log: Path) -> dict[str, object]:
     ]
     errors = [output for cell in started[-1:] for output in cell["outputs"] if output["output_type"] == "error"]
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    message = f"{errors[-1]['ename']}: {errors[-1]['evalue']}" if errors else (lines or ["no word of why"])[-1]
+    message = f"{errors[-1]['ename']}: {errors[-1]['evalue']}" if errors else (lines or ["the log is empty"])[-1]
     if status == "interrupted":
         message = "stopped by Ctrl-C"
     return {"message": message, "cell": len(started), "source": "".join(started[-1]["source"]) if started else ""}

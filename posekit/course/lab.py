@@ -1,4 +1,4 @@
-"""JupyterLab on the lessons, for a person."""
+"""Open JupyterLab on the lessons."""
 
 import os
 import subprocess
@@ -12,9 +12,9 @@ from posekit.files import ROOT
 
 
 def open_lab(arguments: Sequence[str] = ()) -> int:
-    """Run this environment's JupyterLab on the repository until it is ended; returns its exit code.
+    """Run this environment's JupyterLab on the repository until it ends; return its exit code.
 
-    It opens the first lesson; `arguments` go to `jupyter lab` as they are.
+    JupyterLab opens the first lesson. `arguments` are passed to `jupyter lab` unchanged.
     """
     if find_spec("jupyterlab") is None:
         raise InputError("jupyterlab is not installed here; run pip install -e . in the repository")
@@ -26,5 +26,5 @@ def open_lab(arguments: Sequence[str] = ()) -> int:
         while True:
             try:
                 return server.wait()
-            except KeyboardInterrupt:  # JupyterLab gets it, too, and asks whether it is meant
+            except KeyboardInterrupt:  # JupyterLab gets it, too, and asks for confirmation
                 continue

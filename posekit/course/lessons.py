@@ -1,4 +1,4 @@
-"""The lessons and their order: which notebooks there are, and which of them a course runs, with which parameters."""
+"""List the lessons, and plan which of them a course runs, in which order and with which parameters."""
 
 import ast
 import json
@@ -10,21 +10,21 @@ from pathlib import Path
 from posekit.errors import InputError
 from posekit.files import ROOT, home
 
-# A scale chooses recipes, one for each line of lessons, and nothing else.
+# A scale only chooses the recipes, one per network.
 SCALES = {
     "smoke": ("poseestnet-smoke", "hourglass-smoke"),
     "laptop": ("poseestnet-laptop", "hourglass-laptop"),
     "full": ("poseestnet", "hourglass"),
 }
 EACH_RECIPE = ("04", "06", "07")  # lessons that run once for every recipe of the scale
-TRAINED = ("06", "07", "08")  # lessons that use what lesson 04 has trained by their recipe
-ALONE = ("05",)  # lessons that measure what a whole machine does: no other runs beside them
-LINUX = ("05",)  # lessons that start msrun, which other systems lack: a course there leaves them out unless named
+TRAINED = ("06", "07", "08")  # lessons that use the network that lesson 04 trains with their recipe
+ALONE = ("05",)  # lessons that measure the speed of the whole machine, so no other lesson may run beside them
+LINUX = ("05",)  # lessons that start msrun, which exists on Linux only; elsewhere a course skips them unless named
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """One notebook: its file, its title and its parameters' defaults."""
+    """A notebook: its file, its title and the defaults of its parameters."""
 
     path: Path
     title: str
@@ -38,9 +38,9 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Step:
-    """One execution of a lesson: its output's name (04_train-poseestnet-smoke) and the parameters passed to it.
+    """One execution of a lesson: the name of its output (04_train-poseestnet-smoke) and its parameters.
 
-    needs: the names of the steps that must be over before, where the course has them.
+    needs: names of the steps that must end first, if they are part of the course.
     """
 
     name: str
@@ -50,12 +50,12 @@ class Step:
 
     @property
     def alone(self) -> bool:
-        """Whether no other step may run beside it."""
+        """Whether no other step may run at the same time."""
         return self.lesson.number in ALONE
 
 
 def list_lessons(root: Path = ROOT) -> list[Lesson]:
-    """The notebooks/NN_*.ipynb below `root` in order; InputError where there are none."""
+    """List the lessons notebooks/NN_*.ipynb below `root`, in order; raise InputError if there are none."""
     paths = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     if not paths:
         raise InputError(
@@ -77,13 +77,13 @@ def _read_lesson(path: Path) -> Lesson:
 
 
 def _literals(source: str) -> dict[str, object]:
-    """name = literal assignments of a parameters cell."""
+    """Read the `name = literal` assignments of a parameters cell."""
     pairs = [(n.targets[0], n.value) for n in ast.parse(source).body if isinstance(n, ast.Assign)]
     return {target.id: ast.literal_eval(value) for target, value in pairs if isinstance(target, ast.Name)}
 
 
 def plan(scale: str, only: Sequence[str], parameters: dict[str, str], root: Path, folder: Path) -> list[Step]:
-    """The steps of a course at that scale that writes to `folder`; InputError for anything unknown in the request."""
+    """Plan the steps of a course that writes to `folder`; raise InputError for anything unknown."""
     if scale not in SCALES:
         raise InputError(f"unknown scale {scale!r}; choose one of {', '.join(SCALES)}")
     lessons = _select(list_lessons(root), only)
@@ -91,13 +91,13 @@ def plan(scale: str, only: Sequence[str], parameters: dict[str, str], root: Path
     recipes = chosen_recipes(scale, parameters)
     if parameters.get("data") and len(recipes) > 1:
         lines = " or ".join(f"-p recipe={recipe}" for recipe in recipes)
-        raise InputError(f"data={parameters['data']}: one folder serves one line of lessons; say which with {lines}")
+        raise InputError(f"data={parameters['data']}: one data folder fits one network; choose it with {lines}")
     runs = folder.relative_to(home(root)).as_posix() if folder.is_relative_to(home(root)) else str(folder)
     steps = []
     for lesson in lessons:
         each = lesson.number in EACH_RECIPE and "recipe" in lesson.parameters
         for recipe in recipes if each else _recipe_of_line(lesson, recipes):
-            place = {"run": f"{runs}/{recipe}"} if lesson.number == "04" else {}  # where a stopped training goes on
+            place = {"run": f"{runs}/{recipe}"} if lesson.number == "04" else {}  # where a stopped training resumes
             values = {"runs": runs, **place, **parameters, "recipe": recipe}
             chosen = {name: _typed(name, values[name], lesson) for name in lesson.parameters if name in values}
             trained = [step for step in steps if step.lesson.number == "04" and step.parameters.get("recipe") == recipe]
@@ -109,7 +109,7 @@ def plan(scale: str, only: Sequence[str], parameters: dict[str, str], root: Path
 
 
 def chosen_recipes(scale: str, parameters: dict[str, str]) -> tuple[str, ...]:
-    """The recipes of a course: the scale's, or the one that a `recipe` parameter names."""
+    """Return the recipes of a course: the scale's, or the one named by the `recipe` parameter."""
     return (parameters["recipe"],) if parameters.get("recipe") else SCALES[scale]
 
 
@@ -136,16 +136,16 @@ def _check_parameters(lessons: list[Lesson], parameters: dict[str, str]) -> None
 
 
 def _recipe_of_line(lesson: Lesson, recipes: Sequence[str]) -> list[str]:
-    """For a lesson that runs once: the recipe of the line that its default is of, none where the scale lacks that line.
+    """For a lesson that runs once, return the recipe for the same network as its default; empty if there is none.
 
-    A lesson without a recipe goes with the first.
+    A lesson without a recipe parameter gets the first recipe.
     """
     line = str(lesson.parameters.get("recipe", recipes[0])).split("-")[0]
     return [recipe for recipe in recipes if recipe.split("-")[0] == line][:1]
 
 
 def _typed(name: str, text: str, lesson: Lesson) -> object:
-    """`text` as the type of the lesson's default."""
+    """Convert `text` to the type of the lesson's default; raise InputError if that fails."""
     kind = type(lesson.parameters[name])
     try:
         if kind is bool:

@@ -1,4 +1,4 @@
-"""The report of a course: one HTML page with everything in it, pictures too, that opens without a network."""
+"""The report of a course: one self-contained HTML page, pictures included, that opens offline."""
 
 import json
 import re
@@ -16,7 +16,7 @@ _WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 
 
 def write_report(folder: Path) -> Path:
-    """Write `folder`/report.html from the manifest and the executed notebooks there; returns its path."""
+    """Write `folder`/report.html from the manifest and executed notebooks in `folder`; return its path."""
     from pygments.formatters import HtmlFormatter
 
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
@@ -32,16 +32,16 @@ def write_report(folder: Path) -> Path:
 
 
 def _notebook_html(path: Path) -> str:
-    """The notebook's cells and outputs as an HTML fragment without scripts; empty where there is none."""
+    """Return a notebook's cells and outputs as an HTML fragment without scripts; empty if the file is missing."""
     from nbconvert import HTMLExporter
 
     if not path.is_file():
         return ""
     try:
         notebook = nbformat.read(path, as_version=4)
-    except ValueError:  # cut off by what ended the lesson
-        return '<p class="failed">This notebook was not written to its end.</p>'
+    except ValueError:  # cut off when the lesson was ended
+        return '<p class="failed">This notebook is incomplete.</p>'
     for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
-        output.get("data", {}).pop(_WIDGET_MIME, None)  # needs a script; its picture or text stands beside it
+        output.get("data", {}).pop(_WIDGET_MIME, None)  # needs a script; the output also holds a picture or text
     body, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)
     return re.sub(r"<script\b.*?</script>", "", body, flags=re.DOTALL | re.IGNORECASE)

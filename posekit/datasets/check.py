@@ -139,7 +139,7 @@ def _read_images(dataset: PoseDataset) -> tuple[dict[str, list[str]], np.ndarray
         if where in sizes:
             continue
         try:
-            height, width = dataset.image(i).shape[:2]
+            height, width, _ = dataset.image(i).shape
             sizes[where] = width, height
         except BadImage as error:
             sizes[where] = 0, 0

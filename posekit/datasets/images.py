@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import simplejpeg
-from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from posekit import filetypes
 from posekit.bounds import LARGEST_IMAGE, LARGEST_RASTER, LARGEST_SIDE, MOST_PIXELS
@@ -65,7 +65,9 @@ def decode_image(data: bytes, where: str, upright: bool = False) -> np.ndarray:
     and some TIFFs have checksums. A WebP or BMP is refused if it ends early; other damage to them can't be seen.
     """
     try:
-        form = _form(data)
+        form = form_of(data)
+        if form is None:
+            raise _other_form(data)
         _check_size(*_SIZES[form](data))
         image = _decode_jpeg(data, upright) if form == "JPEG" else _decode_other(form, data, upright)
     except BadImage as error:
@@ -79,17 +81,31 @@ def decode_image(data: bytes, where: str, upright: bool = False) -> np.ndarray:
     return image
 
 
-def _form(data: bytes) -> str:
-    """The format that the first bytes say."""
+def form_of(data: bytes) -> str | None:
+    """The format that an image file's first bytes say, if it is one of those that are read."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WebP"
-    for form, begins in _MAGIC.items():
-        if data.startswith(begins):
-            return form
-    said = filetypes._binary(data[: filetypes.HEAD]) or filetypes._text(data[: filetypes.HEAD])
-    remedy = "convert it to JPEG or PNG" if "image" in (said or "") else COPY
-    what = f"not a readable image but {said}" if said else "not a readable image"
-    raise BadImage("unreadable", what if ";" in what else f"{what}; {remedy}")
+    return next((form for form, begins in _MAGIC.items() if data.startswith(begins)), None)
+
+
+def _other_form(data: bytes) -> BadImage:
+    """The error for a file of no format that is read."""
+    head = data[: filetypes.HEAD]
+    said = filetypes._binary(head) or filetypes._text(head)
+    if said is None:
+        return BadImage("unreadable", f"not a readable image; {COPY} as JPEG or PNG")
+    remedy = "convert it to JPEG or PNG" if "image" in said else COPY
+    return BadImage("unreadable", f"not a readable image but {said}" + ("" if ";" in said else f"; {remedy}"))
+
+
+def holds_several(data: bytes) -> bool:
+    """True for an image file with several pictures: an animation, or pages."""
+    form = form_of(data)
+    if form == "PNG":
+        return b"acTL" in data[: 2**12]
+    if form == "WebP":
+        return data[12:16] == b"VP8X" and bool(data[20] & 2)
+    return form == "TIFF" and _tiff_tags(data)[1]
 
 
 _MAGIC = {
@@ -136,22 +152,37 @@ def _bmp_size(data: bytes) -> tuple[int, int]:
 
 
 def _tiff_size(data: bytes) -> tuple[int, int]:
-    tags = _tiff_tags(data)
-    width, height = int(tags[256]), int(tags[257])
-    if width * height * int(np.sum(tags.get(258, 1))) > 8 * LARGEST_RASTER:
+    tags, _ = _tiff_tags(data)
+    (width,), (height,) = tags[256], tags[257]
+    if width * height * sum(tags.get(258, (1,))) > 8 * LARGEST_RASTER:
         raise BadImage("too large", f"unpacks to more than {LARGEST_RASTER:,} bytes; scale it down, or save it as PNG")
-    if tags.get(254, 0) & 1:
+    if tags.get(254, (0,))[0] & 1:
         raise BadImage("unreadable", "holds a preview only, as a camera's raw file does; develop it to JPEG")
     return width, height
 
 
-def _tiff_tags(data: bytes) -> ImageFileDirectory_v2:
-    """The tags of a TIFF's first image."""
-    stream = BytesIO(data)
-    tags = ImageFileDirectory_v2(data[: 16 if data[2] == 43 else 8])
-    stream.seek(tags.next)
-    tags.load(stream)
-    return tags
+def _tiff_tags(data: bytes) -> tuple[dict[int, tuple[int, ...]], bool]:
+    """The tags of a TIFF's first image that are whole numbers, and whether there is another image."""
+    order, long = ("<" if data[:2] == b"II" else ">"), data[2] == 43  # the long kind has 64 bits for a place
+    number, entry, place = (order + kind for kind in (("Q", "HHQ", "Q") if long else ("H", "HHI", "I")))
+    (at,) = struct.unpack_from(place, data, 8 if long else 4)
+    (count,) = struct.unpack_from(number, data, at)
+    first, room = at + struct.calcsize(number), struct.calcsize(place)
+    step = struct.calcsize(entry) + room
+    tags = {}
+    for start in range(first, first + step * min(count, 2**16), step):
+        tag, kind, length = struct.unpack_from(entry, data, start)
+        if kind in _TIFF_NUMBERS:
+            values = f"{order}{length}{_TIFF_NUMBERS[kind]}"
+            there = start + step - room
+            if struct.calcsize(values) > room:
+                (there,) = struct.unpack_from(place, data, there)
+            tags[tag] = struct.unpack_from(values, data, there)
+    (following,) = struct.unpack_from(place, data, first + step * count)
+    return tags, following > 0
+
+
+_TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}  # bytes, and whole numbers of 16, 32 and 64 bits
 
 
 _SIZES = {"JPEG": _jpeg_size, "PNG": _png_size, "WebP": _webp_size, "BMP": _bmp_size, "TIFF": _tiff_size}
@@ -160,7 +191,7 @@ _SIZES = {"JPEG": _jpeg_size, "PNG": _png_size, "WebP": _webp_size, "BMP": _bmp_
 # Pixels
 
 
-def _decode_jpeg(data: bytes, upright: bool) -> np.ndarray:
+def _decode_jpeg(data: bytes, upright: bool) -> np.ndarray | None:
     if fault := jpeg.damage(data):
         raise BadImage("damaged", f"the JPEG is damaged ({fault}); {COPY}")
     try:
@@ -222,22 +253,31 @@ def _check_png(data: bytes) -> None:
 
 def _check_tiff(data: bytes) -> None:
     """BadImage for what OpenCV passes over: wrong checksums of deflate, and errors of other compressions."""
-    tags = _tiff_tags(data)
-    damaged = BadImage("damaged", f"the TIFF is damaged; {COPY}")
-    if tags.get(259, 1) in (8, 32946):  # deflate
-        offsets, sizes = (np.atleast_1d(tags[324 + i] if 324 in tags else tags[273 + 6 * i]) for i in (0, 1))
-        for offset, size in zip(offsets, sizes, strict=True):
-            if size and not _inflates(memoryview(data)[offset : offset + size]):
-                raise damaged
-    elif tags.get(259, 1) != 1:
-        try:
-            image = TiffImageFile(BytesIO(data))
-        except SyntaxError:  # a kind of pixels that only OpenCV reads
-            return
-        try:
-            image.load()
-        except (OSError, ValueError):
-            raise damaged from None
+    tags, _ = _tiff_tags(data)
+    offsets, sizes = (tags[324], tags[325]) if 324 in tags else (tags[273], tags[279])  # of tiles or strips
+    parts = [(offset, offset + size) for offset, size in zip(offsets, sizes, strict=True) if size]
+    if any(end > len(data) for _, end in parts):
+        raise BadImage("truncated", f"the TIFF is truncated; {COPY}")
+    (compression,) = tags.get(259, (1,))
+    if compression in (8, 32946):
+        whole = all(_inflates(memoryview(data)[start:end]) for start, end in parts)
+    else:
+        whole = compression == 1 or _loads(data)
+    if not whole:
+        raise BadImage("damaged", f"the TIFF is damaged; {COPY}")
+
+
+def _loads(data: bytes) -> bool:
+    """False for a TIFF in which Pillow finds damage; true where it doesn't know the kind of pixels, either."""
+    try:
+        image = TiffImageFile(BytesIO(data))
+    except SyntaxError:
+        return True
+    try:
+        image.load()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _inflates(packed: memoryview) -> bool:

@@ -74,7 +74,7 @@ def check_present(source: Source, names: Sequence[str], kind: str) -> None:
     where = source.path if isinstance(source, Archive) else source
     missing = [name for name in wanted if name not in there]
     if missing:
-        alike = {_plain(name): name for name in there}.get(_plain(missing[0]))
+        alike = {as_compared(name): name for name in there}.get(as_compared(missing[0]))
         first = shortened(missing[0]) + (f" ({shortened(alike)} is there: names must be the same)" if alike else "")
         raise InputError(
             f"{where}: {len(missing)} of {len(wanted)} images are missing, the first is {first}; "
@@ -85,8 +85,8 @@ def check_present(source: Source, names: Sequence[str], kind: str) -> None:
         raise InputError(f"{where}: {first}; unpack it and give the right folder")
 
 
-def _plain(name: str) -> str:
-    """The name as Windows and macOS compare it: without regard to case and to how accents are composed."""
+def as_compared(name: str) -> str:
+    """A name as Windows and macOS compare it: without regard to case and to how accents are composed."""
     return unicodedata.normalize("NFC", name).casefold()
 
 

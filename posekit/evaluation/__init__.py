@@ -1,4 +1,4 @@
-"""What predictions are worth: metrics, the published evaluators, intervals, kinds of error, robustness, codecs.
+"""Evaluation: metrics, published protocols, confidence intervals, kinds of errors, robustness, codecs.
 
-Builds on inference; which protocols a data set has, its layout's record says.
+Builds on inference. The layout's record lists the protocols of a data set.
 """

@@ -1,6 +1,6 @@
-"""What decoding alone changes: the heatmaps of one network read by several codecs, and perfect heatmaps, the ceiling.
+"""The effect of decoding alone: decode one network's heatmaps, or perfect heatmaps, with several codecs.
 
-Heatmaps are decoded batch by batch and dropped, so that memory does not grow with the data set.
+Heatmaps are decoded batch by batch and discarded, so memory doesn't grow with the data set.
 """
 
 import numpy as np
@@ -12,13 +12,13 @@ from posekit.geometry import crop_matrix, transform_points
 from posekit.inference.predictors import Predictor
 from posekit.predictions import Predictions
 
-_CHUNK = 16  # samples whose heatmaps are held at once
+_CHUNK = 16  # samples per batch of perfect heatmaps
 
 
 def read_by_codecs(predictor: Predictor, dataset: PoseDataset, codecs: dict[str, Codec]) -> dict[str, Predictions]:
-    """Predict every sample once and decode it by each codec; predictions by the codecs' names, in pixels of each image.
+    """Predict every sample once and decode it with each codec; return predictions by codec name, in image pixels.
 
-    The crop is the predictor's recipe's, so a codec changes how its heatmaps are read and nothing else.
+    The crop is always that of the predictor's recipe, so only the decoding differs.
     """
     parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in codecs}
     for images, matrices, count in evaluation_iterator(dataset, predictor.recipe, predictor.batch):
@@ -30,9 +30,9 @@ def read_by_codecs(predictor: Predictor, dataset: PoseDataset, codecs: dict[str,
 
 
 def perfect_predictions(dataset: PoseDataset, codec: Codec) -> Predictions:
-    """What a perfect network would give: the targets of all keypoints that have coordinates, decoded again.
+    """Encode and decode the true keypoints: the predictions of a perfect network, an upper bound for this codec.
 
-    No network with this codec and input size can do better. Keypoints outside the crop are lost. Reads no image.
+    All keypoints with coordinates are used. Keypoints outside the crop are lost. No image is read.
     """
     known = dataset.visible | dataset.hidden
     parts = []

@@ -1,8 +1,8 @@
-"""How sure a figure is: bootstrap estimates of rates and of differences, over images and over parts of a data set.
+"""Bootstrap estimates of rates and their differences, for a data set and its parts.
 
-Images are resampled, not keypoints: keypoints of one image are right or wrong together, so resampling them one by one
-would promise more than the data holds. Images of one object or of one recording still resemble each other, so the
-uncertainty here is the least there can be. See Efron & Tibshirani, An Introduction to the Bootstrap, chapter 13
+Images are resampled, not keypoints: keypoints of one image are often right or wrong together, so resampling them one by
+one would give intervals that are too narrow. Images of the same object or recording are correlated as well, so the real
+uncertainty is at least as large as shown here. See Efron & Tibshirani, An Introduction to the Bootstrap, chapter 13
 (percentile intervals).
 """
 
@@ -20,24 +20,27 @@ from posekit.skeletons import Skeleton
 
 Part = TypeVar("Part", bound=Hashable)
 DRAWS = 2000
-LEVEL = 95  # percent of an interval
-SIDEWAYS = 0.3  # of an object's width in the picture: about what is left of it at 45 degrees
-_AT_ONCE = 4_000_000  # numbers of a chunk of resamples
+LEVEL = 95  # confidence level of the intervals, percent
+SIDEWAYS = 0.3  # share of an object's width in the picture; about that of a view at 45 degrees
+_AT_ONCE = 4_000_000  # numbers per chunk of resamples
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure, and the same of every resample; of one table's estimates differences are paired."""
+    """A rate, or a difference of rates, with its value on each resample.
+
+    Differences of estimates that share resamples are paired.
+    """
 
     value: float
-    draws: np.ndarray  # (D,), NaN where a resample holds nothing that counts
+    draws: np.ndarray  # (D,), NaN where nothing in the resample counts
 
     def __sub__(self, other: "Estimate") -> "Estimate":
         return Estimate(self.value - other.value, self.draws - other.draws)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The middle LEVEL percent of the resamples; NaN where nothing counts."""
+        """The middle LEVEL percent of the resamples, (low, high); NaN if nothing counts."""
         known = self.draws[~np.isnan(self.draws)]
         if not len(known):
             return float("nan"), float("nan")
@@ -46,7 +49,7 @@ class Estimate:
 
     @property
     def sure(self) -> bool:
-        """Of a difference: true when the interval leaves 0 out."""
+        """For a difference: whether the interval excludes 0."""
         low, high = self.interval
         return low > 0 or high < 0
 
@@ -56,17 +59,17 @@ class Estimate:
 
 
 def image_of(names: Sequence[str]) -> list[str]:
-    """Which image a sample shows: its name without the row that people's have, `<imgname>:<row>`."""
+    """Return the image of each sample: its name, for people (`<imgname>:<row>`) without the row."""
     return [name.rsplit(":", 1)[0] for name in names]
 
 
 def estimate_rates(
     right: np.ndarray, parts: Mapping[Part, np.ndarray], images: Sequence[str], draws: int = DRAWS, seed: int = 0
 ) -> dict[Part, Estimate]:
-    """The percentage of right keypoints in each part, with what it is over resampled images.
+    """Estimate the percentage of right keypoints in each part, on all images and on `draws` resamples of the images.
 
-    right: (N, K) bool; parts: name -> what counts in it, (N, K) bool; images: (N,) the image that a sample shows.
-    Estimates with the same images, draws and seed rest on the same resamples, so their differences are paired.
+    right: (N, K) bool; parts: name -> which keypoints count in it, (N, K) bool; images: (N,) the image of each sample.
+    Estimates with the same images, draws and seed use the same resamples, so their differences are paired.
     """
     counted = np.stack([part.sum(axis=1) for part in parts.values()], 1)  # (N, P)
     hits = np.stack([(part & right).sum(axis=1) for part in parts.values()], 1)
@@ -80,7 +83,7 @@ def estimate_rates(
 
 
 def _resampled_sums(tallies: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """Sums (D, C) of the tallies (G, C) of as many images, drawn with replacement."""
+    """Return the sums (D, C) of the tallies (G, C) over G images drawn with replacement, for each of D draws."""
     rng, count = np.random.default_rng(seed), len(tallies)
     chunk = max(1, _AT_ONCE // count)
     sizes = [min(chunk, draws - start) for start in range(0, draws, chunk)]
@@ -89,7 +92,7 @@ def _resampled_sums(tallies: np.ndarray, draws: int, seed: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Line:
-    """One part of a data set: how many keypoints count there, and the rate of one table or of two."""
+    """A part of a data set: its number of counted keypoints, and the rates of one or two prediction tables."""
 
     division: str
     part: str
@@ -99,11 +102,11 @@ class Line:
 
     @property
     def difference(self) -> Estimate | None:
-        """First minus second, paired."""
+        """The paired difference first - second; None if there is one table."""
         return self.first - self.second if self.second else None
 
     def as_dict(self) -> dict[str, object]:
-        """For a JSON file: each estimate as value, low and high."""
+        """Convert to a dict for JSON; each estimate becomes [value, low, high]."""
         estimates = {"first": self.first, "second": self.second, "difference": self.difference}
         known = {name: [e.value, *e.interval] for name, e in estimates.items() if e is not None}
         return {"division": self.division, "part": self.part, "count": self.count, **known}
@@ -118,10 +121,10 @@ def compare(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> list[Line]:
-    """PCK of one table, or of two and their difference, over all and over every part that `divisions` knows.
+    """Compute the PCK of one table, or of two and their difference, over all images and over each part of `divisions`.
 
-    A keypoint is right within `threshold` of its image's unit (that of the plain protocol), the border included.
-    Raises InputError when a table and the labels name different samples, and for a threshold or draws out of range.
+    A keypoint is right if its distance is at most `threshold`, in units of the plain protocol. Raises InputError if a
+    table and the labels name different samples, and for a threshold or draws out of range.
     """
     if not 0 <= threshold <= bounds.LARGEST_NUMBER:
         raise InputError(f"threshold must be from 0 to {bounds.LARGEST_NUMBER:,.0f}, not {threshold:g}")
@@ -145,10 +148,10 @@ def compare(
 
 
 def divisions(labels: Labels, skeleton: Skeleton) -> dict[str, dict[str, np.ndarray]]:
-    """Ways to divide a data set: name -> part -> what counts in it, (N, K) bool.
+    """Divide a data set in several ways: name -> part -> which keypoints count in it, (N, K) bool.
 
-    By keypoint, by visibility (hidden keypoints with coordinates have a part of their own, also where PCK leaves them
-    out), by the size of the object in thirds of the images, and by the viewpoint.
+    By visibility (hidden keypoints with coordinates are a separate part, even if PCK leaves them out), by the size of
+    the object (thirds of the images), by viewpoint and by keypoint.
     """
     counted, hidden = labels.visible, labels.hidden
     unit = np.asarray(labels.unit, float)
@@ -167,11 +170,11 @@ def divisions(labels: Labels, skeleton: Skeleton) -> dict[str, dict[str, np.ndar
 
 
 def viewpoints(labels: Labels, skeleton: Skeleton) -> np.ndarray:
-    """(N,) "front", "side" or "back": what of the object the camera sees, from the labels alone.
+    """Derive from the labels which side of each object the camera sees: (N,) "front", "side" or "back".
 
-    Seen from the front, an object's left keypoints are right of their partners, from the back left of them; from the
-    side partners are near each other or one above the other. So the mean horizontal step from right to left partner is
-    compared with the width of all keypoints: above SIDEWAYS of it is front, below minus that back.
+    In a front view, an object's left keypoints are to the right of their partners; in a back view to the left. In a
+    side view, partners are close to each other or one above the other. So the mean horizontal distance from right to
+    left partner is divided by the width of all keypoints: above SIDEWAYS is front, below -SIDEWAYS is back.
     """
     pairs = [(a, b) if skeleton.keypoints[a].startswith("left") else (b, a) for a, b in skeleton.flip_pairs]
     left, right = (list(side) for side in zip(*pairs, strict=True))

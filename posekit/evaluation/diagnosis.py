@@ -1,7 +1,7 @@
-"""What kind of error a keypoint has, and what its score is worth.
+"""Kinds of keypoint errors, and how well scores predict whether a keypoint is right.
 
 The kinds follow Ronchi & Perona, Benchmarking and Error Diagnosis in Multi-Instance Pose Estimation (ICCV 2017), who
-call them jitter, inversion and miss; their swap, a keypoint of somebody else, needs labels of several people at once.
+call them jitter, inversion and miss. Their swap, a keypoint of another person, needs labels of several people at once.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,15 @@ from posekit.evaluation.metrics import Labels, distances, pck_unit
 from posekit.skeletons import Skeleton
 
 KINDS = ("right", "near miss", "left/right swapped", "hidden", "missed")
-NEAR = 2.0  # thresholds within which a wrong keypoint is a near miss
+NEAR = 2.0  # a wrong keypoint within this many thresholds is a near miss
 
 
 def error_kinds(labels: Labels, points: np.ndarray, skeleton: Skeleton, threshold: float) -> np.ndarray:
-    """The index in KINDS of every keypoint (N, K), -1 where none counts; points (N, K, 2) in pixels.
+    """Classify each keypoint: its index in KINDS, (N, K), or -1 if it doesn't count; points (N, K, 2) in pixels.
 
-    The first that fits: *right* within `threshold` units of its place; *left/right swapped* within it of the mirror
-    partner's place; *near miss* within NEAR thresholds of its own; *hidden* when something covers it; *missed*.
+    The first kind that fits: *right*, within `threshold` units of its true place; *left/right swapped*, within
+    `threshold` of its mirror partner's place; *near miss*, within NEAR thresholds of its place; *hidden*, occluded;
+    *missed*, all others.
     """
     unit, order = pck_unit(labels), list(skeleton.flip_order)
     own = distances(labels.keypoints, points, unit)
@@ -36,15 +37,15 @@ def error_kinds(labels: Labels, points: np.ndarray, skeleton: Skeleton, threshol
 
 @dataclass(frozen=True)
 class Reliability:
-    """Bins of equally many keypoints, by rising score."""
+    """Keypoints in bins of equal size, by increasing score."""
 
-    score: np.ndarray  # (B,) mean of the bin
-    rate: list[Estimate]  # of right keypoints, in percent
+    score: np.ndarray  # (B,) mean score of the bin
+    rate: list[Estimate]  # right keypoints in percent
     count: np.ndarray  # (B,)
 
     @property
     def error(self) -> float:
-        """Mean distance of score and rate over all keypoints, in percent: the expected calibration error (ECE)."""
+        """The expected calibration error (ECE): mean |score - rate| over all keypoints, in percent."""
         rates = np.array([rate.value for rate in self.rate])
         return float(np.abs(100 * self.score - rates) @ self.count / self.count.sum())
 
@@ -52,9 +53,9 @@ class Reliability:
 def reliability(
     scores: np.ndarray, right: np.ndarray, counted: np.ndarray, images: Sequence[str], bins: int = 8, draws: int = DRAWS
 ) -> Reliability:
-    """How often keypoints of a score are right; scores, right and counted are (N, K), images (N,).
+    """Compute how often keypoints are right, by score; scores, right and counted are (N, K), images (N,).
 
-    A score that is a probability lies on the diagonal: of the keypoints with score 0.8, four in five are right.
+    If scores are probabilities, score and rate agree: of the keypoints with score 0.8, four in five are right.
     """
     edges = np.quantile(scores[counted], np.linspace(0, 1, bins + 1)[1:-1])
     which = np.where(counted, np.searchsorted(edges, scores, side="right"), -1)
@@ -68,9 +69,9 @@ def reliability(
 
 
 def ranking(scores: np.ndarray, right: np.ndarray) -> float:
-    """Probability that a right keypoint has a higher score than a wrong one (the area under the ROC curve).
+    """Return the probability that a right keypoint has a higher score than a wrong one: the area under the ROC curve.
 
-    scores and right are (M,); NaN when all are right or all wrong.
+    scores and right are (M,); NaN if all are right or all are wrong.
     """
     good = int(right.sum())
     bad = len(right) - good
@@ -80,9 +81,9 @@ def ranking(scores: np.ndarray, right: np.ndarray) -> float:
 
 
 def calibration(scores: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rising curve that turns scores (M,) into probabilities of being right, fitted to right (M,): for np.interp.
+    """Fit a curve from scores (M,) to the probability of being right, from right (M,); return x and y for np.interp.
 
-    Isotonic regression (Zadrozny & Elkan, KDD 2002): the best curve that never falls, and no other assumption.
+    Isotonic regression (Zadrozny & Elkan, KDD 2002): the best-fitting curve that never decreases.
     """
     order = np.argsort(scores, kind="stable")
     fitted = isotonic_regression(right[order].astype(float)).x

@@ -1,7 +1,7 @@
-"""Test images made worse on purpose: blur, JPEG, darkness, something in front, a box that is off.
+"""Degraded test data: blur, JPEG compression, darkness, occlusion, inaccurate boxes.
 
-Each is a data set whose pictures or boxes are changed when they are read, so that everything that takes a data set can
-measure it. A change is a pure function of (kind, strength, seed, row).
+Each is a data set whose images or boxes are changed when they are read, so it works wherever a data set does. A change
+is a pure function of (kind, strength, seed, row).
 """
 
 from collections.abc import Callable
@@ -17,18 +17,18 @@ from posekit.evaluation.compare import Estimate, estimate_rates, image_of
 from posekit.evaluation.metrics import normalised_distances
 from posekit.inference.predictors import Predictor, predict_dataset
 
-Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]  # of the box's pixels (h, w, 3) uint8
+Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]  # changes the box's pixels (h, w, 3) uint8
 
-_WIDE = 4.0  # pixels of σ from which a blur is made on a smaller picture
-_LOOKED_AT = 256  # pixels
+_WIDE = 4.0  # pixels; with a larger σ the blur is computed on a smaller picture
+_LOOKED_AT = 256  # pixels; longest side at which a JPEG is stored
 
 
 def blur(pixels: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Gaussian blur with σ = `strength` times the longer side."""
+    """Blur by a Gaussian with σ = `strength` × the longer side."""
     if not strength:
         return pixels
     (height, width), sigma = pixels.shape[:2], strength * max(pixels.shape[:2])
-    shrink = min(1.0, _WIDE / sigma)  # what a wide blur leaves, fewer pixels hold, and much sooner
+    shrink = min(1.0, _WIDE / sigma)  # a wide blur leaves only coarse structure, so this loses nothing and is faster
     blurred = cv2.GaussianBlur(_resized(pixels, shrink), (0, 0), sigma * shrink)
     return cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)
 
@@ -39,7 +39,7 @@ def _resized(pixels: np.ndarray, factor: float) -> np.ndarray:
 
 
 def jpeg(pixels: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Stored as a JPEG of quality 100 - `strength`, at the size at which networks look."""
+    """Compress as JPEG of quality 100 - `strength`, at about the size of a network's input."""
     if not strength:
         return pixels
     height, width = pixels.shape[:2]
@@ -50,7 +50,7 @@ def jpeg(pixels: np.ndarray, strength: float, rng: np.random.Generator) -> np.nd
 
 
 def darkness(pixels: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Light falls to 1 - `strength`, and noise with σ = 4 of 255 stays, as in a camera at night."""
+    """Scale brightness by 1 - `strength` and add noise with σ = 4 (of 255), like a camera at night."""
     if not strength:
         return pixels
     noise = 4 * rng.standard_normal(pixels.shape, np.float32)
@@ -58,7 +58,7 @@ def darkness(pixels: np.ndarray, strength: float, rng: np.random.Generator) -> n
 
 
 def occlusion(pixels: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """A grey square before the object that covers `strength` of the box's area, at a random place in it."""
+    """Cover a share `strength` of the box's area with a grey square at a random place."""
     height, width = pixels.shape[:2]
     side = round(np.sqrt(strength * height * width))
     tall, wide = min(side, height), min(side, width)
@@ -70,7 +70,7 @@ def occlusion(pixels: np.ndarray, strength: float, rng: np.random.Generator) -> 
 
 CHANGES: dict[str, Change] = {"blur": blur, "JPEG": jpeg, "darkness": darkness, "occlusion": occlusion}
 BOX_JITTER = "box jitter"
-# What to try, from nothing to much, and in words what the number is.
+# The strengths to test, from none to strong, and what the numbers mean.
 STRENGTHS: dict[str, tuple[float, ...]] = {
     "blur": (0, 0.01, 0.02, 0.04),
     "JPEG": (0, 70, 85, 95),
@@ -88,10 +88,10 @@ UNITS = {
 
 
 def changed(dataset: PoseDataset, kind: str, strength: float, seed: int = 0) -> PoseDataset:
-    """The data set with one change: a key of CHANGES to the pixels in each sample's box, or BOX_JITTER of the boxes.
+    """Return the data set with one change: a key of CHANGES, applied to the pixels in each box, or BOX_JITTER.
 
-    Labels stay. A jittered box is shifted by N(0, `strength`) of its side on either axis and grows by the factor
-    exp(N(0, `strength`)), as the boxes of a detector would.
+    Labels stay the same. BOX_JITTER imitates a detector: it shifts each box by N(0, `strength`) × its side along both
+    axes and scales it by exp(N(0, `strength`)).
     """
     if kind == BOX_JITTER:
         return _jittered(dataset, strength, seed)
@@ -103,7 +103,7 @@ def changed(dataset: PoseDataset, kind: str, strength: float, seed: int = 0) -> 
         if inside.size:
             rng = np.random.default_rng((seed, row))
             image[top:bottom, left:right] = CHANGES[kind](np.ascontiguousarray(inside), strength, rng)
-        return cv2.imencode(".bmp", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()  # the quickest to make
+        return cv2.imencode(".bmp", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()  # the fastest format to encode
 
     return replace(dataset, read_bytes=read_bytes)
 
@@ -122,9 +122,9 @@ def _jittered(dataset: PoseDataset, strength: float, seed: int) -> PoseDataset:
 def robustness(
     predictor: Predictor, dataset: PoseDataset, threshold: float, seed: int = 0, progress: bool = True
 ) -> dict[str, dict[float, Estimate]]:
-    """PCK at `threshold` under every kind of change: kind -> strength -> estimate over images.
+    """Measure PCK at `threshold` under each kind of change: kind -> strength -> estimate.
 
-    All strengths see the same images and resamples, so that differences are paired.
+    All estimates use the same images and resamples, so their differences are paired.
     """
     images, counted = image_of(dataset.names), {"": dataset.visible}
 

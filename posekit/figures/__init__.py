@@ -1,4 +1,4 @@
-"""Every picture: plain functions from arrays to Matplotlib figures, pages of pictures, and widgets over them.
+"""All pictures: plain functions from arrays to Matplotlib figures, HTML pages of pictures, and notebook widgets.
 
 Builds on evaluation.
 """

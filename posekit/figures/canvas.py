@@ -1,6 +1,6 @@
-"""Pictures drawn straight into pixels, fast enough to follow a slider: panels, markers, heatmaps, text.
+"""Draw panels, markers, heatmaps and text directly into pixels, fast enough to follow a slider.
 
-Positions on a canvas are in page pixels; it holds DENSITY times as many, so that it stays sharp on dense screens.
+Positions on a canvas are in page pixels. The canvas has DENSITY times as many pixels, so it is sharp on dense screens.
 """
 
 from collections.abc import Sequence
@@ -27,16 +27,16 @@ class Panel:
     def __init__(
         self, image: np.ndarray, side: int, grey: float = 0.0, extent: tuple[float, float, float, float] | None = None
     ) -> None:
-        """The image (H, W, 3) uint8 RGB in `side` page pixels.
+        """Scale the image (H, W, 3) uint8 RGB to `side` page pixels.
 
-        grey: 0 to 1, how grey and dull it becomes; extent: left, top, right, bottom of what the panel shows, in image
-        pixels; it must contain the image.
+        grey: 0 to 1, how strongly the image is greyed and dimmed; extent: left, top, right, bottom of the area shown,
+        in image pixels; it must contain the image.
         """
         height, width = image.shape[:2]
         left, top, right, bottom = extent or (-0.5, -0.5, width - 0.5, height - 0.5)
         self.side = round(side * DENSITY)
         zoom = self.side / max(right - left, bottom - top)
-        x, y = (self.side - np.array([left + right, top + bottom]) * zoom) / 2 - 0.5  # of the image's first pixel
+        x, y = (self.side - np.array([left + right, top + bottom]) * zoom) / 2 - 0.5  # the first pixel's place
         self.matrix = np.array([[zoom, 0, x], [0, zoom, y]])
         if grey:
             dull = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
@@ -49,11 +49,11 @@ class Panel:
         self.pixels = cv2.copyMakeBorder(scaled, row, below, column, right, cv2.BORDER_CONSTANT, value=MISSING)
 
     def heatmap(self, heatmap: np.ndarray, stride: float, strength: float) -> None:
-        """Lay a heatmap (h, w) over, scaled to its highest value; cell (i, j) stands at pixel (i, j) * stride."""
+        """Overlay a heatmap (h, w), scaled to its highest value; cell (i, j) is at pixel (i, j) * stride."""
         value = np.clip(heatmap / max(float(heatmap.max()), 1e-9), 0, 1).astype(np.float32)
         color = cv2.applyColorMap((255 * value).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
         alpha = strength * value[..., None] ** 0.7
-        layer = np.concatenate([color * alpha, 255 * (1 - alpha)], axis=-1).astype(np.uint8)  # what it adds and leaves
+        layer = np.concatenate([color * alpha, 255 * (1 - alpha)], axis=-1).astype(np.uint8)  # to add, to keep
         matrix = self.matrix.copy()
         matrix[:, :2] *= stride
         size = (self.side, self.side)
@@ -64,26 +64,26 @@ class Panel:
     def lines(
         self, points: np.ndarray, pairs: Sequence[tuple[int, int]], colors: Sequence[Color], width: float
     ) -> None:
-        """Lines between pairs of points (K, 2), each in the colour of its first point."""
+        """Draw lines between pairs of points (K, 2), each in the colour of its first point."""
         ends = self._fixed(points)
         for a, b in pairs:
             cv2.line(self.pixels, ends[a], ends[b], colors[a], round(width * DENSITY), cv2.LINE_AA, _BITS)
 
     def discs(self, points: np.ndarray, colors: Sequence[Color], radius: float) -> None:
-        """A filled disc with a white rim at each point (M, 2)."""
+        """Draw a filled disc with a white rim at each point (M, 2)."""
         for center, color in zip(self._fixed(points), colors, strict=True):
             self._circle(center, radius + 1, PAPER, -1)
             self._circle(center, radius, color, -1)
 
     def rings(self, points: np.ndarray, colors: Sequence[Color], radius: float) -> None:
-        """A ring with white on both sides around each point (M, 2)."""
+        """Draw a ring with white rims around each point (M, 2)."""
         rim, line = (3.4, 1.8) if radius > 6 else (2.8, 1.4)
         for center, color in zip(self._fixed(points), colors, strict=True):
             self._circle(center, radius, PAPER, rim)
             self._circle(center, radius, color, line)
 
     def crosses(self, points: np.ndarray, colors: Sequence[Color], arm: float) -> None:
-        """A cross with a white rim at each point (M, 2)."""
+        """Draw a cross with a white rim at each point (M, 2)."""
         reach = round(arm * DENSITY * 2**_BITS)
         for (x, y), color in zip(self._fixed(points), colors, strict=True):
             for shade, width in ((PAPER, 4.5), (color, 2.5)):
@@ -96,7 +96,7 @@ class Panel:
         cv2.circle(self.pixels, center, round(radius * DENSITY * 2**_BITS), color, thick, cv2.LINE_AA, _BITS)
 
     def _fixed(self, points: np.ndarray) -> list[tuple[int, int]]:
-        """Points (M, 2) of the image as OpenCV takes them, in 1/16 of the panel's pixels."""
+        """Convert image points (M, 2) to OpenCV's fixed-point integers: 1/16 of the panel's pixels."""
         return np.round(transform_points(self.matrix, np.asarray(points)) * 2**_BITS).astype(int).tolist()
 
 
@@ -108,24 +108,24 @@ class Canvas:
         self.pixels = np.full((round(height * DENSITY), round(width * DENSITY), 3), 255, np.uint8)
 
     def place(self, pixels: np.ndarray, x: float, y: float) -> None:
-        """Put pixels with their top left corner at (x, y); what passes the right edge is cut."""
+        """Paste pixels with their top left corner at (x, y); they are clipped at the right edge."""
         left, top = round(x * DENSITY), round(y * DENSITY)
         free = self.pixels[top : top + len(pixels), left : left + pixels.shape[1]]
         free[:] = pixels[:, : free.shape[1]]
 
     def text(self, x: float, y: float, text: str, size: int = 13, color: Color = INK, bold: bool = False) -> float:
-        """Write from (x, y) on the line; returns the x at which the text ends."""
+        """Write text that starts at (x, y) on its baseline; return the x where it ends."""
         pixels, ascent = _written(text, round(size * DENSITY), color, "DejaVuSans-Bold" if bold else "DejaVuSans")
         self.place(pixels, x, y - ascent / DENSITY)
         return x + pixels.shape[1] / DENSITY
 
     def key(self, x: float, y: float, kind: str, color: Color, text: str) -> float:
-        """An entry of a legend: one of a panel's "discs", "rings" or "crosses", and what it means; returns its end."""
+        """Draw a legend entry, a symbol ("discs", "rings" or "crosses") and its meaning; return the x of its end."""
         self.place(_symbol(kind, color), x, y - 14)
         return self.text(x + 22, y, text, 12, QUIET)
 
     def encoded(self, kind: str) -> bytes:
-        """The page as a png or jpeg file; a jpeg is several times faster to make and smaller."""
+        """Encode the page as png or jpeg; a jpeg is smaller and several times faster to make."""
         file, options = BytesIO(), {"png": {"compress_level": 1}, "jpeg": {"quality": 90, "subsampling": 0}}
         Image.fromarray(self.pixels).save(file, kind, **options[kind])
         return file.getvalue()
@@ -140,7 +140,7 @@ def _symbol(kind: str, color: Color) -> np.ndarray:
 
 @lru_cache(256)
 def _written(text: str, size: int, color: Color, name: str) -> tuple[np.ndarray, int]:
-    """A line of text on white, in a font that comes with Matplotlib, and how far its baseline is from the top."""
+    """Render a line of text on white in a font of Matplotlib's; also return the baseline's distance from the top."""
     font = ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf", f"{name}.ttf"), size)
     ascent, descent = font.getmetrics()
     image = Image.new("RGB", (max(1, round(font.getlength(text))), ascent + descent), PAPER)

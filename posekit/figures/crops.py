@@ -1,4 +1,4 @@
-"""Pictures of one sample on its way: image, crop, augmentation, heatmaps, and back. For any skeleton."""
+"""Pictures of how one sample is processed: image, crop, augmentation, heatmaps, keypoints. For any skeleton."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ from posekit.skeletons import Skeleton
 
 
 def show_box(axes: Axes, crop: Crop, color: object = "crimson") -> None:
-    """Outline in the image what the crop takes; the thick side is the crop's top. The axes grow to show all of it."""
+    """Outline the crop in the image; the thick side is the crop's top. The axes grow to show all of the outline."""
     size = crop.image.shape[0]
     corners = np.array([(0, 0), (size, 0), (size, size), (0, size), (0, 0)], float) - 0.5
     outline = transform_points(invert(crop.matrix), corners)
@@ -28,7 +28,7 @@ def show_box(axes: Axes, crop: Crop, color: object = "crimson") -> None:
 
 
 def show_heatmaps(axes: Axes, image: np.ndarray, heatmaps: np.ndarray, skeleton: Skeleton, title: str = "") -> None:
-    """Heatmaps (K, h, w) over the darkened crop (S, S, 3), each in its side's colour; cells stay square."""
+    """Draw heatmaps (K, h, w) over the darkened crop (S, S, 3), each in the colour of its side; cells stay square."""
     show_picture(axes, image.mean(-1) / 255 * 0.5, title, cmap="gray", vmin=0, vmax=1)
     tint = side_palette(skeleton)[heatmaps.argmax(0)]  # (h, w, 3)
     layer = np.dstack([tint, np.clip(heatmaps.max(0), 0, 1)])
@@ -36,7 +36,7 @@ def show_heatmaps(axes: Axes, image: np.ndarray, heatmaps: np.ndarray, skeleton:
 
 
 def data_flow(sample: Sample, crop: Crop, heatmaps: np.ndarray, found: np.ndarray, skeleton: Skeleton) -> Figure:
-    """The way of one image: file, crop, heatmaps (K, h, w), and keypoints (K, 2) back in image pixels."""
+    """Draw the data flow of one image: image, crop, heatmaps (K, h, w), and keypoints (K, 2) in image pixels."""
     (height, width), side, cells = sample.image.shape[:2], crop.image.shape[0], heatmaps.shape[-1]
     figure, panels = new_figure(11, 3.3, 4)
     layout = figure.get_layout_engine()
@@ -64,7 +64,7 @@ def data_flow(sample: Sample, crop: Crop, heatmaps: np.ndarray, found: np.ndarra
 
 
 def augmentations(sample: Sample, draws: Sequence[tuple[Augmentation, Crop]], skeleton: Skeleton) -> Figure:
-    """The image with the boxes that were cut out of it, and each crop as the network gets it."""
+    """Draw the image with the augmented boxes, and each crop as the network gets it."""
     rows = -(-(len(draws) + 1) // 4)
     figure, panels = new_figure(10, 2.75 * rows, rows, 4)
     first, *others = panels.flat

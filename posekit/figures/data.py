@@ -1,6 +1,6 @@
-"""Pictures of a data set: its samples, its labels in numbers, its viewpoints. For any skeleton.
+"""Pictures of a data set: samples, label statistics, viewpoints. For any skeleton.
 
-The object's left is orange, its right blue, what has no side green; a hidden keypoint is a ring.
+Keypoints on the object's left are orange, on its right blue, in the middle green; a hidden keypoint is a ring.
 """
 
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ OUTLINE = [withStroke(linewidth=2, foreground="black")]  # path effects of text 
 
 
 def side_palette(skeleton: Skeleton) -> np.ndarray:
-    """One colour per keypoint, (K, 3) in 0 to 1."""
+    """Return one colour per keypoint, (K, 3) in 0 to 1."""
     return np.array(side_colors(skeleton)) / 255
 
 
 def segment_palette(skeleton: Skeleton) -> np.ndarray:
-    """One colour per segment, (S, 3) in 0 to 1: orange on the object's left, blue right, green to red between."""
+    """Return a colour per segment, (S, 3) in 0 to 1: orange on the object's left, blue right, green to red between."""
     sides = [{skeleton.keypoints[k].split()[0] for k in segment} for segment in skeleton.segments]
     maps = {"left": ("Oranges", 0.45, 0.75), "right": ("Blues", 0.45, 0.8), "": ("rainbow", 0.4, 0.95)}
     names = [next(iter(side)) if len(side) == 1 else "" for side in sides]
@@ -39,17 +39,17 @@ def segment_palette(skeleton: Skeleton) -> np.ndarray:
 
 
 def labelled(keypoints: np.ndarray) -> np.ndarray:
-    """Which keypoints (..., K, 2) have coordinates at all, (..., K): a missing one is at (0, 0)."""
+    """Return which keypoints (..., K, 2) have coordinates, (..., K) bool; a missing one is at (0, 0)."""
     return (keypoints != 0).any(-1)
 
 
 def seen(dataset: PoseDataset) -> np.ndarray:
-    """Which keypoints have coordinates and nothing in front of them, (N, K)."""
+    """Return which keypoints have coordinates and aren't occluded, (N, K) bool."""
     return dataset.visible & ~dataset.hidden
 
 
 def clearest(dataset: PoseDataset, among: int = 2000) -> int:
-    """The index of a large sample whose visible keypoints lie farthest apart from each other, for one to look at."""
+    """Return the index of a good example: a large sample whose visible keypoints are far apart from each other."""
     points, visible = dataset.keypoints[:among], seen(dataset)[:among]
     apart = np.linalg.norm(points[:, :, None] - points[:, None], axis=-1)  # (N, K, K)
     apart[:, np.eye(points.shape[1], dtype=bool)] = np.inf
@@ -87,7 +87,7 @@ def show_pose(
 
 
 def contact_sheet(dataset: PoseDataset, indices: Sequence[int], columns: int = 6) -> Figure:
-    """Samples side by side with their labels."""
+    """Draw samples side by side with their labels."""
     rows = -(-len(indices) // columns)
     figure, panels = new_figure(10, 10 / columns * rows * 0.92 + 0.2, rows, columns)
     for axes in panels.flat:
@@ -100,7 +100,7 @@ def contact_sheet(dataset: PoseDataset, indices: Sequence[int], columns: int = 6
 
 
 def label_card(sample: Sample, skeleton: Skeleton) -> Figure:
-    """One sample large, its visible keypoints numbered, with every keypoint's number, name and visibility beside it."""
+    """Draw a sample with numbered visible keypoints; list number, name and visibility of all keypoints beside it."""
     figure, (picture, names) = new_figure(10, 5.6, 2, width_ratios=(1.25, 1))
     show_pose(picture, sample.image, sample.keypoints, sample.visible, skeleton, size=26)
     middle = sample.keypoints[sample.visible].mean(0)
@@ -126,7 +126,7 @@ def _list_names(axes: Axes, visible: np.ndarray, skeleton: Skeleton) -> None:
 
 
 def visibility_statistics(dataset: PoseDataset) -> Figure:
-    """How often each keypoint is visible, left against right, and how many are in one image."""
+    """Draw how often each keypoint is visible, left next to right, and how many are visible per image."""
     skeleton, share = dataset.skeleton, 100 * seen(dataset).mean(0)
     palette, rows = side_palette(skeleton), parts(skeleton)
     figure, (bars, counts) = new_figure(10, 1.4 + 0.21 * len(rows), 2, grid="", width_ratios=(1.5, 1))
@@ -149,7 +149,7 @@ def visibility_statistics(dataset: PoseDataset) -> Figure:
 
 
 def parts(skeleton: Skeleton) -> dict[str, list[int]]:
-    """Keypoints by their name without the side, in the skeleton's order."""
+    """Group keypoints by their name without "left" or "right", in the skeleton's order."""
     rows: dict[str, list[int]] = {}
     for k, name in enumerate(skeleton.keypoints):
         rows.setdefault(name.removeprefix("left ").removeprefix("right "), []).append(k)
@@ -157,7 +157,7 @@ def parts(skeleton: Skeleton) -> dict[str, list[int]]:
 
 
 def size_statistics(dataset: PoseDataset, input_size: int) -> Figure:
-    """How large the boxes are, how much a crop of `input_size` enlarges them, and the objects' extents."""
+    """Draw the sizes of the boxes, the scale of crops of `input_size`, and the extents of the objects."""
     figure, (boxes, zoom, extent) = new_figure(10, 3.2, 3, grid="")
     boxes.hist(dataset.box_size, 40, color="0.45")
     boxes.axvline(input_size, color="crimson", label=f"the network's input, {input_size} px")
@@ -178,7 +178,7 @@ def size_statistics(dataset: PoseDataset, input_size: int) -> Figure:
 
 
 def viewpoint_wheel(dataset: PoseDataset, azimuths: np.ndarray, pictures: int = 12) -> Figure:
-    """Where the cameras stand around the object, seen from above, with samples at their places.
+    """Draw the distribution of camera directions around the object, seen from above, with samples.
 
     azimuths (N,) in degrees: 0 in front of the object, 90 on its left, 180 behind, 270 on its right.
     """

@@ -1,4 +1,4 @@
-"""HRNet as a diagram, drawn from a recipe's fields. One colour stands for one resolution."""
+"""A diagram of HRNet, drawn from a recipe's fields. Each resolution has its colour."""
 
 from collections.abc import Sequence
 
@@ -16,9 +16,9 @@ STEM, INK = "#9aa3ad", "#2b2f36"
 
 
 def hrnet_branches(recipe: Recipe, skeleton: Skeleton) -> Figure:
-    """The network of an HRNet recipe for a skeleton.
+    """Draw the network of an HRNet recipe for a skeleton.
 
-    A row is a resolution, a box a residual block; lines are where branches exchange.
+    Each row is a resolution and each box a residual block; lines show where branches are fused.
     """
     figure, axes = new_figure(9, 5)
     end = _draw_stem(axes, recipe)
@@ -49,7 +49,7 @@ def hrnet_branches(recipe: Recipe, skeleton: Skeleton) -> Figure:
 
 
 def _draw_stem(axes: Axes, recipe: Recipe) -> float:
-    """Input, two strided convolutions and stage 1; returns where they end."""
+    """Draw the input, two strided convolutions and stage 1; return the x where they end."""
     size = recipe.input_size
     box(axes, -6.0, 0, 1.0, 1.3, "#d9dee4", f"image\n3 × {size}²")
     box(axes, -4.0, 0, 0.5, 1.0, STEM, f"conv / 2\n{recipe.stem_width} × {size // 2}²", below=True)
@@ -64,7 +64,7 @@ def _draw_stem(axes: Axes, recipe: Recipe) -> float:
 
 
 def _draw_module(axes: Axes, start: float, branches: int, blocks: int, outputs: int) -> float:
-    """Blocks in parallel, then the exchange into `outputs` sums; returns where the sums stand."""
+    """Draw parallel blocks and their fusion into `outputs` sums; return the x of the sums."""
     ends = [_draw_blocks(axes, start, i, blocks) for i in range(branches)]
     node = ends[0] + 1.5
     for to in range(outputs):
@@ -104,13 +104,13 @@ def _label_rows(axes: Axes, starts: Sequence[float], recipe: Recipe) -> None:
     axes.text(starts[1], -0.36, text, ha="left", va="top", fontsize=8.5, color=BRANCH_COLORS[0])
 
 
-# What the diagrams of other networks use, too: places are (x, row), row 0 on top
+# Shared with the diagrams of other networks; places are (x, row), row 0 is the top row
 
 
 def box(
     axes: Axes, x: float, row: float, width: float, height: float, color: str, label: str = "", below: bool = False
 ) -> None:
-    """A layer: its left edge at x, its middle on the row, its label above or below."""
+    """Draw a layer with its left edge at x, centred on the row, and its label above or below."""
     style = "round,pad=0,rounding_size=0.08"
     corner = (x, -row - height / 2)
     axes.add_patch(FancyBboxPatch(corner, width, height, boxstyle=style, fc=color, ec="white", lw=0.8, zorder=3))
@@ -119,13 +119,13 @@ def box(
 
 
 def line(axes: Axes, start: tuple[float, float], end: tuple[float, float], branch: int | None) -> None:
-    """A connection between (x, row) places in the colour of the branch that it comes from."""
+    """Draw a line between two places (x, row) in the colour of the branch from which it comes."""
     color = STEM if branch is None else BRANCH_COLORS[branch]
     axes.plot([start[0], end[0]], [-start[1], -end[1]], color=color, lw=1.4, zorder=2, solid_capstyle="round")
 
 
 def plus(axes: Axes, x: float, row: float) -> None:
-    """A sum of all the lines that end there."""
+    """Draw the sum of all lines that end here."""
     axes.text(
         x, -row, "+", ha="center", va="center", fontsize=9, color="white", weight="bold", zorder=5,
         bbox={"boxstyle": "circle,pad=0.12", "facecolor": INK, "edgecolor": "white"},
@@ -133,5 +133,5 @@ def plus(axes: Axes, x: float, row: float) -> None:
 
 
 def block_height(branch: int) -> float:
-    """Of a block's box: smaller for coarser maps, though not in proportion."""
+    """Return the height of a block's box: smaller for coarser maps, but not in proportion."""
     return 0.62 * 0.78**branch

@@ -1,4 +1,4 @@
-"""The pictures that the widgets show, each a pure function of the data and of what is chosen."""
+"""The pictures that the widgets show: pure functions of the data and of the selected options."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -16,14 +16,14 @@ from posekit.geometry import invert, transform_points
 from posekit.recipes import Recipe
 from posekit.skeletons import Skeleton
 
-_SIDE, _GAP, _TOP, _FOOT = 410, 20, 28, 76  # page pixels: a panel, between panels, above and below them
-_SECOND = _SIDE + _GAP  # where the second panel starts
+_SIDE, _GAP, _TOP, _FOOT = 410, 20, 28, 76  # page pixels: side of a panel, space between, above and below panels
+_SECOND = _SIDE + _GAP  # x of the second panel
 _SIDES = {LEFT: "its left", RIGHT: "its right", MIDDLE: "between"}
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn page, and what it shows in words."""
+    """A drawn page and a caption that describes it."""
 
     canvas: Canvas
     caption: str
@@ -31,12 +31,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Heatmaps:
-    """Crops with what networks drew for them. Coordinates are in input pixels; K keypoints, N samples."""
+    """Crops and the heatmaps predicted for them. Coordinates are in input pixels; K keypoints, N samples."""
 
     images: np.ndarray  # (N, S, S, 3) uint8 RGB
     stages: dict[str, np.ndarray]  # name of a stage, stack or variant -> heatmaps (N, K, h, w)
     keypoints: np.ndarray  # (N, K, 2) truth
-    visible: np.ndarray  # (N, K) bool: what has a target and is counted
+    visible: np.ndarray  # (N, K) bool: keypoints that have a target and are counted
     skeleton: Skeleton
     codec: Codec
     names: Sequence[str]
@@ -51,7 +51,7 @@ class Heatmaps:
 
 
 def heatmaps_of(dataset: PoseDataset, rows: Sequence[int], recipe: Recipe, stages: dict[str, np.ndarray]) -> Heatmaps:
-    """Heatmaps (len(rows), K, h, w) by stage of those rows of a data set, with the rows' crops and labels."""
+    """Combine heatmaps (len(rows), K, h, w) per stage with the crops and labels of these rows of a data set."""
     cuts = [crop(dataset[int(row)], recipe) for row in rows]
     return Heatmaps(
         np.stack([cut.image for cut in cuts]), stages,
@@ -61,9 +61,9 @@ def heatmaps_of(dataset: PoseDataset, rows: Sequence[int], recipe: Recipe, stage
 
 
 def heatmap_picture(data: Heatmaps, sample: int, keypoint: int | None, stage: str, strength: float) -> Picture:
-    """Truth beside prediction: the target's and the stage's map of a keypoint (None: of all) over the crop.
+    """Draw ground truth beside prediction: target and predicted map of a keypoint (None: of all) over the crop.
 
-    strength: of the overlay, 0 to 1. Rings are true keypoints, crosses decoded ones.
+    strength: opacity of the overlay, 0 to 1. Rings are true keypoints, crosses are decoded ones.
     """
     truth, visible = data.keypoints[sample], data.visible[sample]
     targets, _ = data.codec.encode(truth, visible)  # (K, h, w)
@@ -89,7 +89,7 @@ def heatmap_picture(data: Heatmaps, sample: int, keypoint: int | None, stage: st
 def _numbers(
     data: Heatmaps, truth: np.ndarray, found: np.ndarray, scores: np.ndarray, keypoint: int | None, counted: np.ndarray
 ) -> list[str]:
-    """Two lines: what was decoded with which score, and how far off that is."""
+    """Return two lines of text: decoded keypoint and score, and its error."""
     error, stride = np.linalg.norm(found - truth, axis=1), data.codec.stride
     if keypoint is None:
         if not len(counted):
@@ -117,16 +117,16 @@ def sample_picture(
     seed: int = 0,
     note: str = "",
 ) -> Picture:
-    """A sample's image with its box, beside the crop that the network sees.
+    """Draw a sample's image with its box, beside the crop that the network gets.
 
-    draw: the number of the augmentation's draw; None: no augmentation. The same (seed, row, draw) is the same picture.
-    note: words for the title.
+    draw: number of the random augmentation; None: no augmentation. The same (seed, row, draw) gives the same picture.
+    note: text to add to the title.
     """
     sample, skeleton = dataset[row], dataset.skeleton
     rng = np.random.default_rng((seed, row, draw or 0))
     cut = crop(sample, recipe) if draw is None else augmented_crop(sample, recipe, rng)
     (height, width), side = sample.image.shape[:2], cut.image.shape[0]
-    half = 0.52 * sample.box_size  # the box, a little air around it, and all of the image
+    half = 0.52 * sample.box_size  # show the box with a small margin, and all of the image
     low, high = np.minimum(sample.center - half, 0), np.maximum(sample.center + half, (width, height))
     image = Panel(sample.image, _SIDE, extent=(*(low - 0.5), *(high - 0.5)))
     view = Panel(cut.image, _SIDE)
@@ -146,7 +146,7 @@ def sample_picture(
 
 
 def _label(panel: Panel, keypoints: np.ndarray, seen: np.ndarray, hidden: np.ndarray, skeleton: Skeleton) -> None:
-    """Limbs and discs of the keypoints in sight, small rings of the hidden ones."""
+    """Draw limbs, discs at visible keypoints and small rings at hidden ones."""
     colors = side_colors(skeleton)
     panel.lines(keypoints, [(a, b) for a, b in skeleton.limbs if seen[a] and seen[b]], colors, 1.5)
     for draw, which, radius in ((panel.rings, hidden, 4.5), (panel.discs, seen, 3.5)):
@@ -158,8 +158,8 @@ def _mirrored(cut: Crop) -> bool:
 
 
 def _change(box_size: float, cut: Crop) -> str:
-    """What the augmentation did, read from the crop's map."""
-    zoom = np.sqrt(abs(np.linalg.det(cut.matrix[:, :2])))  # input pixels an image pixel
+    """Describe the augmentation, as derived from the crop's matrix."""
+    zoom = np.sqrt(abs(np.linalg.det(cut.matrix[:, :2])))  # input pixels per image pixel
     taken = cut.image.shape[0] / zoom / box_size
     angle = round(np.degrees(np.arctan2(-cut.matrix[0, 1], cut.matrix[1, 1])))
     words = f"box of {box_size:.0f} px × {taken:.2f}, turned by {angle}°"
@@ -167,7 +167,7 @@ def _change(box_size: float, cut: Crop) -> str:
 
 
 def message_picture(text: str) -> Picture:
-    """A page without content that says something."""
+    """Draw an empty page with a message."""
     blank = Panel(np.full((2, 2, 3), 240, np.uint8), _SIDE)
     return _page([blank, blank], ("", ""), text, [], {}, [])
 
@@ -175,7 +175,7 @@ def message_picture(text: str) -> Picture:
 def _page(
     panels: list[Panel], titles: Sequence[str], title: str, lines: list[str], keys: dict[str, str], colors: list[Color]
 ) -> Picture:
-    """Two panels with their titles above; below a title and two lines, and what shapes and colours mean."""
+    """Draw two panels with titles above; below them a title, the lines of text, and a legend of symbols and colours."""
     canvas, below = Canvas(_SECOND + _SIDE, _TOP + _SIDE + _FOOT), _TOP + _SIDE
     for x, panel, heading in zip((0, _SECOND), panels, titles, strict=True):
         canvas.text(x, _TOP - 9, heading, 14, bold=True)

@@ -1,4 +1,4 @@
-"""The worst and the most surprising cases of a predictions table, drawn, and as one HTML page that opens anywhere."""
+"""Draw the worst and most surprising cases of a predictions table, on one self-contained HTML page."""
 
 from base64 import b64encode
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from posekit.figures.canvas import Panel
 from posekit.figures.pages import write_page
 from posekit.predictions import Predictions
 
-SIDE = 230  # page pixels of a picture
-FAR = 2.0  # units beyond which an error is no worse, so that one lost keypoint does not make an image the worst
+SIDE = 230  # side of a picture, page pixels
+FAR = 2.0  # errors are cut off here (in units), so that one lost keypoint doesn't make an image the worst
 
 
 @dataclass(frozen=True)
 class Case:
-    """One picture: a row of the data set, the keypoint it is about (None: all), and a line that says why."""
+    """One picture: row of the data set, its keypoint (None: all), and a caption that says why it is shown."""
 
     row: int
     keypoint: int | None
@@ -30,18 +30,18 @@ class Case:
 
 SECTIONS = {
     "worst": "The images with the largest mean error.",
-    "sure and wrong": "Wrong by more than two thresholds, with the highest scores: what trust in scores falls for.",
-    "left and right swapped": "Keypoints that lie where their mirror partner should be.",
-    "unsure and right": "Right, with the lowest scores: what a threshold on the score would throw away.",
+    "sure and wrong": "Wrong by more than two thresholds, but with the highest scores: here the score misleads you.",
+    "left and right swapped": "Keypoints predicted at the place of their mirror partner.",
+    "unsure and right": "Right, but with the lowest scores: a threshold on the score would discard them.",
 }
 
 
 def find_cases(
     dataset: PoseDataset, predictions: Predictions, threshold: float, count: int = 8
 ) -> dict[str, list[Case]]:
-    """Up to `count` cases of each section, an image at most once in a section; a section may be empty.
+    """Find up to `count` cases per section, each image at most once per section; a section may be empty.
 
-    `threshold` is in units of the plain protocol. Raises InputError when predictions name other samples.
+    threshold: in units of the plain protocol. Raises InputError if the predictions name other samples.
     """
     found, names = predictions.in_order(dataset.names), dataset.names
     distance = distances(dataset.keypoints, found.keypoints, pck_unit(dataset))
@@ -51,7 +51,7 @@ def find_cases(
     swapped = (kinds == KINDS.index("left/right swapped")).sum(1)
 
     def by_keypoint(value: np.ndarray) -> list[Case]:
-        """The keypoint of the highest value (N, K) in each of the images where that is highest; -inf is out."""
+        """Rank the images by their highest value (N, K) and name its keypoint; -inf is left out."""
         cases, best = [], value.argmax(axis=1)
         for row in np.argsort(-value.max(axis=1), kind="stable")[:count]:
             k = int(best[row])
@@ -73,9 +73,9 @@ def find_cases(
 
 
 def draw_case(dataset: PoseDataset, predictions: Predictions, case: Case, side: int = SIDE) -> np.ndarray:
-    """The case's box: rings at the truth, crosses at the predictions, a line between the two; RGB pixels.
+    """Draw a case's box as RGB pixels: rings at the truth, crosses at the predictions, lines between them.
 
-    Only keypoints that count are drawn, and only the case's own where it is about one.
+    Only keypoints that count are drawn; if the case is about one keypoint, only that one.
     """
     found = predictions.keypoints[predictions.names.index(dataset.names[case.row])]
     image = dataset.image(case.row)
@@ -95,7 +95,7 @@ def draw_case(dataset: PoseDataset, predictions: Predictions, case: Case, side: 
 def write_gallery(
     path: Path, dataset: PoseDataset, predictions: Predictions, threshold: float, count: int = 8, title: str = ""
 ) -> int:
-    """Write the cases as one HTML page with its pictures in it; returns how many pictures it shows."""
+    """Write the cases as one HTML page with embedded pictures; return the number of pictures."""
     cases = find_cases(dataset, predictions, threshold, count)
     sections = [
         (name, SECTIONS[name], [(case.caption, _jpeg(draw_case(dataset, predictions, case))) for case in some])

@@ -1,4 +1,4 @@
-"""Pictures of Stacked Hourglass: its recursion drawn from a recipe, its maps at every depth."""
+"""Pictures of Stacked Hourglass: diagrams drawn from a recipe, and its feature maps at every depth."""
 
 from collections.abc import Sequence
 
@@ -17,13 +17,13 @@ LOSS, PALE = "#c0392b", "#d9dee4"
 _STEP = 1.35  # from a row's block to the next row's
 
 
-# The network as a diagram
+# Diagrams of the network
 
 
 def stacks(recipe: Recipe, skeleton: Skeleton) -> Figure:
-    """The network of an hourglass recipe for a skeleton.
+    """Draw the network of an hourglass recipe for a skeleton.
 
-    A row is a resolution, a box a residual block, a slat a convolution.
+    Each row is a resolution, each box a residual block and each grey slat a convolution.
     """
     figure = Figure(layout="constrained", dpi=DPI)
     axes = figure.subplots()
@@ -42,7 +42,7 @@ def stacks(recipe: Recipe, skeleton: Skeleton) -> Figure:
 
 
 def recursion(recipe: Recipe) -> Figure:
-    """One hourglass of a recipe, each block with the name it has in the code, each smaller hourglass in its frame."""
+    """Draw one hourglass of a recipe: blocks have their names in the code, inner hourglasses have frames."""
     figure = Figure(layout="constrained", dpi=DPI)
     axes = figure.subplots()
     line(axes, (-1.0, 0), (0, 0), 0)
@@ -63,12 +63,12 @@ def recursion(recipe: Recipe) -> Figure:
 
 
 def _reach(row: int, depth: int) -> float:
-    """From an hourglass's middle to where the row's maps part and meet again."""
+    """Return the distance from an hourglass's middle to where the maps of a row branch off and are added again."""
     return 1.9 + _STEP * (depth - 1 - row)
 
 
 def _draw_hourglass(axes: Axes, start: float, depth: int) -> tuple[float, float, int]:
-    """From its input at `start`, row 0; returns where its output is, its middle and its lowest row."""
+    """Draw an hourglass with its input at `start`, row 0; return the x of its output and middle, and its lowest row."""
     middle = start + _reach(0, depth)
     for row in range(depth):
         reach = _reach(row, depth)
@@ -91,7 +91,7 @@ def _block(axes: Axes, x: float, row: int) -> None:
 
 
 def _name_row(axes: Axes, row: int, middle: float, depth: int) -> None:
-    """The names of what belongs to the hourglass whose input is on this row, but for the bottom."""
+    """Write the names of the layers of the hourglass with its input on this row, except the bottom."""
     style = {"ha": "center", "va": "center", "fontsize": 8, "zorder": 6}
     reach = _reach(row, depth)
     axes.text(middle, -row, "up1", color="white", **style)
@@ -120,7 +120,7 @@ def _frame(axes: Axes, left: float, right: float, bottom: float, top: float, lab
 
 
 def _draw_stem(axes: Axes, recipe: Recipe) -> float:
-    """The image and the layers before the first stack; returns where they end."""
+    """Draw the image and the layers before the first stack; return the x where they end."""
     size, width = recipe.input_size, recipe.width
     box(axes, -6.2, 0, 1.0, 1.3, PALE, f"image\n3 × {size}²")
     box(axes, -4.4, 0, 0.3, 1.0, STEM, "conv / 2", below=True)
@@ -135,7 +135,7 @@ def _draw_stem(axes: Axes, recipe: Recipe) -> float:
 
 
 def _draw_supervision(axes: Axes, start: float, x: float, recipe: Recipe, keypoints: int, last: bool) -> float:
-    """After an hourglass from `start` to x: features, heatmaps with their loss, the sum for the next; its place."""
+    """Draw what follows an hourglass: features, heatmaps with loss, the next stack's input; return the x of its end."""
     _block(axes, x + 1.0, 0)
     box(axes, x + 1.7, 0, 0.3, block_height(0), STEM)
     fork, row = x + 2.3, 1.3
@@ -168,13 +168,13 @@ def _finish(figure: Figure, axes: Axes, xlim: tuple[float, float], ylim: tuple[f
     figure.set_size_inches(width, 0.4 + 0.8 * (ylim[1] - ylim[0]))
 
 
-# What flows through it
+# Feature maps
 
 
 def down_and_up(
     image: np.ndarray, down: Sequence[np.ndarray], up: Sequence[np.ndarray], heatmaps: np.ndarray
 ) -> Figure:
-    """An hourglass's maps at every depth, four channels of each: above on the way down, below on the way up.
+    """Draw four channels of an hourglass's maps at every depth: the way down in the top row, the way up below.
 
     image: (S, S, 3); down and up: (C, h, w) of each resolution, finest first; heatmaps: (K, h, w).
     """

@@ -1,4 +1,4 @@
-"""Pictures of networks: arrays and tables in, matplotlib figures out. One colour stands for one resolution."""
+"""Pictures of networks, from arrays and tables to Matplotlib figures. Each resolution has its colour."""
 
 import numpy as np
 import pandas as pd
@@ -9,16 +9,16 @@ from posekit.figures.poses import map_panels
 from posekit.figures.style import new_figure, show_picture
 
 BRANCH_COLORS = ("#1f6fb2", "#26a189", "#e59a2f", "#c44e52", "#8561b5", "#6b6b6b")  # 1/4, 1/8, 1/16, …
-_PART_COLORS = {"exchange": "#5b6470", "never used": "#e8b4b8"}  # of what is no branch
+_PART_COLORS = {"exchange": "#5b6470", "never used": "#e8b4b8"}  # parts that aren't a branch
 
 
 def map_row(maps: dict[str, np.ndarray], signs: str = "") -> Figure:
-    """Maps (h, w) side by side, `signs` between them, cells and colours on one scale."""
+    """Draw maps (h, w) side by side with `signs` between them, all with the same cell size and colour range."""
     return map_panels(maps, shared=True, signs=signs)
 
 
 def show_channels(axes: Axes, values: np.ndarray, branch: int, title: str) -> None:
-    """The four channels that vary most, each on its own scale, as a 2 × 2 mosaic."""
+    """Draw the four channels that vary most as a 2 × 2 mosaic, each on its own scale."""
     color = BRANCH_COLORS[branch]
     strongest = np.argsort(values.std(axis=(1, 2)))[::-1][:4]
     for number, channel in enumerate(strongest):
@@ -30,7 +30,7 @@ def show_channels(axes: Axes, values: np.ndarray, branch: int, title: str) -> No
 
 
 def influence_maps(image: np.ndarray, maps: dict[str, np.ndarray], place: tuple[float, float]) -> Figure:
-    """Where in the image (S, S, 3) the cell at `place` looks: |gradient| (S, S) as heat; the circle holds 90 % of it.
+    """Draw which pixels of the image (S, S, 3) influence the cell at `place`: |gradient| (S, S), a circle around 90 %.
 
     place: (x, y) in pixels of the image.
     """
@@ -38,7 +38,7 @@ def influence_maps(image: np.ndarray, maps: dict[str, np.ndarray], place: tuple[
     for axes, (title, values) in zip(panels, maps.items(), strict=True):
         show_picture(axes, image.mean(axis=2) * 0.45, f"{title}\nno response here", cmap="gray", vmin=0, vmax=255)
         axes.plot(*place, marker="+", markersize=9, color="white", zorder=3)
-        if not values.any():  # every channel of the cell was cut off at 0
+        if not values.any():  # ReLU set every channel of the cell to 0
             continue
         strength = np.sqrt(values / values.max())
         axes.imshow(strength, cmap="inferno", alpha=np.clip(2 * strength, 0, 1), vmin=0, vmax=1)
@@ -49,7 +49,7 @@ def influence_maps(image: np.ndarray, maps: dict[str, np.ndarray], place: tuple[
 
 
 def _radius_of(values: np.ndarray, place: tuple[float, float], share: float) -> float:
-    """Of the smallest circle around (x, y) that holds this share of the sum of values (S, S)."""
+    """Return the radius of the smallest circle around (x, y) with this share of the sum of `values` (S, S)."""
     y, x = np.indices(values.shape)
     distance = np.hypot(x - place[0], y - place[1]).ravel()
     order = np.argsort(distance)
@@ -58,7 +58,10 @@ def _radius_of(values: np.ndarray, place: tuple[float, float], share: float) -> 
 
 
 def stage_costs(table: pd.DataFrame, title: str) -> Figure:
-    """Parameters and multiply-accumulates by stage, split by part; table as `models.summary.hrnet_table` makes it."""
+    """Draw parameters and multiply-accumulates by stage, split by part.
+
+    table: as returned by `models.summary.hrnet_table` or `hourglass_table`.
+    """
     order, parts = list(dict.fromkeys(table["stage"])), sorted(set(table["part"]), key=_part_order)
     figure, panels = new_figure(11, 0.9 + 0.48 * len(order), 2, grid="x", sharey=True)
     for axes, column, label in zip(panels, ("parameters", "macs"), ("parameters", "multiply-accumulates"), strict=True):
@@ -91,7 +94,7 @@ def _part_color(part: str) -> str:
 
 
 def _short(value: float) -> str:
-    """1234567 as 1.23 M"""
+    """Format 1234567 as 1.23 M."""
     for unit, factor in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= factor:
             return f"{value / factor:.3g} {unit}"

@@ -1,4 +1,4 @@
-"""HTML pages that hold everything they show: they open without a network and run nothing."""
+"""Self-contained HTML pages: they open offline and run no scripts."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from posekit.files import write_text
 
 
 def write_page(path: Path, template: str, **values: Any) -> None:
-    """Write a page from a template, a path in posekit. Values become text, never markup, unless they are `Markup`."""
+    """Write a page from a template (a path in posekit). Values are escaped unless they are `Markup`."""
     loader = PackageLoader("posekit", "")
     pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     write_text(path, pages.get_template(template).render(values))

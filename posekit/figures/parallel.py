@@ -1,4 +1,4 @@
-"""Training on several devices as pictures: who computes what in an update, and a rank table."""
+"""Pictures of training on several devices: what each worker computes in an update, and a rank table."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,12 +16,12 @@ PALE, QUIET = "#eef1f4", "#5b6675"
 
 
 def rank_color(rank: int) -> str:
-    """The colour that stands for a rank."""
+    """Return the colour of a rank."""
     return RANK_COLORS[rank % len(RANK_COLORS)]
 
 
 def data_parallel(batches: Sequence[np.ndarray]) -> Figure:
-    """One update, by a worker for each of the batches, and by one worker that takes them one after the other.
+    """Draw one update twice: by one worker per batch, and by a single worker that accumulates the batches.
 
     batches: images (B, S, S, 3) uint8 RGB of each rank.
     """
@@ -45,7 +45,7 @@ def data_parallel(batches: Sequence[np.ndarray]) -> Figure:
 def _column(
     axes: Axes, x: float, label: str, images: np.ndarray, owners: Sequence[int], gradient: str, color: str
 ) -> None:
-    """A worker from its images down to its new weights; `owners` are the ranks whose colours frame the images."""
+    """Draw a worker, from its images down to its new weights; `owners` are the ranks whose colours frame the images."""
     count = min(len(images), 4)
     for k in range(count):
         left, width = x - 0.44 + 0.88 * k / count, 0.81 / count
@@ -61,7 +61,7 @@ def _column(
 
 
 def rank_table(table: Mapping[str, Any]) -> Figure:
-    """What a rank table for Ascend says: one box per host, and in it each device with its rank and network address.
+    """Draw a rank table for Ascend: one box per host, in it the devices with their ranks and network addresses.
 
     table: the parsed JSON file, in the layout "1.0".
     """
@@ -84,7 +84,7 @@ def rank_table(table: Mapping[str, Any]) -> Figure:
 
 
 def _box(axes: Axes, left: float, right: float, row: float, text: str, color: str = INK, height: float = 0.56) -> None:
-    """A box with its middle on the row, which are counted downwards, and white text in it."""
+    """Draw a box with white text, centred on the row; rows are counted downwards."""
     corner, shape = (left, -row - height / 2), "round,pad=0,rounding_size=0.05"
     axes.add_patch(FancyBboxPatch(corner, right - left, height, boxstyle=shape, fc=color, ec="none", zorder=3))
     axes.text((left + right) / 2, -row, text, ha="center", va="center", color="white", fontsize=9.5, zorder=4)

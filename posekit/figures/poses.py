@@ -1,6 +1,6 @@
 """Pictures of heatmaps and keypoints on images.
 
-A heatmap's cell (i, j) is over the input pixel (i, j) * stride, as the codec has it.
+Cell (i, j) of a heatmap is drawn at the input pixel (i, j) * stride, as in the codec.
 """
 
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ GOOD, BAD = "#35d04a", "#ff3b30"
 
 
 def displayed(images: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """Network inputs (N, 3, S, S) back to pictures (N, S, S, 3) in 0–1."""
+    """Convert network inputs (N, 3, S, S) back to pictures (N, S, S, 3) in 0–1."""
     return np.clip(images.transpose(0, 2, 3, 1) * np.array(recipe.std) + np.array(recipe.mean), 0, 1)
 
 
 def target_pictures(images: np.ndarray, heatmaps: np.ndarray, most: int = 8) -> Figure:
-    """Crops (N, S, S, 3) above the same with the highest of all their keypoints' heatmaps (N, K, h, w) laid over."""
+    """Draw crops (N, S, S, 3) above the same crops overlaid with the maximum of their heatmaps (N, K, h, w)."""
     images = images[:most]
     figure = picture_rows([images, images])
     for axes, image, maps in zip(figure.axes[len(images) :], images, heatmaps, strict=False):
@@ -36,9 +36,9 @@ def target_pictures(images: np.ndarray, heatmaps: np.ndarray, most: int = 8) -> 
 
 
 def heatmap_rows(image: np.ndarray, rows: dict[str, np.ndarray], names: Sequence[str], chosen: Sequence[int]) -> Figure:
-    """One row per name: the highest of all heatmaps (K, h, w) over the crop (S, S, 3), then the chosen keypoints' maps.
+    """Draw a row per name: the maximum of its heatmaps (K, h, w) over the crop (S, S, 3), then the chosen maps.
 
-    Each map is scaled to its own highest value, which is written on it.
+    Each map is scaled to its highest value, which is written on it.
     """
     titles, shown = ["all", *(names[k] for k in chosen)], [[m.max(0), *m[list(chosen)]] for m in rows.values()]
     figure = picture_rows([[image] * len(titles)] * len(rows), titles, list(rows))
@@ -49,10 +49,10 @@ def heatmap_rows(image: np.ndarray, rows: dict[str, np.ndarray], names: Sequence
 
 
 def map_panels(maps: dict[str, np.ndarray], shared: bool = False, signs: str = "") -> Figure:
-    """Maps (h, w) side by side, each with its colour bar; `shared` gives all one range, one bar and cells of one size.
+    """Draw maps (h, w) side by side, each with its colour bar.
 
-    A map with clearly negative values, or one in a sum (its signs are drawn between the maps), is drawn blue below zero
-    and red above it.
+    shared: use the same range and cell size for all maps, and one colour bar. signs: one per map, drawn after it, as in
+    a sum. With signs, or if a map has clearly negative values, it is blue below zero and red above.
     """
     widths = [values.shape[1] if shared else 1 for values in maps.values()]
     figure, panels = new_figure((2.6 if shared else 3.3) * len(maps), 3.1, len(maps), width_ratios=widths)
@@ -75,7 +75,7 @@ def map_panels(maps: dict[str, np.ndarray], shared: bool = False, signs: str = "
 
 
 def beside_truth(dataset: PoseDataset, predictions: Predictions, rows: Sequence[int], titles: Sequence[str]) -> Figure:
-    """Truth (its visible keypoints) above prediction (the same keypoints), one column per row of the data set."""
+    """Draw visible true keypoints above the same keypoints as predicted, one column per row of the data set."""
     pictures = [
         [draw_pose(*_cut(dataset, row, points), dataset.visible[row].astype(float), dataset.skeleton) for row in rows]
         for points in (dataset.keypoints, predictions.keypoints)
@@ -86,9 +86,9 @@ def beside_truth(dataset: PoseDataset, predictions: Predictions, rows: Sequence[
 def threshold_circles(
     dataset: PoseDataset, predictions: Predictions, rows: Sequence[int], thresholds: Sequence[float]
 ) -> Figure:
-    """Circles of each threshold's radius around the true keypoints, one row of panels per image.
+    """Draw circles with each threshold's radius around the true keypoints, one row of panels per image.
 
-    A cross marks the prediction, green within the circle and red beyond it.
+    A cross marks the prediction: green inside the circle, red outside.
     """
     pictures = [[_cut(dataset, row, dataset.keypoints)[0]] * len(thresholds) for row in rows]
     figure = picture_rows(pictures, [""] * len(rows) * len(thresholds))  # its titles follow
@@ -108,7 +108,7 @@ def threshold_circles(
 def decoded_points(
     axes: Axes, heatmap: np.ndarray, points: dict[str, np.ndarray], truth: np.ndarray, stride: float, around: int = 4
 ) -> None:
-    """Draw the cells around a heatmap's (h, w) peak, points (2,) in input pixels decoded from it, and the truth."""
+    """Draw the cells around a heatmap's (h, w) peak, points (2,) decoded from it, in input pixels, and the truth."""
     row, column = np.unravel_index(heatmap.argmax(), heatmap.shape)
     axes.imshow(heatmap, cmap="gray")
     for (name, point), marker in zip(points.items(), "os^Dv", strict=False):
@@ -122,12 +122,12 @@ def decoded_points(
 
 
 def pose_pictures(images: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
-    """Pictures side by side with titles."""
+    """Draw pictures side by side with titles."""
     return picture_rows([images], titles)
 
 
 def overlay(axes: Axes, image: np.ndarray, heatmap: np.ndarray) -> None:
-    """Lay a heatmap (h, w) over a greyed crop (S, S, 3), brightest where it is highest."""
+    """Overlay a heatmap (h, w) on a greyed crop (S, S, 3), brightest where it is highest."""
     grey, strength = image.mean(-1), np.clip(heatmap / max(float(heatmap.max()), 1e-9), 0, 1)
     show_picture(axes, grey, cmap="gray", vmax=grey.max() * 1.4)
     extent = cell_extent(image.shape[0], len(heatmap))
@@ -135,13 +135,13 @@ def overlay(axes: Axes, image: np.ndarray, heatmap: np.ndarray) -> None:
 
 
 def cell_extent(size: int, cells: int) -> tuple[float, float, float, float]:
-    """Where a heatmap lies on its input: cell i is centred on the pixel i * stride."""
+    """Return the extent of a heatmap in input pixels: cell i is centred on pixel i * stride."""
     stride = size / cells
     return -0.5 * stride, size - 0.5 * stride, size - 0.5 * stride, -0.5 * stride
 
 
 def _cut(dataset: PoseDataset, row: int, keypoints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The sample's box cut out of its image, and its row of keypoints (N, K, 2) there."""
+    """Cut a sample's box out of its image; return it and the sample's keypoints, from (N, K, 2), in its pixels."""
     image = dataset.image(row)
     left, top, right, bottom = dataset.window(row, image.shape)
     return image[top:bottom, left:right], keypoints[row] - (left, top)

@@ -1,4 +1,4 @@
-"""Pictures of trainings, scores and timings: numbers in, matplotlib figures out."""
+"""Pictures of trainings, scores and timings, from numbers to Matplotlib figures."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,9 +14,9 @@ from posekit.skeletons import Skeleton
 
 
 def training_curves(log: pd.DataFrame) -> Figure:
-    """Loss and learning rate by step, and the validation's PCK where it was measured; log as in a run's log.csv.
+    """Draw loss and learning rate by step, and the validation PCK by epoch; `log` is a run's log.csv.
 
-    Below them, where the log has these, images per second, the share of time spent waiting for them, and memory.
+    If the log has these columns, also draw images per second, the share of time spent waiting for images, and memory.
     """
     rows = 2 if {"images_per_second", "wait_share", "memory_mb"} <= set(log) else 1
     figure, axes = new_figure(10, 1.8 + 1.8 * rows, rows, 2, height_ratios=(2, 1)[:rows])
@@ -41,7 +41,7 @@ def training_curves(log: pd.DataFrame) -> Figure:
 
 
 def _machine_curves(speed: Axes, memory: Axes, log: pd.DataFrame) -> None:
-    """What the machine did by step."""
+    """Draw images per second, waiting time and memory by step."""
     speed.plot(log["step"], log["images_per_second"], color="tab:green")
     speed.set(ylabel="images per second", ylim=(0, 1.15 * log["images_per_second"].max()))
     waiting = speed.twinx()
@@ -53,9 +53,9 @@ def _machine_curves(speed: Axes, memory: Axes, log: pd.DataFrame) -> None:
 
 
 def keypoint_dots(values: dict[str, np.ndarray], counts: np.ndarray, skeleton: Skeleton) -> Figure:
-    """One panel per quantity, one row per part, one dot per keypoint: left (orange), right (blue) or middle (green).
+    """Draw a panel per quantity, a row per part, a dot per keypoint: left (orange), right (blue) or middle (green).
 
-    values: (K,) each; counts: (K,), how often each keypoint counts, written beside the part's name.
+    values: (K,) each; counts: (K,), how often each keypoint counts, shown after the part's name.
     """
     first = next(iter(values.values()))
     rows = sorted(parts(skeleton).items(), key=lambda part: np.nanmean(first[part[1]]))
@@ -71,7 +71,7 @@ def keypoint_dots(values: dict[str, np.ndarray], counts: np.ndarray, skeleton: S
 
 
 def table_bars(tables: dict[str, dict[str, float]], label: str) -> Figure:
-    """Groups of bars, one per column, with one bar per table; values are written on top."""
+    """Draw a group of bars per column, with one bar per table; values are written on top."""
     columns = list(dict.fromkeys(column for table in tables.values() for column in table))
     figure, axes = new_figure(10, 3.6, grid="y")
     width = 0.8 / len(tables)
@@ -87,7 +87,7 @@ def table_bars(tables: dict[str, dict[str, float]], label: str) -> Figure:
 
 
 def histograms(values: dict[str, np.ndarray], label: str, bins: int = 40) -> Figure:
-    """Distribution of each name's values, in percent of that name's own."""
+    """Draw a histogram per name, in percent of its number of values."""
     figure, axes = new_figure(10, 2.8)
     everything = np.concatenate(list(values.values()))
     edges = np.linspace(min(0, everything.min()), everything.max(), bins + 1)
@@ -100,7 +100,7 @@ def histograms(values: dict[str, np.ndarray], label: str, bins: int = 40) -> Fig
 
 
 def bars(values: Mapping[str, float], label: str, fmt: str = "%.2f") -> Figure:
-    """One horizontal bar per name, the shortest on top."""
+    """Draw one horizontal bar per name, the longest at the bottom."""
     names, lengths = zip(*sorted(values.items(), key=lambda item: -item[1]), strict=True)
     figure, axes = new_figure(10, 0.9 + 0.4 * len(names), grid="x")
     axes.bar_label(axes.barh(names, lengths, height=0.6), fmt=fmt, padding=4)
@@ -110,9 +110,9 @@ def bars(values: Mapping[str, float], label: str, fmt: str = "%.2f") -> Figure:
 
 
 def run_bars(names: Sequence[str], statuses: Sequence[str], values: Mapping[str, Sequence[float]]) -> Figure:
-    """One row per run and one panel per quantity, (runs,) each, NaN where a run has none.
+    """Draw one row per run and one panel per quantity; values are (runs,), NaN where a run has none.
 
-    Runs that are completed are blue; another's bar is grey, and its status is in red in the first panel.
+    Completed runs are blue. Other runs are grey, with their status in red in the first panel.
     """
     figure, panels = new_figure(10, 1.1 + 0.3 * len(names), len(values), grid="x", sharey=True)
     colors = ["tab:blue" if status == "completed" else "0.85" for status in statuses]
@@ -132,9 +132,9 @@ def run_bars(names: Sequence[str], statuses: Sequence[str], values: Mapping[str,
 def parity_and_speed(
     differences: dict[str, float], milliseconds: dict[str, float], precisions: dict[str, str], limits: dict[str, float]
 ) -> Figure:
-    """One row per run time: left its largest difference of heatmaps (a share of their range), right its time per image.
+    """Draw a row per run time: left, the largest heatmap difference / range of the heatmaps; right, the time per image.
 
-    precisions: of each run time fp32, fp16 or bf16; limits: of each precision, drawn as a red bar in its rows.
+    precisions: fp32, fp16 or bf16 for each run time; limits: for each precision, drawn as a red bar.
     """
     colors = {"fp32": "tab:blue", "fp16": "tab:orange", "bf16": "tab:purple"}
     figure, (left, right) = new_figure(10, 1.1 + 0.36 * len(differences), 2, grid="x", sharey=True, width_ratios=(3, 2))

@@ -1,4 +1,4 @@
-"""Pictures of figures and how sure they are: walks between evaluators, intervals, errors, reliability."""
+"""Pictures of scores and their uncertainty: steps between protocols, intervals, error kinds, reliability."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ KIND_COLORS = ("#8fc7a3", "#f2b84b", "#7f5fc4", "#8a94a0", "#d1495b")  # of KIND
 
 
 def waterfall(walk: Walk) -> Figure:
-    """From the first step's figure to the last's: a bar for what each step adds or takes, one panel per figure."""
+    """Draw how each step of a walk changes a score, from the first to the last protocol; one panel per score."""
     names = list(walk[0][1])
     figure, panels = new_figure(10, 0.9 + 0.42 * (len(walk) + 1), len(names), grid="x", sharey=True)
     for axes, name in zip(panels, names, strict=True):
@@ -29,7 +29,7 @@ def waterfall(walk: Walk) -> Figure:
 
 
 def _draw_walk(axes: Axes, values: np.ndarray) -> None:
-    """The first value as a whole bar, then changes, then the last value as a whole bar."""
+    """Draw the first value as a full bar, then the changes, then the last value as a full bar."""
     last = len(values)
     axes.barh([0, last], [values[0], values[-1]], color=WHOLE)
     before, change = values[:-1], np.diff(values)
@@ -42,9 +42,9 @@ def _draw_walk(axes: Axes, values: np.ndarray) -> None:
 
 
 def intervals(estimates: Mapping[str, Mapping[str, Estimate]], label: str, zero: bool = False) -> Figure:
-    """One row per part: a dot and a line over the interval for each name; `zero` marks where a difference is none.
+    """Draw estimates as dots with lines for their intervals: one row per part, one colour per name.
 
-    estimates: name -> part -> estimate.
+    estimates: name -> part -> estimate; zero: draw a line at 0, for differences.
     """
     parts = list(next(iter(estimates.values())))
     figure, axes = new_figure(10, 0.9 + (0.14 + 0.12 * len(estimates)) * len(parts))
@@ -64,12 +64,12 @@ def intervals(estimates: Mapping[str, Mapping[str, Estimate]], label: str, zero:
 
 
 def _split(estimates: Iterable[Estimate]) -> np.ndarray:
-    """Values and both ends of their intervals, (3, M)."""
+    """Return values, lower ends and upper ends of the intervals, (3, M)."""
     return np.array([(estimate.value, *estimate.interval) for estimate in estimates]).T
 
 
 def error_bars(kinds: np.ndarray, groups: Mapping[str, Sequence[int]]) -> Figure:
-    """Which errors each group of keypoints has: shares of its counted keypoints; kinds (N, K) as in `error_kinds`."""
+    """Draw the kinds of errors per group, as shares of its counted keypoints; kinds (N, K) from `error_kinds`."""
     some = {**{name: kinds[:, list(keypoints)] for name, keypoints in groups.items()}, "all": kinds}
     counts = np.array([np.bincount(part[part >= 0], minlength=len(KINDS)) for part in some.values()])  # (rows, kinds)
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -87,9 +87,9 @@ def error_bars(kinds: np.ndarray, groups: Mapping[str, Sequence[int]]) -> Figure
 
 
 def reliability_diagram(curves: Mapping[str, Reliability], what: str = "right") -> Figure:
-    """How often keypoints of a score are right, with intervals; on the diagonal a score is a probability.
+    """Draw how often keypoints are right by score, with intervals; on the diagonal the score is a probability.
 
-    what: the word for it, where it is another question than being right.
+    what: what the share counts, if it isn't right keypoints.
     """
     figure, axes = new_figure(10, 4)
     axes.plot([0, 1], [0, 100], color="0.6", linestyle="--", linewidth=1, label=f"score = share {what}")
@@ -104,7 +104,7 @@ def reliability_diagram(curves: Mapping[str, Reliability], what: str = "right") 
 
 
 def draw_curve(axes: Axes, curve: Mapping[float, Estimate], style: str = "o-", **options: Any) -> None:
-    """Draw estimates by what they were made for, a strength or a size, with their intervals as a band."""
+    """Draw estimates over their key (a strength or a size), with their intervals as a band."""
     values, low, high = _split(curve.values())
     (line,) = axes.plot(list(curve), values, style, markersize=5, **options)
     axes.fill_between(list(curve), low, high, color=line.get_color(), alpha=0.2, linewidth=0)

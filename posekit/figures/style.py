@@ -1,4 +1,4 @@
-"""What all figures have in common: their style sheet, bare pictures in rows, legends beside the axes."""
+"""Shared by all figures: the style sheet, pictures in rows without ticks, legends beside the axes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,20 +14,20 @@ BESIDE = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5)}  # axes.legend(**
 
 
 def new_figure(width: float, height: float, *shape: int, grid: str = "both", **options: Any) -> tuple[Figure, Any]:
-    """Return a figure of that many inches and its axes: one, or a row of n for `shape` n, or m rows for m, n.
+    """Return a figure of width × height inches and its axes: one; n in a row for `shape` n; m rows of n for m, n.
 
     grid: the axis that has grid lines, "x", "y", "both" or "" for none; options: as in `Figure.subplots`.
     """
     with style.context(["posekit.figures.style", {"axes.grid": bool(grid), "axes.grid.axis": grid or "both"}]):
         figure = Figure(figsize=(width, height))
         panels = figure.subplots(*(1, 1, *shape)[-2:], squeeze=False, **options)
-        for axes in panels.flat:  # Matplotlib would read it when a tick is first drawn, outside of the style
+        for axes in panels.flat:  # Matplotlib reads it when a tick is first drawn, outside this style context
             axes.tick_params(which="both", grid_alpha=matplotlib.rcParams["grid.alpha"])
     return figure, panels.reshape(shape)[()]
 
 
 def show_picture(axes: Axes, image: np.ndarray, title: str = "", **options: Any) -> AxesImage:
-    """Show an image (H, W, 3), or a map (H, W) in a frame, under its title; the axes keep to it, without ticks.
+    """Show an image (H, W, 3), or a map (H, W) with a frame, under a title; the axes fit it and have no ticks.
 
     options: as in `Axes.imshow`.
     """
@@ -45,7 +45,7 @@ def picture_rows(
     names: Sequence[str] = (),
     **options: Any,
 ) -> Figure:
-    """Show pictures in rows, as high as they need.
+    """Show pictures in rows; the figure is as high as they need.
 
     titles: of the pictures, row by row, or of the first row alone; names: of the rows; options: as in `Axes.imshow`.
     """

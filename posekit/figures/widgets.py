@@ -1,7 +1,7 @@
-"""Controls over pictures, for a notebook: a heatmap explorer and a dataset browser, for any skeleton.
+"""Notebook widgets: a heatmap explorer and a data set browser, for any skeleton.
 
-The picture is an output of its own, drawn before the controls and replaced in place when one of them moves. So it is
-there once for a person, and it stays in every saved notebook and page, with or without a front end that has widgets.
+The picture is a separate output above the controls, replaced in place when a control changes. So it is shown once, and
+it stays in saved notebooks and pages, even where widgets don't work.
 """
 
 from base64 import b64encode
@@ -24,7 +24,7 @@ _WIDE, _NARROW = ({"layout": {"width": width}, "style": _STYLE} for width in ("4
 
 @dataclass(frozen=True)
 class Explorer:
-    """Controls by name, how they lie, and the picture for what they say at the moment."""
+    """Controls by name, their arrangement in rows, and a function that draws the picture for their present values."""
 
     controls: dict[str, widgets.Widget]
     rows: Sequence[Sequence[str]]
@@ -32,17 +32,17 @@ class Explorer:
 
 
 def explore_heatmaps(data: Heatmaps, sample: int = 0, keypoint: int | None = None) -> None:
-    """Show truth beside prediction, with controls for sample, keypoint (None: all), stage and overlay."""
+    """Show ground truth beside prediction, with controls for sample, keypoint (None: all), stage and overlay."""
     show(heatmap_explorer(data, sample, keypoint))
 
 
 def browse_dataset(dataset: PoseDataset, recipe: Recipe, row: int = 0, seed: int = 0) -> None:
-    """Show samples and what the network sees of them, with controls to filter, label, crop and augment."""
+    """Show samples and their crops for the network, with controls to filter, label, crop and augment."""
     show(dataset_browser(dataset, recipe, row, seed))
 
 
 def heatmap_explorer(data: Heatmaps, sample: int = 0, keypoint: int | None = None) -> Explorer:
-    """The explorer of heatmaps, not shown yet; it opens at the last stage."""
+    """Make the heatmap explorer without showing it; it starts at the last stage."""
     names = [("all", -1), *((f"{k}  {name}", k) for k, name in enumerate(data.skeleton.keypoints))]
     stages, opened = list(data.stages), -1 if keypoint is None else keypoint
     c = {
@@ -60,13 +60,13 @@ def heatmap_explorer(data: Heatmaps, sample: int = 0, keypoint: int | None = Non
 
 
 def dataset_browser(dataset: PoseDataset, recipe: Recipe, row: int = 0, seed: int = 0) -> Explorer:
-    """The browser of a data set, not shown yet. "draw again" draws another augmentation of the same sample."""
+    """Make the data set browser without showing it. "draw again" draws another augmentation of the same sample."""
     c = _browser_controls(dataset, row)
     seen, groups = dataset.visible & ~dataset.hidden, dataset.skeleton.groups
-    rows = np.arange(len(dataset))  # that the filters leave
+    rows = np.arange(len(dataset))  # rows that pass the filters
 
     def choose(_: object) -> None:
-        """Keep to the samples that the filters leave, near the present one."""
+        """Apply the filters; select the sample nearest to the present one."""
         nonlocal rows
         now = rows[c["sample"].value] if len(rows) else 0
         low, high = c["in sight"].value
@@ -113,7 +113,7 @@ def _browser_controls(dataset: PoseDataset, row: int) -> dict[str, widgets.Widge
 
 
 def show(explorer: Explorer) -> None:
-    """Display the picture as PNG, then the controls; a control that moves replaces the picture."""
+    """Display the picture as PNG, then the controls; when a control changes, replace the picture."""
     data, size = _bundle(explorer.draw(), "png")
     handle = display(data, metadata=size, raw=True, display_id=True)
     shown = _values(explorer)
@@ -128,7 +128,7 @@ def show(explorer: Explorer) -> None:
         except InputError as error:
             picture = message_picture(str(error))
         data, size = _bundle(picture, "jpeg")
-        if handle:  # None outside of a notebook
+        if handle:  # None outside a notebook
             handle.update(data, metadata=size, raw=True)
 
     for control in explorer.controls.values():
@@ -145,7 +145,7 @@ def _values(explorer: Explorer) -> dict[str, object]:
 
 
 def _bundle(picture: Picture, kind: str) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
-    """The picture as Jupyter takes it, and its size on the page."""
+    """Return the picture as a Jupyter MIME bundle, and its size on the page as metadata."""
     mime, canvas = f"image/{kind}", picture.canvas
     data = {mime: b64encode(canvas.encoded(kind)).decode(), "text/plain": picture.caption}
     return data, {mime: {"width": canvas.width, "height": canvas.height}}

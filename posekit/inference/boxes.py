@@ -1,30 +1,93 @@
-"""From boxes in an image to keypoints in its pixels."""
+"""Predict keypoints in boxes: crop each box, run the network, map the keypoints back to the image."""
+
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
+from posekit.bounds import LARGEST_SIDE
 from posekit.codecs import image_keypoints
 from posekit.datasets.dataset import BOX_MARGIN, Sample
 from posekit.datasets.pipeline import Crop, crop, normalise
+from posekit.errors import InputError, shortened
 from posekit.inference.predictors import Predictor
 from posekit.recipes import Recipe
 from posekit.skeletons import Skeleton
+from posekit.tables import line_of, read_named_numbers
+
+AT_ONCE = 16  # batches of crops in memory; an image may have thousands of boxes
+
+
+class Boxes:
+    """Boxes from a csv, one row per object: name,x,y,width,height in pixels; x, y is the top left corner."""
+
+    def __init__(self, path: Path, images: list[str], videos: list[str]) -> None:
+        """Raise InputError for a box whose size is out of range, or whose name is no image and no frame of a video."""
+        self.path = path
+        self.left: dict[str, list[np.ndarray]] = {}  # boxes not taken yet, by image or frame
+        pictures, films = set(images), set(videos)
+        names, values = read_named_numbers(path, 5, "one row per object: name,x,y,width,height")
+        for name, box in zip(names, values, strict=True):
+            place = len(self.left.get(name, ()))
+            video, _, number = name.rpartition(":")
+            if name not in pictures and not (video in films and number.isdecimal()):
+                raise self._error(
+                    name, place, f"{shortened(name)} is not among the images; {_how_to_name(name, images)}"
+                )
+            if box[2:].min() <= 0:
+                raise self._error(name, place, "width and height must be above 0; fix the row")
+            if not 1 <= box[2:].max() <= LARGEST_SIDE:
+                size = f"{box[2]:g} × {box[3]:g} pixels"
+                raise self._error(name, place, f"a box of {size}; its longer side must be from 1 to {LARGEST_SIDE:,}")
+            self.left.setdefault(name, []).append(box.astype(np.float32))
+
+    def take(self, name: str, image: np.ndarray) -> list[np.ndarray]:
+        """Return the boxes (4,) of an image (H, W, 3), once; raise InputError if one is entirely outside the image."""
+        height, width = image.shape[:2]
+        boxes = self.left.pop(name, [])
+        for place, (x, y, w, h) in enumerate(boxes):
+            if x >= width or y >= height or x + w <= 0 or y + h <= 0:
+                raise self._error(
+                    name, place, f"the box is outside the image of {width} × {height} pixels; fix the row"
+                )
+        return boxes
+
+    def _error(self, name: str, place: int, problem: str) -> InputError:
+        return InputError(f"{self.path}: row {line_of(self.path, name, place)}: {problem}")
+
+
+def _how_to_name(name: str, images: list[str]) -> str:
+    several = [image for image in images if image.endswith(f"/{name}")]
+    if several:
+        return f"name it {' or '.join(map(shortened, several[:3]))}"
+    return "name an image as its file, a frame as video.mp4:0"
 
 
 def whole(image: np.ndarray) -> np.ndarray:
-    """The box (4,) of an object that fills the image (H, W, 3): x, y of its corner, width and height in pixels."""
+    """Return the box (4,) of the whole image (H, W, 3): x and y of its top left corner, width, height; in pixels."""
     return np.array([0, 0, *image.shape[1::-1]], np.float32)
 
 
 def crop_box(image: np.ndarray, box: np.ndarray, recipe: Recipe, skeleton: Skeleton) -> Crop:
-    """What a network of `recipe` sees of the object in a box (4,) of the image (H, W, 3) uint8 RGB; no keypoints."""
+    """Crop a box (4,) out of an image (H, W, 3) uint8 RGB as network input for `recipe`; the crop has no labels."""
     none = np.zeros((skeleton.num_keypoints, 2), np.float32)
     corner, size = box[:2], box[2:]
     side = float(size.max()) * BOX_MARGIN
     return crop(Sample(image, none, none[:, 0] > 0, corner + size / 2, side, skeleton), recipe)
 
 
-def predict_crops(predictor: Predictor, crops: list[Crop]) -> tuple[np.ndarray, np.ndarray]:
-    """Keypoints (N, K, 2) in pixels of the images that the crops are of, and scores (N, K)."""
-    recipe = predictor.recipe
-    heatmaps = predictor.tested_heatmaps(normalise(np.stack([cut.image for cut in crops]), recipe))
-    return image_keypoints(recipe.codec, heatmaps, np.stack([cut.matrix for cut in crops]))
+def predict_crops(predictor: Predictor, crops: Iterable[Crop]) -> tuple[np.ndarray, np.ndarray]:
+    """Predict keypoints (N, K, 2), in pixels of the images that the crops were cut from, and scores (N, K).
+
+    The crops are consumed and predicted in groups of AT_ONCE batches.
+    """
+    recipe, number = predictor.recipe, predictor.skeleton.num_keypoints
+    keypoints, scores = [np.zeros((0, number, 2))], [np.zeros((0, number))]
+    crops = iter(crops)
+    while group := list(islice(crops, AT_ONCE * predictor.batch)):
+        heatmaps = predictor.tested_heatmaps(normalise(np.stack([cut.image for cut in group]), recipe))
+        found = image_keypoints(recipe.codec, heatmaps, np.stack([cut.matrix for cut in group]))
+        keypoints.append(found[0])
+        scores.append(found[1])
+    return np.concatenate(keypoints), np.concatenate(scores)

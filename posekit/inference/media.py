@@ -1,29 +1,36 @@
 """`posekit predict` on images, folders and videos: annotated copies and a table."""
 
-import errno
-import os
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from posekit.bars import progress_bar
-from posekit.datasets.images import decode_image, read_file
+from posekit.bounds import MOST_TOGETHER
+from posekit.datasets.images import BadImage, decode_image, holds_several, one_line, read_file
 from posekit.drawing import draw_poses
-from posekit.errors import InputError
+from posekit.errors import InputError, shortened
 from posekit.files import atomic_path
-from posekit.inference.boxes import crop_box, predict_crops, whole
+from posekit.inference.boxes import Boxes, crop_box, predict_crops, whole
+from posekit.inference.inputs import Input, Skipped, find_inputs
 from posekit.inference.predictors import Predictor
+from posekit.inference.videos import (
+    BadVideo,
+    VideoWriter,
+    check_video,
+    frames,
+    open_video,
+    promised_frames,
+    rate_of,
+    remarks,
+)
 from posekit.predictions import Predictions, write_predictions
 from posekit.signals import ctrl_c
-from posekit.tables import line_of, read_named_numbers
 
-IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv")
-Boxes = dict[str, list[np.ndarray]]  # by image name, each (4,): x, y of its corner, width, height in pixels
+Rows = list[tuple[str, np.ndarray, np.ndarray]]  # name, keypoints (K, 2) and scores (K,) of each object
 
 
 @dataclass(frozen=True)
@@ -35,168 +42,168 @@ class Found:
     keypoints: np.ndarray  # (M, K, 2) in pixels of the image
     scores: np.ndarray  # (M, K)
 
+    def rows(self) -> Rows:
+        """Named as the image; with several in it, `:0`, `:1`, … is added."""
+        several = len(self.keypoints) > 1
+        objects = enumerate(zip(self.keypoints, self.scores, strict=True))
+        return [(f"{self.name}:{i}" if several else self.name, *values) for i, values in objects]
+
 
 def predict_media(predictor: Predictor, sources: list[Path], out: Path, boxes: Path | None = None) -> None:
     """Write each image and video with its keypoints drawn, and predictions.csv, into the folder `out`.
 
-    An object is named as its image, a frame as `video.mp4:0`; with several in an image `:0`, `:1`, … is added.
+    An object is named as its image, a frame as `video.mp4:0`; with several in an image `:0`, `:1`, … is added. Names
+    and copies are distinct, see `find_inputs`.
+
+    An image or video that the user named and that can't be read is an error, before anything is written. In a folder
+    it is skipped: a line per folder on standard error says how many are, which, and why. Nothing left is an error.
     """
-    pictures, videos = _sort(sources)
-    for path, made in [(p, out / f"{p.stem}.png") for p in pictures] + [(p, out / f"{p.stem}.mp4") for p in videos]:
-        if made.resolve() == path.resolve():
-            raise InputError(f"{path}: the annotated copy would replace it; give another --out")
-    for video in videos:  # before the first is predicted
-        _check_video(video)
-    known = None if boxes is None else _read_boxes(boxes, [p.name for p in pictures], [p.name for p in videos])
+    inputs, skipped = find_inputs(sources)
+    _check_copies(inputs, out)
+    pictures = [given for given in inputs if not given.video]
+    videos = [given for given in inputs if given.video]
+    known = Boxes(boxes, [p.name for p in pictures], [v.name for v in videos]) if boxes else None
+    videos = [video for video in videos if _readable(video, skipped)]
+    watched = 0
     with ctrl_c():
-        rows = _predict_pictures(predictor, pictures, out, known) if pictures else []
+        rows, read = _predict_pictures(predictor, pictures, out, known, skipped)
         for video in videos:
-            rows += _predict_video(predictor, video, out, known)
+            try:
+                rows += _predict_video(predictor, video, out, known)
+                watched += 1
+            except BadVideo as error:
+                skipped.handle(video, error)
+    if not read and not watched:
+        raise InputError("; ".join(f"{one_line(folder)}: {skipped.line(folder)}" for folder in skipped.names))
+    for folder in skipped.names:
+        print(f"posekit: {one_line(folder)}: {skipped.line(folder)}", file=sys.stderr)
     if not rows:
         raise InputError(f"{boxes}: none of its boxes is in the images given; name the images as their files")
-    if known:
-        print(f"{boxes}: {len(known)} frames do not exist, {next(iter(known))} the first: their boxes were not used")
+    if known and known.left:
+        first = f"{shortened(next(iter(known.left)))} the first"
+        print(f"{boxes}: {len(known.left)} frames do not exist, {first}: their boxes were not used")
     names, keypoints, scores = zip(*rows, strict=True)
     write_predictions(out / "predictions.csv", Predictions(list(names), np.stack(keypoints), np.stack(scores)))
-    print(f"{out}: {len(rows)} objects in {len(pictures)} images and {len(videos)} videos; predictions.csv")
+    print(f"{out}: {len(rows)} objects in {read} images and {watched} videos; predictions.csv")
 
 
-def _sort(sources: list[Path]) -> tuple[list[Path], list[Path]]:
-    """Images and videos; of a folder, those directly in it, by name."""
-    files = []
-    for source in sources:
-        inside = sorted(p for p in source.iterdir() if p.suffix.lower() in IMAGES + VIDEOS) if source.is_dir() else []
-        if source.is_dir() and not inside:
-            raise InputError(f"{source}: holds no images and no videos ({', '.join(IMAGES + VIDEOS)}); check the path")
-        files += inside or [source]
-    if len({path.stem for path in files}) < len(files):
-        raise InputError("two pictures have the same file name; predict them into separate folders")
-    videos = [path for path in files if path.suffix.lower() in VIDEOS]
-    return [path for path in files if path not in videos], videos
+def _check_copies(inputs: list[Input], out: Path) -> None:
+    originals = {given.path.resolve(): given.path for given in inputs}
+    for given in inputs:
+        if original := originals.get((out / given.copy).resolve()):
+            raise InputError(f"{one_line(original)}: the annotated copy would replace it; give another --out")
 
 
-def _read_boxes(path: Path, pictures: list[str], videos: list[str]) -> Boxes:
-    """The csv's boxes by image; InputError for a box without area, or of what is neither an image nor a frame."""
-    names, values = read_named_numbers(path, 5, "one row an object: name,x,y,width,height")
-    boxes: Boxes = {}
-    for name, box in zip(names, values, strict=True):
-        video, _, number = name.rpartition(":")
-        problem = ""
-        if name not in pictures and not (video in videos and number.isdecimal()):
-            problem = f"{name} is not among the images; name an image as its file, a frame as video.mp4:0"
-        elif box[2:].min() <= 0:
-            problem = "width and height must be above 0; mend the row"
-        if problem:
-            raise InputError(f"{path}: row {line_of(path, name, len(boxes.get(name, ())))}: {problem}")
-        boxes.setdefault(name, []).append(box.astype(np.float32))
-    return boxes
+def _readable(video: Input, skipped: Skipped) -> bool:
+    """Before the first is predicted."""
+    try:
+        check_video(video.path)
+    except BadVideo as error:
+        skipped.handle(video, error)
+        return False
+    return True
 
 
 def _find(predictor: Predictor, images: Iterable[tuple[str, np.ndarray]], boxes: Boxes | None) -> Iterator[Found]:
-    """Predict named images in order, as many at a time as the network takes; their boxes are taken out of `boxes`."""
-    images = iter(images)
-    skeleton = predictor.skeleton
-    while chunk := list(islice(images, predictor.batch)):
-        places = [[whole(image)] if boxes is None else boxes.pop(name, []) for name, image in chunk]
-        crops = [
-            crop_box(image, box, predictor.recipe, skeleton)
+    """Predict named images in order, as many at a time as the network takes."""
+    for chunk in _chunks(images, predictor.batch):
+        places = [[whole(image)] if boxes is None else boxes.take(name, image) for name, image in chunk]
+        crops = (
+            crop_box(image, box, predictor.recipe, predictor.skeleton)
             for (_, image), inside in zip(chunk, places, strict=True)
             for box in inside
-        ]
-        keypoints, scores = np.zeros((0, skeleton.num_keypoints, 2)), np.zeros((0, skeleton.num_keypoints))
-        if crops:
-            keypoints, scores = predict_crops(predictor, crops)
+        )
+        keypoints, scores = predict_crops(predictor, crops)
         ends = np.cumsum([len(some) for some in places])
         parts = zip(np.split(keypoints, ends[:-1]), np.split(scores, ends[:-1]), strict=True)
         for (name, image), (points, values) in zip(chunk, parts, strict=True):
             yield Found(name, image, points, values)
 
 
-def _rows(found: Found) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    several = len(found.keypoints) > 1
-    objects = enumerate(zip(found.keypoints, found.scores, strict=True))
-    return [(f"{found.name}:{i}" if several else found.name, *values) for i, values in objects]
+def _chunks(images: Iterable[tuple[str, np.ndarray]], most: int) -> Iterator[list[tuple[str, np.ndarray]]]:
+    """Up to `most` images at a time, fewer where they are large."""
+    chunk, pixels = [], 0
+    for name, image in images:
+        chunk.append((name, image))
+        pixels += image.shape[0] * image.shape[1]
+        if len(chunk) == most or pixels > MOST_TOGETHER:
+            yield chunk
+            chunk, pixels = [], 0
+    if chunk:
+        yield chunk
 
 
-def _predict_pictures(predictor: Predictor, paths: list[Path], out: Path, boxes: Boxes | None) -> list:
-    """All are predicted before the first is written: a bad one leaves nothing behind."""
-    with progress_bar(paths, desc="predict", unit="image", disable=len(paths) < 2) as bar:
-        images = ((path.name, decode_image(read_file(path), str(path), upright=True)) for path in bar)
-        found = [(_rows(it), it.keypoints, it.scores) for it in _find(predictor, images, boxes)]
-    empty = sum(not rows for rows, _, _ in found)
+def _predict_pictures(
+    predictor: Predictor, pictures: list[Input], out: Path, boxes: Boxes | None, skipped: Skipped
+) -> tuple[Rows, int]:
+    """The rows, and how many images could be read. All are predicted before the first is written: a bad one that the
+    user named leaves nothing behind."""
+    several: list[str] = []  # names of files with more than one picture
+    with progress_bar(pictures, desc="predict", unit="image", disable=len(pictures) < 2) as bar:
+        images = _read(bar, boxes, skipped, several)
+        found = {it.name: (it.rows(), it.keypoints, it.scores) for it in _find(predictor, images, boxes)}
+    empty = sum(not rows for rows, _, _ in found.values())
     if empty:
-        print(f"{empty} of {len(paths)} images have no box: nothing is predicted in them")
-    for path, (_, keypoints, scores) in zip(paths, found, strict=True):
-        image = decode_image(read_file(path), str(path), upright=True)
-        drawn = draw_poses(image, keypoints, scores, predictor.skeleton)
-        encoded = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1]
-        with atomic_path(out / f"{path.stem}.png") as temporary:
-            temporary.write_bytes(encoded.tobytes())  # cv2.imwrite would be silent about a full disk
-    return [row for rows, _, _ in found for row in rows]
+        print(f"{empty} of {len(found)} images have no box: nothing is predicted in them")
+    if several:
+        first = f"{shortened(several[0])} the first"
+        print(f"{len(several)} images hold several pictures, {first}: only the first of each is predicted")
+    for given in pictures:
+        if given.name in found:
+            _write_copy(predictor, given.path, *found[given.name][1:], out / given.copy)
+    return [row for rows, _, _ in found.values() for row in rows], len(found)
 
 
-def _predict_video(predictor: Predictor, path: Path, out: Path, boxes: Boxes | None) -> list:
-    """Frame by frame into `<stem>.mp4`, in constant memory but for the table."""
-    rows, count, writer = [], 0, None
-    skeleton = predictor.skeleton
-    capture, promised, rate = _open_video(path)
-    with atomic_path(out / f"{path.stem}.mp4") as temporary:
+def _read(
+    pictures: Iterable[Input], boxes: Boxes | None, skipped: Skipped, several: list[str]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The images that can be read, with their names; others are skipped, and their boxes with them."""
+    for given in pictures:
         try:
-            with progress_bar(_frames(capture, path), total=promised or None, desc=path.name, unit="frame") as bar:
-                for found in _find(predictor, bar, boxes):
-                    drawn = draw_poses(found.image, found.keypoints, found.scores, skeleton)
-                    if writer is None:
-                        code = cv2.VideoWriter.fourcc(*"mp4v")
-                        writer = cv2.VideoWriter(str(temporary), code, rate, drawn.shape[1::-1])
-                        if not writer.isOpened():
-                            raise InputError(f"{path}: OpenCV cannot write its {rate:g} frames a second; convert it")
-                    writer.write(cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
-                    rows += _rows(found)
-                    count += 1
+            data = read_file(given.path)
+            image = decode_image(data, one_line(given.path), upright=True)
+        except BadImage as error:
+            skipped.handle(given, error)
+            if boxes:
+                boxes.left.pop(given.name, None)
+            continue
+        if holds_several(data):
+            several.append(given.name)
+        yield given.name, image
+
+
+def _write_copy(predictor: Predictor, path: Path, keypoints: np.ndarray, scores: np.ndarray, copy: Path) -> None:
+    image = decode_image(read_file(path), one_line(path), upright=True)
+    drawn = cv2.cvtColor(draw_poses(image, keypoints, scores, predictor.skeleton), cv2.COLOR_RGB2BGR)
+    del image
+    encoded = cv2.imencode(".png", drawn)[1]
+    with atomic_path(copy) as temporary:
+        temporary.write_bytes(encoded.data)  # cv2.imwrite would be silent about a full disk
+
+
+def _predict_video(predictor: Predictor, given: Input, out: Path, boxes: Boxes | None) -> Rows:
+    """Frame by frame, in constant memory but for the table."""
+    rows: Rows = []
+    times: list[float] = []
+    capture = open_video(given.path)
+    promised = promised_frames(capture)
+
+    def named() -> Iterator[tuple[str, np.ndarray]]:
+        bar = progress_bar(frames(capture), total=promised or None, desc=shortened(given.name), unit="frame")
+        for time, frame in bar:
+            yield f"{given.name}:{len(times)}", frame
+            times.append(time)
+
+    with atomic_path(out / given.copy) as temporary:
+        writer = VideoWriter(temporary, rate_of(capture), given.path)
+        try:
+            for found in _find(predictor, named(), boxes):
+                writer.write(draw_poses(found.image, found.keypoints, found.scores, predictor.skeleton))
+                rows += found.rows()
         finally:
             capture.release()
-            if writer is not None:
-                writer.release()
-        _check_written(temporary, count)
-    if count < promised:
-        print(f"{path}: says it has {promised} frames, {count} could be read")
+            writer.release()
+        writer.check()
+    for remark in remarks(promised, times):
+        print(f"{one_line(given.path)}: {remark}")
     return rows
-
-
-def _open_video(path: Path) -> tuple[cv2.VideoCapture, int, float]:
-    """The opened video, how many frames it says it has (0: it does not say), and frames a second."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # quiet: what matters is said below
-    if not path.is_file():
-        raise InputError(f"{path}: no such video; check the path")
-    capture = cv2.VideoCapture(str(path))
-    if not capture.isOpened():
-        raise InputError(f"{path}: not a readable video; copy it again, or convert it to mp4")
-    rate = capture.get(cv2.CAP_PROP_FPS)
-    rate = round(rate, 1 if rate > 60 else 3)  # MPEG-4 wants a fraction with a denominator below 65536
-    return capture, max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT))), rate if 0 < rate < 1000 else 25.0
-
-
-def _check_video(path: Path) -> None:
-    capture, _, _ = _open_video(path)
-    read = capture.grab()
-    capture.release()
-    if not read:
-        raise InputError(f"{path}: not a single frame can be read; copy the video again")
-
-
-def _frames(capture: cv2.VideoCapture, path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    number = 0
-    while True:
-        read, frame = capture.read()
-        if not read:
-            return
-        yield f"{path.name}:{number}", cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-        number += 1
-
-
-def _check_written(path: Path, frames: int) -> None:
-    """OpenCV does not say when the disk is full."""
-    written = cv2.VideoCapture(str(path))
-    if int(written.get(cv2.CAP_PROP_FRAME_COUNT)) != frames:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    written.release()

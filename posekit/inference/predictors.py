@@ -1,6 +1,6 @@
-"""Images to heatmaps on each run time, the flip test, and the predictions table of a data set.
+"""From images to heatmaps with any run time, the flip test, and predictions for a data set.
 
-Training's validation and every command that predicts go through here.
+Validation during training and all commands that predict use this module.
 """
 
 from collections.abc import Callable
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network on some run time.
+    """A network loaded into a run time.
 
-    `run` maps images (batch, 3, S, S) float32, normalised as the recipe says, to heatmaps (batch, K, h, w) of the last
-    stage; it accepts exactly `batch` images, since a graph is compiled for one shape. `run_time` says in words what
-    computes, and how exactly.
+    run: maps images (batch, 3, S, S) float32, normalised by the recipe, to the last stage's heatmaps (batch, K, h, w).
+    It takes exactly `batch` images, because a graph is compiled for one shape.
+    run_time: name and precision of the run time, for people to read.
     """
 
     recipe: Recipe
@@ -38,7 +38,7 @@ class Predictor:
     run_time: str = "fp32"
 
     def heatmaps(self, images: np.ndarray) -> np.ndarray:
-        """Heatmaps (N, K, h, w) of any number of images (N, 3, S, S)."""
+        """Return heatmaps (N, K, h, w) for any number of images (N, 3, S, S)."""
         parts = []
         for start in range(0, len(images), self.batch):
             part = images[start : start + self.batch]
@@ -47,7 +47,7 @@ class Predictor:
         return np.concatenate(parts)
 
     def tested_heatmaps(self, images: np.ndarray) -> np.ndarray:
-        """As `heatmaps`; averaged with those of the mirrored images where the recipe has a flip test."""
+        """Like `heatmaps`, but averaged with those of the mirrored images if the recipe has a flip test."""
         heatmaps = self.heatmaps(images)
         if not self.recipe.flip_test:
             return heatmaps
@@ -56,15 +56,15 @@ class Predictor:
 
 
 def flip_average(heatmaps: np.ndarray, mirrored: np.ndarray, skeleton: Skeleton, shift: float) -> np.ndarray:
-    """The mean of heatmaps (N, K, h, w) and of those of the mirrored images, turned back."""
+    """Average heatmaps (N, K, h, w) with those of the mirrored images, after mirroring these back."""
     return (heatmaps + mirror_heatmaps(mirrored, skeleton, shift)) * 0.5
 
 
 def mirror_heatmaps(heatmaps: np.ndarray, skeleton: Skeleton, shift: float) -> np.ndarray:
-    """Heatmaps (N, K, h, w) of mirrored images as those of the unmirrored ones.
+    """Mirror heatmaps (N, K, h, w) of mirrored images back, swap left and right keypoints, and shift them right.
 
-    Cell 0 stands for pixel 0, so a map turned back lies 1 - 1 / stride cells too far left. `shift` moves it right: by 1
-    in PoseEstNet, by 0 in Stacked Hourglass, exactly by 0.75 at stride 4.
+    Cell 0 is at pixel 0, so after mirroring a map is 1 - 1 / stride cells too far left. `shift`, in cells, corrects it:
+    0.75 is exact at stride 4; PoseEstNet uses 1, Stacked Hourglass 0.
     """
     back = heatmaps[:, list(skeleton.flip_order), :, ::-1]
     whole = int(shift)
@@ -74,14 +74,14 @@ def mirror_heatmaps(heatmaps: np.ndarray, skeleton: Skeleton, shift: float) -> n
 
 
 def _moved_right(heatmaps: np.ndarray, cells: int) -> np.ndarray:
-    """Move maps right; the first columns stay as they are, as in the seed."""
+    """Shift maps right by whole cells; the first columns keep their values, as in PoseEstNet."""
     if cells == 0:
         return heatmaps
     return np.concatenate([heatmaps[..., :cells], heatmaps[..., :-cells]], axis=-1)
 
 
 def network_predictor(network: "nn.Cell", recipe: Recipe, skeleton: Skeleton, batch: int = 16) -> Predictor:
-    """A predictor around a live MindSpore network, in its present weights."""
+    """Wrap a MindSpore network in a predictor; it uses the network's current weights on each call."""
     import mindspore as ms
 
     def run(images: np.ndarray) -> np.ndarray:
@@ -97,9 +97,9 @@ def predict_dataset(
     progress: bool = True,
     visit: Callable[[slice, np.ndarray], object] = lambda rows, heatmaps: None,
 ) -> Predictions:
-    """Predict every sample of the split, in its order, in pixels of each image.
+    """Predict all samples of a split, in its order; keypoints are in pixels of each image.
 
-    `visit` gets the rows of each batch and their heatmaps (n, K, h, w), averaged where the recipe has a flip test.
+    visit: called for each batch with its rows and its heatmaps (n, K, h, w), after the flip test if the recipe has one.
     """
     batches = evaluation_iterator(dataset, predictor.recipe, predictor.batch)
     total, start, found = -(-len(dataset) // predictor.batch), 0, []

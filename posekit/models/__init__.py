@@ -1,4 +1,4 @@
-"""The networks, made from recipes; their loss, checkpoints, cost, and conversion from and to PyTorch.
+"""The networks and how recipes build them; their loss, checkpoints, cost, and conversion from and to PyTorch.
 
 Builds on the ground modules only.
 """
@@ -34,5 +34,5 @@ NETWORKS: dict[str, Callable[[Recipe, int], nn.Cell]] = {"hrnet": _hrnet, "hourg
 
 
 def build(recipe: Recipe, skeleton: Skeleton) -> nn.Cell:
-    """The recipe's network with fresh weights: (N, 3, H, W) -> a tuple of heatmaps, one for each supervised stage."""
+    """Build the recipe's network with random weights: (N, 3, H, W) -> one tensor of heatmaps per supervised stage."""
     return NETWORKS[recipe.network](recipe, skeleton.num_keypoints)

@@ -11,7 +11,7 @@ from mindspore import Parameter, nn
 
 from posekit.bounds import LARGEST_WEIGHT, WEIGHTS_BYTES, check_size
 from posekit.errors import InputError
-from posekit.files import atomic_path, flush_to_disk, quiet_logs, replace_file, unreadable
+from posekit.files import atomic_path, flush_to_disk, quiet_logs, reading, replace_file, unreadable
 from posekit.models import build
 from posekit.recipes import Recipe
 from posekit.settings import from_json, to_json
@@ -83,17 +83,13 @@ def _read(path: Path) -> tuple[Recipe, dict]:
     if not path.is_file():
         raise InputError(f"{path}: no such model file; train one with posekit train, or check the path")
     remedy = "use a checkpoint that posekit train wrote"
-    try:
+    with reading(path), path.open("rb") as file:
         check_size(path, WEIGHTS_BYTES)
-        with path.open("rb") as file:
-            file.seek(-min(_CHECKSUM, path.stat().st_size), os.SEEK_END)
-            has_checksum = file.read().startswith(b"crc_num")
+        file.seek(-min(_CHECKSUM, path.stat().st_size), os.SEEK_END)
+        has_checksum = file.read().startswith(b"crc_num")
+    try:
         with quiet_logs():
             values = ms.load_checkpoint(str(path), crc_check=True)
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path}: cannot read ({error.strerror or error}); check its permissions") from error
     except Exception as error:  # damage comes as any of a dozen kinds
         raise unreadable(path, "checkpoint", error, remedy) from error
     if not isinstance(values.get("recipe"), str):

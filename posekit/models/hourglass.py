@@ -1,6 +1,6 @@
-"""Stacked Hourglass (Newell et al., arXiv:1603.06937): down to the coarsest map and up again, several times in a row.
+"""Stacked Hourglass (Newell et al., arXiv:1603.06937): several networks in a row, each pools down and upsamples again.
 
-Cells carry the names of the published PyTorch checkpoints' modules.
+Cells have the same names as the modules in the published PyTorch checkpoints.
 """
 
 from mindspore import Tensor, nn
@@ -10,7 +10,7 @@ from posekit.models.layers import UpsampleNearest, conv, head, norm
 
 
 class ConvNorm(nn.Cell):
-    """A convolution with bias, then optionally batch normalisation and ReLU; by itself it merges."""
+    """A convolution with bias, followed by batch normalisation and ReLU if `active`."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class ConvNorm(nn.Cell):
 
 
 class Heatmaps(nn.Cell):
-    """The convolution that makes a stack's heatmaps."""
+    """The convolution that outputs the heatmaps of a stack."""
 
     def __init__(self, inputs: int, keypoints: int) -> None:
         super().__init__()
@@ -47,14 +47,14 @@ class Heatmaps(nn.Cell):
 
 
 class Residual(nn.Cell):
-    """Pre-activated 1×1, 3×3, 1×1 convolutions around a shortcut, half as wide inside.
+    """A pre-activation residual block: 1×1, 3×3, 1×1 convolutions with half the channels inside, plus a shortcut.
 
-    The last convolution starts near zero, so that every block starts as its shortcut: a deep sum of blocks, which no
-    normalisation holds together, then learns much faster.
+    The last convolution is initialised near zero, so that at first every block is just its shortcut. Nothing normalises
+    the sum of the many blocks; with this initialisation it learns much faster.
     """
 
     def __init__(self, inputs: int, outputs: int, unused_skip: bool) -> None:
-        """unused_skip: build the shortcut's convolution where the identity is used, too, as the seed does."""
+        """unused_skip: build the shortcut's convolution even if the shortcut is the identity, as the original does."""
         super().__init__()
         half = outputs // 2
         self.bn1, self.conv1 = norm(inputs), ConvNorm(inputs, half)
@@ -74,7 +74,7 @@ class Residual(nn.Cell):
 
 
 class Hourglass(nn.Cell):
-    """A shortcut at full size beside a smaller hourglass between pooling and repeating, `depth` halvings in all."""
+    """A full-size shortcut plus pooling, a smaller hourglass and upsampling; `depth` halvings in all."""
 
     def __init__(self, depth: int, width: int, unused_skips: bool) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class Hourglass(nn.Cell):
 
 
 class StackedHourglass(nn.Cell):
-    """The whole network; `construct` returns the heatmaps of every stack, all of them supervised."""
+    """The whole network. `construct` returns the heatmaps of every stack; each stack is supervised."""
 
     def __init__(self, keypoints: int, stacks: int = 2, width: int = 256, depth: int = 4, unused_skips: bool = False):
         super().__init__()

@@ -1,4 +1,4 @@
-"""HRNet (Sun et al., arXiv:1902.09212): keeps a fine map all the way and exchanges with coarser ones."""
+"""HRNet (Sun et al., arXiv:1902.09212): keeps a high-resolution branch throughout and fuses it with coarser ones."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,10 @@ from posekit.models.layers import BLOCKS, BasicBlock, UpsampleNearest, conv, hea
 
 
 class HRModule(nn.Cell):
-    """Parallel branches of BasicBlocks, then every branch receives the sum of all, resized to it."""
+    """Parallel branches of BasicBlocks; then each branch gets the sum of all branches, resized to its size."""
 
     def __init__(self, channels: Sequence[int], blocks: int, outputs: int) -> None:
-        """channels: of each branch, finest first; outputs: how many of the finest branches go on."""
+        """channels: of each branch, finest first; outputs: number of finest branches that the module returns."""
         super().__init__()
         self.branches = nn.CellList([nn.SequentialCell([BasicBlock(c, c) for _ in range(blocks)]) for c in channels])
         self.fuse_layers = nn.CellList(
@@ -34,7 +34,7 @@ class HRModule(nn.Cell):
 
 
 class HRNet(nn.Cell):
-    """The whole network; `construct` returns a one-element tuple, the heatmaps of its only supervised stage."""
+    """The whole network. `construct` returns a one-element tuple: the heatmaps of the only supervised stage."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class HRNet(nn.Cell):
         return (self.final_layer(self.features(images)[-1][0]),)
 
     def features(self, images: Tensor) -> list[tuple[Tensor, ...]]:
-        """The maps after the stem's layer1 and after each stage: [(x,), (fine, coarse), …]."""
+        """Return the maps after layer1 and after each later stage: [(x,), (fine, coarse), …]."""
         x = self.relu(self.bn1(self.conv1(images)))  # (N, S, H / 2, W / 2)
         x = self.relu(self.bn2(self.conv2(x)))  # (N, S, H / 4, W / 4)
         maps = (self.layer1(x),)
@@ -86,7 +86,7 @@ class HRNet(nn.Cell):
 
 
 def _branch_out(transition: nn.CellList, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Each old branch goes on; the new one starts from the coarsest."""
+    """Apply a transition: old branches continue, and the new one is computed from the coarsest."""
     grown = []
     for i in range(len(transition)):
         grown.append(transition[i](maps[min(i, len(maps) - 1)]))
@@ -94,7 +94,7 @@ def _branch_out(transition: nn.CellList, maps: tuple[Tensor, ...]) -> tuple[Tens
 
 
 def _stage(channels: list[int], modules: int, blocks: int, outputs: int) -> nn.SequentialCell:
-    """`modules` exchanges in a row; only the last may drop coarse branches."""
+    """Build a stage of `modules` HRModules in a row; only the last may drop coarse branches."""
     full = len(channels)
     return nn.SequentialCell([HRModule(channels, blocks, full if i < modules - 1 else outputs) for i in range(modules)])
 
@@ -104,25 +104,25 @@ def _conv_norm(inputs: int, outputs: int, kernel: int, stride: int = 1, relu: bo
 
 
 def _transition(before: list[int], after: list[int]) -> nn.CellList:
-    """From the branches of one stage to those of the next, which has one more, half as fine."""
+    """Build the layers between two stages; the next stage has one more branch at half the resolution."""
     cells: list[nn.Cell] = []
     for i, channels in enumerate(after):
         if i < len(before):
             same = before[i] == channels
             cells.append(nn.Identity() if same else nn.SequentialCell(_conv_norm(before[i], channels, 3)))
-        else:  # the checkpoints nest this one once more
+        else:  # nested once more, as in the checkpoints
             cells.append(nn.SequentialCell([nn.SequentialCell(_conv_norm(before[-1], channels, 3, stride=2))]))
     return nn.CellList(cells)
 
 
 def _resize(channels: Sequence[int], source: int, to: int) -> nn.Cell:
-    """Bring branch `source` to the size and channels of branch `to`."""
+    """Build the layers that bring branch `source` to the size and channels of branch `to`."""
     if source == to:
         return nn.Identity()
-    if source > to:  # coarser: fewer channels first, then repeat positions
+    if source > to:  # coarser: reduce the channels, then upsample
         cells = _conv_norm(channels[source], channels[to], 1, relu=False)
         return nn.SequentialCell([*cells, UpsampleNearest(2 ** (source - to))])
-    steps = []  # finer: halve step by step, widening only at the last
+    steps = []  # finer: halve step by step; only the last step changes the channels
     for i in range(to - source):
         last = i == to - source - 1
         wide = channels[to] if last else channels[source]

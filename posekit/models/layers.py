@@ -1,6 +1,6 @@
-"""Blocks that the networks share. Cells carry the names of the published PyTorch checkpoints' modules.
+"""Layers that the networks share. Cells have the same names as the modules in the published PyTorch checkpoints.
 
-Shape comments: N images, C channels, h × w positions.
+Shapes: N images, C channels, h × w positions.
 """
 
 from mindspore import Tensor, nn, ops
@@ -10,7 +10,7 @@ from mindspore.common.initializer import HeNormal, Initializer, Normal
 def conv(
     inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool = False, weights: Initializer | None = None
 ) -> nn.Conv2d:
-    """A convolution that keeps (stride 1) or halves (stride 2) the map, padded by kernel // 2."""
+    """Return a convolution with padding kernel // 2: it keeps the map's size (stride 1) or halves it (stride 2)."""
     return nn.Conv2d(
         inputs, outputs, kernel, stride, pad_mode="pad", padding=kernel // 2, has_bias=bias,
         weight_init=weights or HeNormal(mode="fan_out", nonlinearity="relu"), bias_init="zeros",
@@ -18,17 +18,17 @@ def conv(
 
 
 def head(inputs: int, outputs: int, bias: bool) -> nn.Conv2d:
-    """The 1×1 convolution that makes heatmaps; starts near zero, as heatmaps mostly are."""
+    """Return the 1×1 convolution that outputs heatmaps; its weights start near zero, since most heatmap cells are 0."""
     return nn.Conv2d(inputs, outputs, 1, pad_mode="valid", has_bias=bias, weight_init=Normal(0.001), bias_init="zeros")
 
 
 def norm(channels: int) -> nn.BatchNorm2d:
-    """Batch normalisation; MindSpore's momentum 0.9 is PyTorch's 0.1."""
+    """Return a batch normalisation; momentum 0.9 in MindSpore is 0.1 in PyTorch."""
     return nn.BatchNorm2d(channels, eps=1e-5, momentum=0.9)
 
 
 class BasicBlock(nn.Cell):
-    """Two 3×3 convolutions around a shortcut (He et al., arXiv:1512.03385, fig. 5 left)."""
+    """Two 3×3 convolutions plus a shortcut (He et al., arXiv:1512.03385, fig. 5 left)."""
 
     expansion = 1
 
@@ -49,7 +49,7 @@ class BasicBlock(nn.Cell):
 
 
 class Bottleneck(nn.Cell):
-    """1×1, 3×3, 1×1 convolutions around a shortcut, four times wider outside (ibid., fig. 5 right)."""
+    """1×1, 3×3, 1×1 convolutions plus a shortcut; the output has 4 × `channels` (ibid., fig. 5 right)."""
 
     expansion = 4
 
@@ -76,15 +76,15 @@ BLOCKS = {"basic": BasicBlock, "bottleneck": Bottleneck}
 
 
 def shortcut(inputs: int, outputs: int) -> nn.Cell:
-    """The identity, or a normalised 1×1 convolution where the number of channels changes."""
+    """Return the identity, or a 1×1 convolution with batch normalisation if the number of channels changes."""
     return nn.Identity() if inputs == outputs else nn.SequentialCell(conv(inputs, outputs, 1), norm(outputs))
 
 
 class UpsampleNearest(nn.Cell):
     """Repeat every position `scale` times in both directions.
 
-    ResizeNearestNeighbor is documented for CPU, GPU and Ascend and has an ONNX form; the other nearest upsamplings lack
-    one of these.
+    Of MindSpore's operators for this, only ResizeNearestNeighbor is documented for CPU, GPU and Ascend and can be
+    exported to ONNX.
     """
 
     def __init__(self, scale: int) -> None:

@@ -4,10 +4,11 @@ from mindspore import Tensor, ops
 
 
 def heatmap_loss(stages: tuple[Tensor, ...], target: Tensor, weights: Tensor, factor: float) -> Tensor:
-    """factor × the mean over images and stages of the sum over keypoints of the weighted mean squared error.
+    """Compute the weighted mean squared error per heatmap: summed over keypoints, averaged over images and stages.
 
-    stages: each (N, K, h, w); target: (N, K, h, w); weights: (N, K), 0 leaves a keypoint out.
-    With factor 0.5 × 36³ it is PoseEstNet's; the original HRNet divides by K instead. Computed in fp32.
+    stages: each (N, K, h, w); target: (N, K, h, w); weights: (N, K), multiply the difference, 0 leaves a keypoint out.
+    The result is multiplied by `factor`: 0.5 × 36³ gives PoseEstNet's loss; the original HRNet divides by K instead.
+    Computed in fp32.
     """
     total = 0.0
     for heatmaps in stages:

@@ -1,4 +1,4 @@
-"""What a network costs: parameters and multiply-accumulates of every layer, from one pass through it."""
+"""The cost of a network: parameters and multiply-accumulates of each layer, measured in one forward pass."""
 
 import mindspore as ms
 import numpy as np
@@ -9,7 +9,7 @@ _COUNTED = {nn.Conv2d: "conv", nn.BatchNorm2d: "norm"}
 
 
 def layer_table(network: nn.Cell, height: int, width: int | None = None) -> pd.DataFrame:
-    """One row a convolution or normalisation, in the order of running, for one height × width image.
+    """Return one row per convolution or normalisation, in order of execution, for one height × width image.
 
     Columns: name, kind (conv or norm), parameters (trainable), macs, channels, height, width (of its output map).
     A convolution's multiply-accumulates are weights × output positions, as Sun et al. (arXiv:1902.09212) count them;
@@ -36,7 +36,7 @@ def layer_table(network: nn.Cell, height: int, width: int | None = None) -> pd.D
 
 
 def _count(cell: nn.Cell, shape: tuple[int, ...]) -> dict[str, int]:
-    """Cost of one layer whose output is (1, C, h, w)."""
+    """Return the cost of a layer whose output is (1, C, h, w)."""
     channels, height, width = shape[1:]
     macs = cell.weight.size * height * width if isinstance(cell, nn.Conv2d) else 0
     parameters = sum(parameter.size for parameter in cell.trainable_params())
@@ -44,10 +44,10 @@ def _count(cell: nn.Cell, shape: tuple[int, ...]) -> dict[str, int]:
 
 
 def hrnet_table(network: nn.Cell, height: int, width: int | None = None) -> pd.DataFrame:
-    """`layer_table` of an HRNet with two more columns: stage (stem, stage 1, …, head) and part.
+    """Return `layer_table` of an HRNet with two more columns: stage (stem, stage 1, …, head) and part.
 
-    part: "branch 1/4", "branch 1/8", … for the blocks at that resolution, "exchange" for what passes between the
-    branches, new branches' first layers included, and "stem, head" for the rest.
+    part: "branch 1/4", "branch 1/8", … for the blocks at that resolution; "exchange" for layers between branches,
+    including the first layers of new branches; "stem, head" for the rest.
     """
     table = layer_table(network, height, width)
     places = [_hrnet_place(name) for name in table["name"]]
@@ -55,7 +55,7 @@ def hrnet_table(network: nn.Cell, height: int, width: int | None = None) -> pd.D
 
 
 def _hrnet_place(name: str) -> tuple[str, str]:
-    """(stage, part) of a layer by its name: stages.1.0.branches.2.… is stage 3, branch 1/16."""
+    """Return (stage, part) of the layer with this name: stages.1.0.branches.2.… is stage 3, branch 1/16."""
     words = name.split(".")
     if words[0] == "layer1":
         return "stage 1", "branch 1/4"
@@ -66,10 +66,10 @@ def _hrnet_place(name: str) -> tuple[str, str]:
 
 
 def hourglass_table(network: nn.Cell, height: int, width: int | None = None) -> pd.DataFrame:
-    """`layer_table` of a StackedHourglass with two more columns: stage (stem, stack 1, stack 2, …) and part.
+    """Return `layer_table` of a StackedHourglass with two more columns: stage (stem, stack 1, stack 2, …) and part.
 
-    part: "branch 1/4", "branch 1/8", … for the hourglasses' blocks at that resolution, and "stem, heads" for the rest.
-    Shortcut convolutions that are never used do not run, so they are not in it.
+    part: "branch 1/4", "branch 1/8", … for the hourglasses' blocks at that resolution; "stem, heads" for the rest.
+    Unused shortcut convolutions don't run, so they are left out.
     """
     table = layer_table(network, height, width)
     places = [_hourglass_place(name) for name in table["name"]]
@@ -77,12 +77,12 @@ def hourglass_table(network: nn.Cell, height: int, width: int | None = None) -> 
 
 
 def _hourglass_place(name: str) -> tuple[str, str]:
-    """(stage, part) of a layer by its name: hgs.1.0.low2.low1.… is stack 2, branch 1/16: a halving for every low."""
+    """Return (stage, part) of the layer with this name: hgs.1.0.low2.low1.… is stack 2, branch 1/16."""
     words = name.split(".")
     if words[0] == "pre":
         return "stem", "stem, heads"
     stage = f"stack {int(words[1]) + 1}"
     if words[0] != "hgs":
         return stage, "stem, heads"
-    halvings = sum(word.startswith("low") for word in words)
+    halvings = sum(word.startswith("low") for word in words)  # low1, low2 and low3 are behind a pooling
     return stage, f"branch 1/{4 * 2**halvings}"

@@ -18,7 +18,7 @@ from safetensors.numpy import save
 
 from posekit.bounds import PICKLE_BYTES, WEIGHTS_BYTES, check_size
 from posekit.errors import InputError
-from posekit.files import atomic_path, open_zip, unreadable
+from posekit.files import atomic_path, open_zip, reading, unreadable
 from posekit.filetypes import said_to_be
 
 _SAFETENSORS = "a safetensors file"
@@ -67,16 +67,13 @@ def read_weights(path: Path) -> WeightsFile:
     said = said_to_be(path)
     if said and said not in _KINDS:
         raise _unreadable(path, said)
-    try:
+    with reading(path), path.open("rb") as file:
         check_size(path, WEIGHTS_BYTES)
-        with path.open("rb") as file:
-            if other := _other_model(file):
-                raise InputError(f"{path}: is {other}")
-            if said == _SAFETENSORS or path.suffix == ".safetensors":
-                return WeightsFile(path, _read_safetensors(path))
-            return _read_torch(path, file)
-    except OSError as error:
-        raise InputError(f"{path}: cannot read ({error.strerror or error}); check its permissions") from error
+        if other := _other_model(file):
+            raise InputError(f"{path}: is {other}")
+        if said == _SAFETENSORS or path.suffix == ".safetensors":
+            return WeightsFile(path, _read_safetensors(path))
+        return _read_torch(path, file)
 
 
 def write_state_dict(path: Path, tensors: dict[str, np.ndarray]) -> None:

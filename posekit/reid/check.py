@@ -1,4 +1,4 @@
-"""Verifying what `posekit reid` wrote, picture by picture, against the label files and against itself."""
+"""Check every picture that `posekit reid` wrote against the label files and the keypoints table."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,21 +19,21 @@ from posekit.reid.write import read_note
 from posekit.skeletons import VEHICLE
 from posekit.tables import read_named_numbers
 
-NEAR = 5  # cells around a keypoint in which its map must be highest: a cell of a 16×16 map, and decoding between cells
-FAINT = 16  # levels of 255 that JPEG and interpolation may take from a peak
-SAME = 2  # levels by which a segment may differ
+NEAR = 5  # cells from a keypoint within which its map must peak: a 16×16 map's cell is 4 of them, decoding adds 1
+FAINT = 16  # grey levels (of 255) that a peak may lose to JPEG and interpolation
+SAME = 2  # grey levels by which a segment may differ
 UNREADABLE = "images that cannot be read"
-INCOMPLETE = "folders with pictures missing, unreadable or too many"
-OTHER_SEGMENTS = "segments other than the keypoints'"
-OTHER_HEATMAPS = "heatmaps highest elsewhere than at the keypoint"
+INCOMPLETE = "folders with missing, unreadable or extra pictures"
+OTHER_SEGMENTS = "segments that don't match the keypoints"
+OTHER_HEATMAPS = "heatmaps that peak away from the keypoint"
 
 
 def check_reid(out: str | Path, data: str | Path) -> Report:
     """Check the splits found in `out` against the label files and images in `data`. Reads every picture.
 
-    Finds splits that are not finished, rows that are not the label file's, images that cannot be read, folders that are
-    incomplete, segments that are not those of the row's keypoints, and heatmaps that are not highest at them. Raises
-    InputError where there is nothing to check, and for malformed tables and label files.
+    Reports unfinished splits, rows that differ from the label file, unreadable images, folders with missing or extra
+    pictures, segments that don't match the row's keypoints, and heatmaps that peak away from them. Raises InputError if
+    `out` has no tables, and for malformed tables and label files.
     """
     out, data = Path(out), Path(data)
     tables = sorted([*out.glob("pose_*.csv"), *out.glob("pose_*.csv.part")])
@@ -59,7 +59,7 @@ def _check_split(out: Path, table: Path, split: ReidSplit) -> Iterator[Finding]:
     wrong = [f"row {row}: {name}, not {wanted}" for row, (name, wanted) in pairs if name != wanted]
     if len(names) != len(split.images):
         wrong.append(f"{len(names)} of {len(split.images)} rows")
-    yield problem("error", "rows other than the label file's", wrong)
+    yield problem("error", "rows that differ from the label file", wrong)
     if wrong:
         return
     faults: dict[str, list[str]] = {UNREADABLE: [], INCOMPLETE: [], OTHER_SEGMENTS: [], OTHER_HEATMAPS: []}
@@ -76,7 +76,7 @@ def _check_split(out: Path, table: Path, split: ReidSplit) -> Iterator[Finding]:
 def _faults(
     out: Path, split: ReidSplit, row: int, points: np.ndarray, threshold: float | None, suffix: str
 ) -> Iterator[tuple[str, str]]:
-    """What is wrong with the pictures of one row, whose keypoints and scores are `points` (K, 3), and where."""
+    """Yield (problem, place) for the pictures of one row; `points` (K, 3) are its keypoints and scores."""
     name = split.images[row]
     try:
         height, width = split.read(row).shape[:2]
@@ -99,13 +99,13 @@ def _faults(
 
 
 def _made_with(out: Path) -> tuple[float | None, str]:
-    """The threshold of the data in `out`, and its pictures' suffix; the original's where posekit did not make it."""
+    """Return the threshold and the picture suffix that `out` was made with; None and .jpg without a reid.json."""
     described = read_note(out) or {}
     return described.get("threshold"), ".png" if described.get("lossless") else ".jpg"
 
 
 def _read_maps(folder: Path, count: int, suffix: str) -> np.ndarray | None:
-    """The pictures 00, 01, … of a folder (count, 64, 64) int64; None when one is missing, unusable or too many."""
+    """Read pictures 00, 01, … of a folder, (count, 64, 64) int64; None if any is missing, unreadable or extra."""
     wanted = [folder / f"{number:02d}{suffix}" for number in range(count)]
     if set(folder.glob("*")) != set(wanted):
         return None
@@ -117,7 +117,7 @@ def _read_maps(folder: Path, count: int, suffix: str) -> np.ndarray | None:
 
 
 def _astray(heatmaps: np.ndarray, points: np.ndarray, width: int, height: int) -> list[int]:
-    """Keypoints of points (K, 3) around which their map (K, 64, 64) is clearly lower than elsewhere."""
+    """List the keypoints of `points` (K, 3) whose map (K, 64, 64) is clearly higher elsewhere than near them."""
     matrix = crop_matrix(np.array([width, height]) / 2, max(width, height) * BOX_MARGIN, SIZE)
     cells = np.rint(transform_points(matrix, points[:, :2])).astype(int)
     low, high = np.clip(cells - NEAR, 0, SIZE - 1), np.clip(cells + NEAR + 1, 1, SIZE)

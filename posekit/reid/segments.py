@@ -1,4 +1,4 @@
-"""Surface segments: quads of keypoints that bound an object's faces. How they are drawn, and which MultiTaskNet keeps.
+"""Surface segments (quads of keypoints that bound an object's faces): draw them, and find those MultiTaskNet keeps.
 
 Source: MindSpore models, research/cv/PAMTRI: PoseEstNet/src/utils/function.py (`output_preds`) draws them,
 MultiTaskNet/src/dataset/data_loader.py reads them.
@@ -9,12 +9,12 @@ import numpy as np
 
 from posekit.skeletons import Skeleton
 
-SIZE = 64  # of a map, pixels
-GATE = 0.5  # MultiTaskNet blackens a segment that has a keypoint with a lower score
+SIZE = 64  # width and height of a map, pixels
+GATE = 0.5  # MultiTaskNet blackens a segment if one of its keypoints has a lower score
 
 
 def is_convex(quad: np.ndarray) -> bool:
-    """True when the corners (4, 2) all turn the same way; a corner on a straight line turns neither."""
+    """Whether all corners (4, 2) turn the same way; False if three of them are on a line."""
     edges = np.roll(quad, -1, axis=0) - quad
     following = np.roll(edges, -1, axis=0)
     turns = np.sign(edges[:, 0] * following[:, 1] - edges[:, 1] * following[:, 0])
@@ -22,9 +22,10 @@ def is_convex(quad: np.ndarray) -> bool:
 
 
 def segment_maps(keypoints: np.ndarray, width: int, height: int, skeleton: Skeleton) -> np.ndarray:
-    """The skeleton's segments (S, 64, 64) uint8, 255 inside, of keypoints (K, 2) in pixels of a width × height image.
+    """Draw the skeleton's segments as maps (S, 64, 64) uint8, 255 inside and 0 outside.
 
-    Corners are rounded to pixels; the filled quad shrinks with the whole image. Black when it is not convex.
+    keypoints: (K, 2) in pixels of a width × height image. Corners are rounded to pixels, the quad is filled, and the
+    image is resized to 64 × 64. A segment that isn't convex is black.
     """
     corners = np.rint(keypoints).astype(np.int32)
     maps = np.zeros((len(skeleton.segments), SIZE, SIZE), np.uint8)
@@ -37,5 +38,5 @@ def segment_maps(keypoints: np.ndarray, width: int, height: int, skeleton: Skele
 
 
 def visible_segments(scores: np.ndarray, skeleton: Skeleton, threshold: float = GATE) -> np.ndarray:
-    """(..., S) bool: segments whose four keypoints' scores, of (..., K), all reach the threshold."""
+    """Find the segments whose four keypoints all have scores (..., K) of at least `threshold`; (..., S) bool."""
     return (scores[..., list(skeleton.segments)] >= threshold).all(-1)

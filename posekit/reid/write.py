@@ -1,15 +1,15 @@
-"""Re-identification data: the keypoints, heatmaps and surface segments that MultiTaskNet (PAMTRI) reads beside images.
+"""Write the keypoints, heatmaps and surface segments that MultiTaskNet (PAMTRI) reads besides the images.
 
 ```
-OUT/pose_SPLIT.csv               name,x0,y0,score0,…: the label file's rows in its order
-OUT/heatmap_SPLIT/STEM/00.jpg    a 64×64 map a keypoint, 0–255
-OUT/segment_SPLIT/STEM/00.jpg    a 64×64 map a segment of the skeleton, 255 inside it
+OUT/pose_SPLIT.csv               name,x0,y0,score0,…: one row per row of the label file, in its order
+OUT/heatmap_SPLIT/STEM/00.jpg    a 64×64 map per keypoint, 0–255
+OUT/segment_SPLIT/STEM/00.jpg    a 64×64 map per segment of the skeleton, 255 inside it
 ```
 
-One batch at a time is in work, so memory does not grow with the number of images. An image's two folders appear whole,
-then its row is added to pose_SPLIT.csv.part; an interrupted run goes on after the last row, and with all rows in it the
-table gets its name. What the numbers are follows MindSpore models, research/cv/PAMTRI: PoseEstNet/src/utils/function.py
-(`output_preds`); who reads them is MultiTaskNet/src/dataset/data_loader.py.
+Only one batch is in memory at a time. An image's two folders appear once they are complete; then its row is appended to
+pose_SPLIT.csv.part. An interrupted run continues after the last row. The complete table is renamed to pose_SPLIT.csv.
+The values follow MindSpore models, research/cv/PAMTRI: PoseEstNet/src/utils/function.py (`output_preds`) writes them,
+MultiTaskNet/src/dataset/data_loader.py reads them.
 """
 
 import os
@@ -38,10 +38,9 @@ from posekit.signals import ctrl_c, restore_handlers
 
 
 def heatmap_pictures(heatmaps: np.ndarray, intervals: bool = False) -> np.ndarray:
-    """Heatmaps (K, h, h) as pictures (K, 64, 64) uint8: 0–1 becomes 0–255, cut off at both ends.
+    """Convert heatmaps (K, h, h) to pictures (K, 64, 64) uint8: 0–1 becomes 0–255, values outside are clipped.
 
-    Maps of another size are interpolated so that their first cell stays the first, as a codec places cells;
-    intervals: see `Codec`.
+    Maps of another size are interpolated; their first cell stays the first, as in the codec. intervals: see `Codec`.
     """
     cells = heatmaps.shape[-1]
     if cells != SIZE:
@@ -60,13 +59,16 @@ def write_reid(
     lossless: bool = False,
     model: str = "",
 ) -> dict[str, int]:
-    """Write the data of `splits` into `out`, or go on where an earlier run stopped; split → images computed now.
+    """Write the data of `splits` into `out`, or continue an interrupted run; return {split: images computed now}.
 
-    Scores are the heatmaps' highest values. With a threshold they become 1 (reached) or 0, which moves MultiTaskNet's
-    limit of 0.5 there, and the segments that this closes are black. `lossless` writes PNG in place of JPEG. `model`
-    identifies the network: an `out` made with another, or with other settings or another run time, is refused, as are
-    folders of the same name that posekit did not make. Raises InputError, before anything is computed, for what
-    `read_split` refuses, and Stopped after Ctrl-C and SIGTERM.
+    threshold: if given, scores of at least this become 1 and others 0, so it replaces MultiTaskNet's fixed limit of
+    0.5; segments with a keypoint below it are black. Without it, scores are the heatmaps' highest values.
+    lossless: write PNG instead of JPEG.
+    model: identifies the network, for example a hash of its file.
+
+    Raises InputError before anything is computed: if `out` was made with another model, run time or settings, if it has
+    folders of the same name that posekit didn't make, and for all that `read_split` rejects. Raises Stopped after
+    Ctrl-C or SIGTERM.
     """
     skeleton = predictor.skeleton
     if not skeleton.segments:
@@ -86,7 +88,7 @@ def write_reid(
 
 
 def _claim(out: Path, splits: Sequence[str], made_with: Mapping[str, object]) -> None:
-    """Note in OUT/reid.json how the data is made; InputError when what is there was made otherwise, or not by us."""
+    """Record in OUT/reid.json how the data is made; raise InputError if `out` holds data made in another way."""
     note = out / "reid.json"
     before = read_note(out)
     for key, value in made_with.items():
@@ -105,14 +107,14 @@ def _claim(out: Path, splits: Sequence[str], made_with: Mapping[str, object]) ->
 
 
 def read_note(out: Path) -> dict | None:
-    """How the data in `out` was made, from its reid.json; None where posekit did not make it."""
+    """Read from OUT/reid.json how the data was made; None if there is no such file."""
     note = out / "reid.json"
     return read_json(note, "make the data again in another --out") if note.exists() else None
 
 
 @dataclass(frozen=True)
 class _Writer:
-    """How a split's images become its data."""
+    """Writes the data of one split."""
 
     predictor: Predictor
     split: ReidSplit
@@ -121,7 +123,7 @@ class _Writer:
     suffix: str  # of the pictures
 
     def write(self) -> int:
-        """Write the split, or the rest of it; returns how many images were computed."""
+        """Write the split or the rest of it; return how many images were computed."""
         total = len(self.split.images)
         table, part = (self.out / f"pose_{self.split.name}.csv{suffix}" for suffix in ("", ".part"))
         if table.is_file() and _rows_done(table, self.split) < total:
@@ -145,7 +147,7 @@ class _Writer:
         return total - done
 
     def _lines(self, done: int, scratch: Path) -> Iterator[str]:
-        """The table's lines from row `done` on, each when its image's pictures are there."""
+        """Yield the table's lines from row `done` on, each after its image's pictures are written."""
         total, batch = len(self.split.images), self.predictor.batch
         with ThreadPoolExecutor(2) as pool:  # pictures are decoded and encoded beside each other
             while done < total:
@@ -155,10 +157,10 @@ class _Writer:
                 done = rows.stop
 
     def _find(self, images: list[np.ndarray], place: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Heatmaps (n, K, h, h), keypoints (n, K, 2) in pixels of each image, and scores (n, K).
+        """Predict heatmaps (n, K, h, h), keypoints (n, K, 2) in pixels of each image, and scores (n, K).
 
-        The images stand in the batch from `place` on, where they would without an interruption, so that a network gives
-        the same values to the last bit.
+        The images start at position `place` of the batch, as they would in an uninterrupted run, so that the network
+        gives the same values to the last bit.
         """
         recipe = self.predictor.recipe
         crops = [crop_box(image, whole(image), recipe, self.predictor.skeleton) for image in images]
@@ -176,7 +178,7 @@ class _Writer:
         keypoints: np.ndarray,
         scores: np.ndarray,
     ) -> str:
-        """Write one image's pictures; returns its line of the table. Segments are drawn from what the line says."""
+        """Write one image's pictures; return its line of the table. Segments use the rounded values of the line."""
         skeleton, name = self.predictor.skeleton, self.split.images[row]
         confidence = scores if self.threshold is None else scores >= self.threshold
         values = np.column_stack([keypoints, confidence]).ravel()
@@ -196,7 +198,7 @@ class _Writer:
 
 
 def _rows_done(table: Path, split: ReidSplit) -> int:
-    """How many of the split's rows a table holds, from the first on; a last line that broke off is removed."""
+    """Count the split's rows in a table; an incomplete last line is removed from the file."""
     if not table.is_file():
         return 0
     done = length = 0
@@ -217,7 +219,7 @@ def _rows_done(table: Path, split: ReidSplit) -> int:
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """A new folder for what is not finished; whatever a killed run left there is removed, and at the end all of it."""
+    """Make an empty scratch folder, after removing what a killed run left in it; remove it at the end."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
@@ -227,7 +229,7 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def _write_pictures(maps: np.ndarray, folder: Path, scratch: Path, suffix: str) -> None:
-    """Write maps (M, 64, 64) as 00, 01, … into `folder`, which appears when it is complete; one that is there stays."""
+    """Write maps (M, 64, 64) as 00, 01, … into `folder`, which appears once complete; an existing one is kept."""
     if folder.is_dir():  # of another row with this image, or of a run that ended before the image's row was written
         return
     scratch.mkdir()

@@ -1,4 +1,4 @@
-"""Drawn data: vehicles on streets and people in places, with the labels that a photograph would have.
+"""Synthetic data: drawn vehicles and people, with labels like those of photographs.
 
-Builds on the ground modules only. Which files a data set consists of, the layout's record tells it.
+Builds on the ground modules only. The layout's record says which files a data set has.
 """

@@ -1,4 +1,4 @@
-"""Drawn people with MPII's labels: images/*.jpg, and an h5 file for each split, one row a person."""
+"""Draw people with MPII's labels: images/*.jpg, and one h5 file per split with one row per person."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from posekit.synthetic.writing import check_request, draw_all
 
 SPLITS = ("train", "test")
 MOST_PEOPLE = 1_000_000
-_GROUP_SHARES = (0.84, 0.11, 0.03, 0.02)  # of pictures with one to four people
-_MEAN_BRIGHTNESS = 95.0  # least, of 255
-_BOX_UNIT, _NORMALIZE = 200.0, 20.0  # a scale of 1 is a box of so many pixels; `normalize` is so many times scale
+_GROUP_SHARES = (0.84, 0.11, 0.03, 0.02)  # shares of pictures with one, two, three and four people
+_MEAN_BRIGHTNESS = 95.0  # minimum, of 255
+_BOX_UNIT, _NORMALIZE = 200.0, 20.0  # box side in pixels at scale 1; factor from scale to `normalize`
 
 
 @dataclass(frozen=True)
 class Row:
-    """A person's labels as in the published files, in pixels; (0, 0) and not visible where a joint is missing."""
+    """A person's labels as in the published files, in pixels. A missing joint is at (0, 0) and not visible."""
 
     center: np.ndarray  # (2,)
     scale: float
@@ -49,10 +49,10 @@ def write_people(
 
     label_files: split -> the label file to write below `out`.
 
-    The same seed gives the same bytes, whatever the number of `workers` (None: one a core): each image is a pure
-    function of (seed, split, index). When the last picture has more people than rows are left, the others stay
-    unlabelled, as some are in MPII. The folder appears only when it is complete. Raises InputError when `out` exists
-    and is not an empty folder, or for counts or seeds that cannot be.
+    The same seed gives the same bytes with any number of `workers` (None: one per core), because each image is a pure
+    function of (seed, split, index). If the last picture shows more people than are still needed, the extra ones stay
+    unlabelled, like some people in MPII. The folder appears only once it is complete. Raises InputError if `out`
+    exists and isn't an empty folder, and for counts or seeds out of range.
     """
     out = Path(out)
     check_request(out, train, test, seed, MOST_PEOPLE)
@@ -66,13 +66,13 @@ def write_people(
 
 
 def count_people(seed: int, split: str, index: int) -> int:
-    """How many people image `index` of a split shows, 1 to 4."""
+    """Return how many people image `index` of a split shows, 1 to 4."""
     rng = np.random.default_rng([seed, SPLITS.index(split), 0, index])
     return 1 + int(rng.choice(len(_GROUP_SHARES), p=_GROUP_SHARES))
 
 
 def count_images(seed: int, split: str, people: int) -> int:
-    """How many images it takes to show `people`."""
+    """Return how many images are needed for `people` people."""
     images, shown = 0, 0
     while shown < people:
         shown += count_people(seed, split, images)
@@ -81,21 +81,24 @@ def count_images(seed: int, split: str, people: int) -> int:
 
 
 def draw_image(seed: int, split: str, index: int) -> Drawn:
-    """Image `index` of a split: a pure function of its three arguments."""
+    """Draw image `index` of a split: a pure function of the three arguments."""
     number = SPLITS.index(split)
     rng = np.random.default_rng([seed, number, 1, index])
     picture = draw_picture(rng, count_people(seed, split, index))
     fine = 1.25 if max(picture.camera.size) > 1000 else 1.5
     canvas, covered = paint_picture(picture, fine, rng)
     rows = [label(picture, k, covered, fine, rng) for k in range(len(picture.people))]
-    brighter = np.clip(_MEAN_BRIGHTNESS / canvas.mean(), 1.0, 1.8)  # as a camera does of itself
+    brighter = np.clip(_MEAN_BRIGHTNESS / canvas.mean(), 1.0, 1.8)  # like a camera's automatic exposure
     canvas = cv2.convertScaleAbs(canvas, alpha=float(brighter)) if brighter > 1 else canvas
     image = expose(canvas, picture.camera.size, rng, steady=0.35)
     return Drawn(f"{number + 1}{index:08d}.jpg", image, rows, encode_jpeg(image, rng))
 
 
 def label(picture: Picture, number: int, covered: np.ndarray, fine: float, rng: np.random.Generator) -> Row:
-    """A person's row; `covered` (H, W), `fine` times as large as the picture, is what stands before everyone."""
+    """Make a person's row of labels.
+
+    covered: mask (H, W), `fine` times as large as the picture, of the objects in front of everyone.
+    """
     person, camera = picture.people[number], picture.camera
     part = np.round(camera.project(person.figure.joints))
     part[PELVIS], part[THORAX] = (np.round(part[pair].mean(0)) for pair in ([2, 3], [12, 13]))
@@ -114,7 +117,10 @@ def label(picture: Picture, number: int, covered: np.ndarray, fine: float, rng: 
 
 
 def _box_side(person: Person, camera: Camera) -> float:
-    """The side of the person's box in pixels: from the head as it is seen, or a little foreshortened at most."""
+    """Return the side of the person's box in pixels, from the head's size in the picture.
+
+    A strongly foreshortened head counts as 0.85 of its full size.
+    """
     neck, top = person.figure.joints[[NECK, HEAD_TOP]]
     seen = np.linalg.norm(np.subtract(*camera.project(np.stack([neck, top]))))
     upright = person.figure.build.head * camera.focal / camera.view(neck)[2]
@@ -122,7 +128,7 @@ def _box_side(person: Person, camera: Camera) -> float:
 
 
 def _write_image(folder: Path, seed: int, split: str, index: int) -> tuple[str, list[Row]]:
-    """Draw an image, write its file, return its name and rows."""
+    """Draw an image and write its file; return its name and rows."""
     drawn = draw_image(seed, split, index)
     (folder / drawn.name).write_bytes(drawn.data)
     return drawn.name, drawn.rows

@@ -1,7 +1,8 @@
-"""A person's bones: sizes, forward kinematics, and what hides what.
+"""A person's bones: sizes, forward kinematics and occlusion.
 
-Metres; a person's frame has x forward, y to the left and z up. Joints are numbered as in `posekit.skeletons.PERSON`;
-as in MPII's labels the pelvis is midway between the hips and the thorax midway between the shoulders.
+Units are metres. A person's frame has x forward, y to the left and z up. Joints are numbered as in
+`posekit.skeletons.PERSON`; as in MPII's labels, the pelvis is midway between the hips and the thorax midway between the
+shoulders.
 """
 
 from dataclasses import dataclass, replace
@@ -18,12 +19,12 @@ PELVIS, THORAX, NECK, HEAD_TOP = 6, 7, 8, 9
 
 @dataclass(frozen=True)
 class Build:
-    """Lengths between joints in metres, and how stout the person is (1 is average)."""
+    """Lengths between joints in metres, and girth (1 is average)."""
 
     thigh: float
     shin: float
     foot: float
-    hips: float  # from one to the other
+    hips: float  # from hip to hip
     torso: float  # pelvis to thorax
     shoulders: float
     neck: float  # thorax to neck
@@ -36,7 +37,7 @@ class Build:
 
 
 def draw_build(rng: np.random.Generator) -> Build:
-    """A random adult, now and then a child."""
+    """Draw a random adult, or sometimes a child."""
     child = rng.random() < 0.07
     size = rng.uniform(0.62, 0.85) if child else np.clip(rng.normal(0.98, 0.05), 0.85, 1.12)
     vary = np.clip(rng.normal(1, 0.035, 10), 0.92, 1.08)
@@ -47,26 +48,26 @@ def draw_build(rng: np.random.Generator) -> Build:
 
 
 def about_x(degrees: float) -> np.ndarray:
-    """Rotation (3, 3) about the forward axis: what points down swings to the left."""
+    """Return the rotation (3, 3) about the forward axis; a vector that points down swings to the left."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
 
 
 def about_y(degrees: float) -> np.ndarray:
-    """Rotation (3, 3) about the left axis: what points up tips forward."""
+    """Return the rotation (3, 3) about the left axis; a vector that points up tips forward."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
 
 
 def about_z(degrees: float) -> np.ndarray:
-    """Rotation (3, 3) about the upward axis: what points forward turns to the left."""
+    """Return the rotation (3, 3) about the upward axis; a vector that points forward turns to the left."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A person's posture in space. A frame's columns are the part's own forward, left and up."""
+    """A person's posture in space. The columns of a body part's frame are its forward, left and up directions."""
 
     build: Build
     joints: np.ndarray  # (16, 3)
@@ -75,10 +76,10 @@ class Figure:
     head_frame: np.ndarray  # (3, 3)
     arm_frames: np.ndarray  # (2, 2, 3, 3): left and right; upper arm, forearm
     leg_frames: np.ndarray  # (2, 3, 3, 3): left and right; thigh, shin, foot
-    seat: float | None  # height of what the person sits on
+    seat: float | None  # height of the seat
 
     def moved(self, turn: np.ndarray, shift: np.ndarray) -> "Figure":
-        """The figure turned by `turn` (3, 3) about the origin, then shifted by (3,)."""
+        """Rotate the figure by `turn` (3, 3) about the origin, then shift it by (3,)."""
         return Figure(
             self.build, self.joints @ turn.T + shift, self.spine @ turn.T + shift, turn @ self.spine_frames,
             turn @ self.head_frame, turn @ self.arm_frames, turn @ self.leg_frames, self.seat,
@@ -86,7 +87,7 @@ class Figure:
 
 
 def pose_figure(build: Build, angles: Angles, heading: float = 0.0) -> Figure:
-    """Forward kinematics: the figure on the ground at the origin, turned to `heading` (radians).
+    """Compute the figure from its angles (forward kinematics), at the origin and turned to `heading` (radians).
 
     Its lowest point is `angles.lift` above the ground; the pelvis is above the origin.
     """
@@ -117,7 +118,7 @@ def pose_figure(build: Build, angles: Angles, heading: float = 0.0) -> Figure:
 
 
 def _bend_spine(build: Build, frame: np.ndarray, angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pelvis at the origin, waist, chest, thorax: (4, 3) and their frames (4, 3, 3)."""
+    """Return pelvis (at the origin), waist, chest and thorax, (4, 3), and their frames (4, 3, 3)."""
     flex, side, turn = angles / 2
     step = about_z(turn) @ about_y(flex) @ about_x(side)
     frames = np.stack([frame, frame @ step, frame @ step @ step, frame @ step @ step])
@@ -127,23 +128,23 @@ def _bend_spine(build: Build, frame: np.ndarray, angles: np.ndarray) -> tuple[np
 
 
 def _limb_frames(parent: np.ndarray, angles: np.ndarray, bend: float, side: int) -> np.ndarray:
-    """Frames (2, 3, 3) of an arm's or a leg's two bones."""
+    """Return the frames (2, 3, 3) of the two bones of an arm or a leg."""
     flex, spread, twist = angles
     upper = parent @ about_x(side * spread) @ about_y(-flex) @ about_z(-side * twist)
     return np.stack([upper, upper @ about_y(bend)])
 
 
 def _chain(start: np.ndarray, frames: np.ndarray, lengths: tuple[float, float]) -> np.ndarray:
-    """Three joints (3, 3) of a limb whose bones point down in their frames."""
+    """Return the three joints (3, 3) of a limb whose bones point down in their frames."""
     middle = start - frames[0, :, 2] * lengths[0]
     return np.stack([start, middle, middle - frames[1, :, 2] * lengths[1]])
 
 
 @dataclass(frozen=True)
 class Capsules:
-    """Rounded cones that stand in for a body's parts: from `a` to `b` (C, 3) with the radii (C, 2) at both ends.
+    """Rounded cones that approximate the parts of a body: from `a` to `b` (C, 3), radii (C, 2) at both ends.
 
-    `joints` are the two joints that a part belongs to and so does not hide, -1 for none.
+    joints: the two joints at which a part meets others, and which it doesn't hide; -1 for none.
     """
 
     a: np.ndarray
@@ -153,7 +154,7 @@ class Capsules:
 
 
 def capsules(figure: Figure) -> Capsules:
-    """The body as 17 rounded cones."""
+    """Approximate the body by 17 rounded cones."""
     joints, build = figure.joints, figure.build
     g, s = build.girth * build.size, build.size
     parts = []
@@ -181,12 +182,12 @@ def capsules(figure: Figure) -> Capsules:
 
 
 def lowest(figure: Figure) -> float:
-    """Height of the body's lowest point above z = 0."""
+    """Return the height of the body's lowest point above z = 0."""
     parts = capsules(figure)
     return float(min((parts.a[:, 2] - parts.radii[:, 0]).min(), (parts.b[:, 2] - parts.radii[:, 1]).min()))
 
 
-# Parts that must not run through each other: (lower arms and hands, legs) against (all that they could meet).
+# Parts that must not intersect: (lower arms and hands, legs) and (all parts that they could touch).
 _LEFT_LEG, _RIGHT_LEG, _LEFT_ARM, _RIGHT_ARM, _TRUNK = (0, 1, 2), (3, 4, 5), (7, 8), (10, 11), (12, 13, 14, 15)
 _APART = (
     (_LEFT_LEG, _RIGHT_LEG), (_LEFT_ARM, (*_TRUNK, *_LEFT_LEG, *_RIGHT_LEG, *_RIGHT_ARM)),
@@ -195,34 +196,34 @@ _APART = (
 
 
 def runs_through_itself(parts: Capsules) -> bool:
-    """Whether an arm or a leg goes deep into another part of the same body."""
+    """Whether an arm or a leg is deep inside another part of the same body."""
     return any(_overlap(parts, list(some), parts, list(others)).min() < -0.4 for some, others in _APART)
 
 
 def gap(one: Capsules, other: Capsules) -> float:
-    """The least distance between two bodies in metres, negative where they run into each other."""
+    """Return the smallest distance between two bodies in metres, negative if they intersect."""
     distance, _ = _segment_distance(one.a, one.b, other.a, other.b)
     return float((distance - one.radii.max(1)[:, None] - other.radii.max(1)).min())
 
 
 def _overlap(one: Capsules, some: list[int], other: Capsules, others: list[int]) -> np.ndarray:
-    """Gaps (P, C) between parts as a share of the sum of their radii; -1 where their axes meet."""
+    """Return the gaps (P, C) between parts, as a share of the sum of their radii; -1 if their axes meet."""
     distance, _ = _segment_distance(one.a[some], one.b[some], other.a[others], other.b[others])
     radii = one.radii[some].mean(1)[:, None] + other.radii[others].mean(1)
     return distance / radii - 1
 
 
-# How far the skin may lie in front of each joint, metres for an adult.
+# How far the skin may be in front of each joint, in metres, for an adult.
 _DEPTH = np.array((0.07, 0.09, 0.14, 0.14, 0.09, 0.07, 0.2, 0.2, 0.15, 0.12, 0.06, 0.07, 0.12, 0.12, 0.07, 0.06))
 
 
 def hidden_joints(figure: Figure, bodies: list[Capsules], own: int, eye: np.ndarray) -> np.ndarray:
-    """Which of the figure's 16 joints `bodies` hide from `eye` (3,), the figure being number `own` of them.
+    """Return which of the figure's 16 joints `bodies` hide from `eye` (3,); number `own` of them is the figure's body.
 
-    The line from the eye ends as far before the joint as the skin around it lies; the joint is hidden when the line
-    comes closer to the axis of a part than 0.85 of its radius. Parts that meet at a joint do not hide it. As in MPII's
-    labels pelvis and thorax show when both hips and both shoulders do; neck and head top are no parts of the torso
-    and hidden by limbs and other bodies only.
+    A line goes from the eye to the skin in front of the joint. The joint is hidden if the line comes closer to the axis
+    of a part than 0.85 of its radius. Parts that meet at a joint don't hide it. As in MPII's labels, the pelvis is
+    visible if both hips are, and the thorax if both shoulders are. Neck and head top are hidden only by limbs and other
+    bodies, not by the torso.
     """
     hidden = np.zeros(16, bool)
     towards = eye - figure.joints
@@ -245,9 +246,10 @@ def hidden_joints(figure: Figure, bodies: list[Capsules], own: int, eye: np.ndar
 def _segment_distance(
     starts: np.ndarray, ends: np.ndarray, a: np.ndarray, b: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Shortest distances (P, C) from segments starts-ends (P, 3) to segments a-b (C, 3), and where on a-b, 0..1.
+    """Return the shortest distances (P, C) from segments starts-ends (P, 3) to segments a-b (C, 3), and where on a-b.
 
-    The closest points of the infinite lines, then each clamped to its segment given the other.
+    The place on a-b is 0..1. Method: the closest points of the infinite lines, each then clamped to its segment, given
+    the other.
     """
     u, v, w = ends - starts, b - a, starts[:, None] - a
     uu, vv = np.maximum((u * u).sum(1), 1e-9)[:, None], np.maximum((v * v).sum(1), 1e-9)

@@ -16,7 +16,7 @@ _HAIRS = (
     (0.50, 0.22, 0.10), (0.62, 0.61, 0.60),
 )  # fmt: skip
 
-# Profiles: (along the bone, radius front to back, radius across), as parts of the bone and of the body's size.
+# Profiles: (along the bone, radius front to back, radius across), as fractions of bone length and body size.
 _THIGH = ((-0.14, 0.045, 0.045), (-0.05, 0.082, 0.078), (0.12, 0.088, 0.083), (0.40, 0.076, 0.072),
           (0.75, 0.062, 0.060), (0.95, 0.056, 0.055), (1.07, 0.036, 0.036))  # fmt: skip
 _SHIN = ((-0.08, 0.036, 0.036), (0.02, 0.055, 0.053), (0.25, 0.061, 0.056), (0.45, 0.055, 0.051),
@@ -37,7 +37,7 @@ _SHOE = ((-0.34, 0.022, 0.018), (-0.28, 0.045, 0.034), (-0.05, 0.052, 0.037), (0
 
 @dataclass(frozen=True)
 class Looks:
-    """What a person wears. Hems count bones: 0.5 is halfway down the upper arm or thigh, 2 the wrist or ankle."""
+    """What a person wears. Hems are in bones: 0.5 is halfway down the upper arm or thigh, 2 is the wrist or ankle."""
 
     skin: np.ndarray
     hair: np.ndarray
@@ -48,13 +48,13 @@ class Looks:
     sleeve: float
     bottom: np.ndarray
     hem: float
-    loose: float  # metres between skin and cloth
+    loose: float  # distance between skin and cloth, metres
     shoes: np.ndarray
     backpack: np.ndarray | None
 
 
 def draw_looks(rng: np.random.Generator) -> Looks:
-    """Random looks."""
+    """Draw random looks."""
     skin = np.array(_SKINS[rng.integers(len(_SKINS))]) * rng.uniform(0.93, 1.05)
     dark_skin = skin.mean() < 0.42
     hair = np.array(_HAIRS[rng.integers(2 if dark_skin else len(_HAIRS))]) * rng.uniform(0.85, 1.15)
@@ -74,7 +74,7 @@ def draw_looks(rng: np.random.Generator) -> Looks:
 
 
 def _cloth(rng: np.random.Generator) -> np.ndarray:
-    """The colour of a piece of clothing, from grey to vivid."""
+    """Draw a random colour for a piece of clothing, from grey to vivid."""
     value, vivid = rng.uniform(0.12, 0.88), rng.choice([0.1, 0.45, 0.8])
     hue = 2 * np.pi * (rng.random() + np.array((0, 1 / 3, 2 / 3)))
     return np.clip(value * (1 + vivid * np.cos(hue)), 0.03, 0.95)
@@ -83,10 +83,9 @@ def _cloth(rng: np.random.Generator) -> np.ndarray:
 def tube(
     centers: np.ndarray, forward: np.ndarray, left: np.ndarray, radii: np.ndarray, colors: np.ndarray, sides: int = 12
 ) -> Mesh:
-    """A closed surface through elliptic rings: centres, directions forward and left (R, 3), radii (R, 2).
+    """Make a closed surface through elliptic rings: centres, directions forward and left (R, 3), radii (R, 2).
 
-    `colors` are those of the bands between rings (R-1, 3), or of each face (R-1, sides, 3), from straight forward
-    to the left and round.
+    colors: of the bands between rings (R-1, 3), or of each face (R-1, sides, 3), starting in front and going left.
     """
     angles = 2 * np.pi * (np.arange(sides + 1) - 0.5) / sides
     reach_forward = (np.cos(angles) * radii[:, :1])[..., None] * forward[:, None]
@@ -105,7 +104,7 @@ def _limb(
     start: np.ndarray, end: np.ndarray, frame: np.ndarray, profile: tuple, girth: float,
     cloth: np.ndarray, skin: np.ndarray, hem: float, loose: float,
 ) -> Mesh:  # fmt: skip
-    """A limb from joint to joint, dressed down to `hem` along it."""
+    """Make a limb from joint to joint, clothed down to `hem`."""
     rows = np.array(profile)
     if rows[1, 0] < hem < rows[-2, 0]:
         edge = [np.interp(hem, rows[:, 0], rows[:, k]) for k in (1, 2)]
@@ -120,7 +119,7 @@ def _limb(
 
 
 def dress(figure: Figure, looks: Looks) -> tuple[Mesh, np.ndarray]:
-    """The figure's surface (F faces), and (F,) by how many metres each face is to be painted before its turn."""
+    """Return the figure's surface (F faces), and by how many metres each face counts as nearer when painted, (F,)."""
     girth = figure.build.girth * figure.build.size
     parts = [*_legs(figure, looks, girth), *_arms(figure, looks, girth), _torso(figure, looks, girth)]
     parts += _head(figure, looks)
@@ -158,7 +157,7 @@ def _arms(figure: Figure, looks: Looks, girth: float) -> list[Mesh]:
 
 
 def _torso(figure: Figure, looks: Looks, girth: float) -> Mesh:
-    """Trousers' top and shirt or jacket around the spine."""
+    """Make the torso: top of the trousers, and shirt or jacket."""
     rows = np.array(_TORSO)
     waist = 0.16
     rows = np.insert(rows, 3, [(waist, 0.106, 0.156), (waist + 0.001, 0.108, 0.158)], axis=0)
@@ -181,7 +180,7 @@ def _torso(figure: Figure, looks: Looks, girth: float) -> Mesh:
 
 
 def _decorate(colors: np.ndarray, shirt: np.ndarray, looks: Looks) -> None:
-    """Stripes, an open jacket or a print, on the bands (R, sides, 3) that are `shirt` (R,); in place."""
+    """Add stripes, an open jacket or a print to the bands (R, sides, 3) selected by `shirt` (R,), in place."""
     rows = np.flatnonzero(shirt)
     if looks.pattern == "stripes":
         colors[rows[::2]] = looks.second
@@ -195,7 +194,7 @@ def _decorate(colors: np.ndarray, shirt: np.ndarray, looks: Looks) -> None:
 
 
 def _head(figure: Figure, looks: Looks) -> list[Mesh]:
-    """Neck, skull with hair or cap, ears, nose."""
+    """Make neck, skull with hair or cap, ears and nose."""
     s, frame = figure.build.size, figure.head_frame
     neck, top = figure.joints[[NECK, HEAD_TOP]]
     base = figure.spine[3] - figure.spine_frames[3, :, 2] * 0.02
@@ -225,14 +224,14 @@ def _head(figure: Figure, looks: Looks) -> list[Mesh]:
 
 
 def _skull(figure: Figure) -> tuple[np.ndarray, np.ndarray]:
-    """Centre (3,) of the head and its radii forward, left and up (3,)."""
+    """Return the centre (3,) of the head and its radii forward, left and up (3,)."""
     neck, top = figure.joints[[NECK, HEAD_TOP]]
     height = 0.43 * figure.build.head
     return neck + 0.57 * (top - neck), np.array((0.80, 0.66, 1.0)) * height
 
 
 def _hairy(cut: str, ahead: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Where hair or a cap covers the head, by direction from its centre."""
+    """Whether hair or a cap covers the head in these directions from its centre."""
     if cut == "bald":
         return (ahead < -0.55) & (high < 0.3) & (high > -0.5)
     if cut == "cap":
@@ -241,7 +240,7 @@ def _hairy(cut: str, ahead: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 
 def _long_hair(figure: Figure, looks: Looks, center: np.ndarray, radii: np.ndarray) -> Mesh:
-    """Hair down the neck to the shoulders, behind the face."""
+    """Make hair down the neck to the shoulders, behind the face."""
     frame = figure.head_frame
     heights = np.array((0.75, 0.45, 0.0, -0.6, -1.2, -1.55))
     back = np.array((-0.28, -0.32, -0.40, -0.50, -0.55, -0.60))
@@ -252,14 +251,14 @@ def _long_hair(figure: Figure, looks: Looks, center: np.ndarray, radii: np.ndarr
 
 
 def _brim(frame: np.ndarray, color: np.ndarray, center: np.ndarray, radii: np.ndarray) -> Mesh:
-    """A cap's peak."""
+    """Make the peak of a cap."""
     plate = box((0.75, -0.62, 0.33), (1.65, 0.62, 0.45), color)
     corners = (plate.corners * radii) @ frame.T + center
     return faces(corners, plate.facing @ frame.T, color)
 
 
 def _face(figure: Figure, looks: Looks) -> Mesh:
-    """Eyes, brows, nose, mouth and ears, a little proud of the head."""
+    """Make eyes, brows, nose, mouth and ears, slightly raised above the head."""
     center, radii = _skull(figure)
     frame = figure.head_frame
     dark, lips = looks.hair * 0.5, looks.skin * (0.80, 0.50, 0.48)
@@ -286,7 +285,7 @@ def _face(figure: Figure, looks: Looks) -> Mesh:
 
 
 def _backpack(figure: Figure, color: np.ndarray) -> Mesh:
-    """A bag on the back."""
+    """Make a backpack."""
     s, frame = figure.build.size, figure.spine_frames[2]
     rows = ((-0.24, 0.04, 0.08), (-0.20, 0.08, 0.15), (0.0, 0.09, 0.16), (0.16, 0.08, 0.14), (0.2, 0.03, 0.07))
     rows = np.array(rows)

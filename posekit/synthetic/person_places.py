@@ -1,4 +1,4 @@
-"""Where people are: a street, open country, or a room; and furniture that stands before them."""
+"""Backgrounds for people: a street, open country or a room; and furniture in front of them."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ _GROUNDS = ((0.32, 0.40, 0.17), (0.28, 0.36, 0.20), (0.66, 0.57, 0.42), (0.80, 0
 
 
 def paint_place(canvas: np.ndarray, camera: Camera, light: Light, rng: np.random.Generator, clear: float) -> None:
-    """A random place; walls keep away from x < `clear` metres, where people are. The camera looks along x."""
+    """Paint a random place. The camera looks along x; no wall is at x < `clear` metres, where people are."""
     kind = rng.random()
     if kind < 0.36:
         paint_ground(canvas, camera, light, rng, rng.uniform(-np.pi, np.pi))
@@ -24,7 +24,7 @@ def paint_place(canvas: np.ndarray, camera: Camera, light: Light, rng: np.random
 
 
 def paint_country(canvas: np.ndarray, camera: Camera, light: Light, rng: np.random.Generator, clear: float) -> None:
-    """Grass, sand, snow or earth to the horizon, perhaps marked for a game; hills or the sea, trees, a path."""
+    """Paint grass, sand, snow or earth up to the horizon, with hills or the sea, trees, a path, a marked field."""
     ground = np.array(_GROUNDS[rng.integers(len(_GROUNDS))]) * rng.uniform(0.75, 1.15)
     paint_sky(canvas, camera, light, rng, ground)
     _horizon(canvas, camera, light, rng)
@@ -40,7 +40,7 @@ def paint_country(canvas: np.ndarray, camera: Camera, light: Light, rng: np.rand
 
 
 def _horizon(canvas: np.ndarray, camera: Camera, light: Light, rng: np.random.Generator) -> None:
-    """Hills, a wood's edge or a strip of water, far away."""
+    """Paint hills, the edge of a wood or a strip of water, far away."""
     far, wide = 150.0, 260.0
     kind = rng.random()
     if kind < 0.25:
@@ -55,7 +55,7 @@ def _horizon(canvas: np.ndarray, camera: Camera, light: Light, rng: np.random.Ge
 
 
 def _marks(canvas: np.ndarray, camera: Camera, light: Light, rng: np.random.Generator) -> None:
-    """Lines of a playing field or a court, on any flat ground."""
+    """Paint the lines of a playing field or court on flat ground."""
     turn = about_z(rng.uniform(-180, 180))
     color = light.shade(np.array(((0.85, 0.85, 0.82), (0.75, 0.62, 0.15))[rng.integers(2)]), UP)
     at = np.cumsum(rng.uniform(2, 6, 4)) - 6
@@ -67,7 +67,7 @@ def _marks(canvas: np.ndarray, camera: Camera, light: Light, rng: np.random.Gene
 
 
 def paint_room(canvas: np.ndarray, camera: Camera, light: Light, rng: np.random.Generator, clear: float) -> None:
-    """Floor, walls and ceiling; windows, pictures and furniture along the walls."""
+    """Paint floor, walls and ceiling; windows, pictures and furniture along the walls."""
     back, left, right = clear + rng.uniform(0.5, 4.5), rng.uniform(2.0, 6.0), -rng.uniform(2.0, 6.0)
     front, top = camera.position[0] - 2.0, max(rng.uniform(2.4, 4.0), camera.position[2] + 0.5)
     turn = about_z(rng.normal(0, 9))
@@ -95,7 +95,7 @@ def paint_room(canvas: np.ndarray, camera: Camera, light: Light, rng: np.random.
 def _floor(
     canvas: np.ndarray, camera: Camera, tone: np.ndarray, rng: np.random.Generator, ends: tuple, turn: np.ndarray
 ) -> None:
-    """Joints of boards or tiles, or a carpet."""
+    """Paint boards, tiles or a carpet on the floor."""
     front, back, right, left = ends
     front = max(front, camera.position[0])
     lines = [np.array([(front, y, 0), (back, y, 0), (back, y + 0.02, 0), (front, y + 0.02, 0)])
@@ -114,7 +114,7 @@ def _floor(
 def _wall_things(
     canvas: np.ndarray, camera: Camera, light: Light, rng: np.random.Generator, room: tuple, turn: np.ndarray
 ) -> None:
-    """Windows, doors and pictures on the back wall, and a skirting board."""
+    """Paint windows, doors and pictures on the back wall, and a skirting board."""
     back, right, left, top = room
     y = right + rng.uniform(0.2, 1.0)
     while y < left - 1.2:
@@ -133,14 +133,14 @@ def _wall_things(
 def _patch(
     canvas: np.ndarray, camera: Camera, turn: np.ndarray, x: float, across: tuple, up: tuple, color: np.ndarray
 ) -> None:
-    """A rectangle on the back wall."""
+    """Paint a rectangle on the back wall."""
     (a, b), (low, high) = across, up
     corners = np.array([(x - 0.01, a, low), (x - 0.01, b, low), (x - 0.01, b, high), (x - 0.01, a, high)])
     paint_flat(canvas, camera, (corners @ turn.T)[None], color)
 
 
 def furniture(rng: np.random.Generator) -> Mesh:
-    """A cupboard, a table, a bench or a plant in a pot, about the origin."""
+    """Make a cupboard, a table, a bench or a potted plant at the origin."""
     tone = rng.uniform(0.15, 0.75) * np.array((1.0, rng.uniform(0.75, 1.0), rng.uniform(0.5, 1.0)))
     wide, kind = rng.uniform(0.3, 0.9), rng.integers(4)
     if kind == 0:
@@ -164,7 +164,7 @@ def furniture(rng: np.random.Generator) -> Mesh:
 
 
 def _ball(center: np.ndarray, radius: float, color: np.ndarray) -> Mesh:
-    """A rough sphere."""
+    """Make a rough sphere."""
     polar = np.linspace(0, np.pi, 6)
     centers = center + np.outer(np.cos(polar) * radius, UP)
     forward, left = (np.broadcast_to(axis, (6, 3)) for axis in np.eye(3)[:2])

@@ -1,4 +1,4 @@
-"""What people do: joint angles in degrees, within human limits.
+"""Random postures: joint angles in degrees, within human limits.
 
 A person's frame has x forward, y to the left, z up. Arms and legs at 0 degrees hang straight down; `flex` swings them
 forward, `spread` away from the body, `twist` turns them about their own axis, thumb or toes inward.
@@ -31,32 +31,32 @@ def _both(*values: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Angles:
-    """One posture. Where a field has two rows they are the left and the right side."""
+    """One posture. In fields with two rows, the first is the left side and the second the right side."""
 
     root: np.ndarray = field(default_factory=lambda: _row(0, 0))  # forward tilt, tilt to the right of the pelvis
     spine: np.ndarray = field(default_factory=lambda: _row(4, 0, 0))  # bend forward, to the right, turn to the left
-    head: np.ndarray = field(default_factory=lambda: _row(0, 0, 0))  # the same, against the chest
+    head: np.ndarray = field(default_factory=lambda: _row(0, 0, 0))  # the same, relative to the chest
     shoulder: np.ndarray = field(default_factory=lambda: _both(0, 8, 10))  # flex, spread, twist
     elbow: np.ndarray = field(default_factory=lambda: _both(12))
     hip: np.ndarray = field(default_factory=lambda: _both(0, 4, -6))  # flex, spread, twist
     knee: np.ndarray = field(default_factory=lambda: _both(4))
     ankle: np.ndarray = field(default_factory=lambda: _both(0))  # toes down
-    lift: float = 0.0  # metres between the lowest point and the ground
-    seated: bool = False  # on something as high as the pelvis is
+    lift: float = 0.0  # height of the lowest point above the ground, metres
+    seated: bool = False  # on a seat just below the pelvis
 
     def limited(self) -> "Angles":
-        """The nearest posture within LIMITS."""
+        """Return the nearest posture within LIMITS."""
         return replace(self, **{name: np.clip(getattr(self, name), *LIMITS[name]) for name in LIMITS})
 
     def mirrored(self) -> "Angles":
-        """The posture of the mirror image: left and right exchanged."""
+        """Return the posture of the mirror image: left and right swapped."""
         turned = {name: getattr(self, name)[::-1] for name in ("shoulder", "elbow", "hip", "knee", "ankle")}
         return replace(
             self, root=self.root * (1, -1), spine=self.spine * (1, -1, -1), head=self.head * (1, -1, -1), **turned
         )
 
     def jittered(self, rng: np.random.Generator, degrees: float) -> "Angles":
-        """The posture with normal noise on every angle."""
+        """Return the posture with normally distributed noise on every angle."""
         noisy = {}
         for item in fields(self):
             value = getattr(self, item.name)
@@ -67,7 +67,7 @@ class Angles:
 
 
 def draw_angles(rng: np.random.Generator) -> tuple[str, Angles]:
-    """A random activity's name and posture."""
+    """Draw a random activity; return its name and a posture."""
     names = list(ACTIVITIES)
     shares = np.array([ACTIVITIES[name][1] for name in names])
     name = names[rng.choice(len(names), p=shares / shares.sum())]
@@ -78,7 +78,7 @@ def draw_angles(rng: np.random.Generator) -> tuple[str, Angles]:
 
 
 def _standing(rng: np.random.Generator) -> Angles:
-    """Weight on one leg; arms hanging, akimbo, crossed or holding something."""
+    """Standing with the weight on one leg; arms hanging, akimbo, crossed or holding something."""
     lean = rng.uniform(0, 7)
     arms, elbows = _arms(rng)
     return Angles(
@@ -92,11 +92,11 @@ def _standing(rng: np.random.Generator) -> Angles:
 
 
 def _arms(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """What standing people do with their arms: shoulders (2, 3) and elbows (2, 1)."""
+    """Draw shoulder angles (2, 3) and elbow angles (2, 1) of a standing person."""
     kinds = (
         (_both(0, 9, 10), _both(rng.uniform(5, 30))),
         (_both(-8, 42, 48), _both(rng.uniform(80, 100))),  # hands on the hips
-        (_both(28, 6, 62), _both(rng.uniform(85, 105))),  # held before the chest
+        (_both(28, 6, 62), _both(rng.uniform(85, 105))),  # held in front of the chest
         (_both(rng.uniform(15, 50), 10, 10), _both(rng.uniform(50, 110))),
         (np.array([(rng.uniform(30, 80), 15, 25), (0, 10, 10)]), np.array([[rng.uniform(60, 120)], [15.0]])),
         (np.array([(rng.uniform(0, 30), rng.uniform(50, 130), 0), (0, 10, 10)]), _row(rng.uniform(5, 70), 15)[:, None]),
@@ -105,7 +105,7 @@ def _arms(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _walking(rng: np.random.Generator) -> Angles:
-    """A phase of the gait, the arms against the legs."""
+    """Walking, at a random phase; the arms swing against the legs."""
     swing, arm = rng.uniform(12, 30), rng.uniform(10, 35)
     return Angles(
         spine=_row(rng.uniform(2, 10), 0, -8),
@@ -118,7 +118,7 @@ def _walking(rng: np.random.Generator) -> Angles:
 
 
 def _running(rng: np.random.Generator) -> Angles:
-    """Elbows bent, one knee high, the other leg pushing off or swinging back."""
+    """Running: elbows bent, one knee high, the other leg pushing off or swinging back."""
     return Angles(
         root=_row(rng.uniform(2, 14), 0),
         spine=_row(rng.uniform(3, 15), 0, -12),
@@ -132,7 +132,7 @@ def _running(rng: np.random.Generator) -> Angles:
 
 
 def _sitting(rng: np.random.Generator) -> Angles:
-    """On a seat: hands on the lap, at a table, behind or talking."""
+    """Sitting on a seat: hands on the lap, on a table, behind the back or talking."""
     lean = rng.uniform(-12, 14)
     flex = rng.uniform(72, 96) + lean
     arms = (
@@ -173,7 +173,7 @@ def _on_the_floor(rng: np.random.Generator) -> Angles:
 
 
 def _reaching(rng: np.random.Generator) -> Angles:
-    """One or both arms up, forward or to the side."""
+    """Reaching up, forward or to the side with one or both arms."""
     up = np.array([(rng.uniform(85, 172), rng.uniform(0, 25), 0), (0, 9, 10)])
     side = np.array([(rng.uniform(0, 25), rng.uniform(80, 150), 0), (0, 9, 10)])
     arms = up if rng.random() < 0.65 else side
@@ -192,7 +192,7 @@ def _reaching(rng: np.random.Generator) -> Angles:
 
 
 def _bending(rng: np.random.Generator) -> Angles:
-    """Picking something up, stretching or working low."""
+    """Bending: picking something up, stretching or working near the ground."""
     tilt, knee = rng.uniform(20, 62), rng.uniform(4, 55)
     flex = tilt + 0.45 * knee
     return Angles(
@@ -208,7 +208,7 @@ def _bending(rng: np.random.Generator) -> Angles:
 
 
 def _crouching(rng: np.random.Generator) -> Angles:
-    """Squatting, on one knee, or a deep lunge."""
+    """Squatting, kneeling on one knee, or in a deep lunge."""
     kind = rng.integers(3)
     tilt = rng.uniform(5, 30)
     legs = (
@@ -229,7 +229,7 @@ def _crouching(rng: np.random.Generator) -> Angles:
 
 
 def _lying(rng: np.random.Generator) -> Angles:
-    """On the back, on the front or on the left side; the arms where the ground lets them be."""
+    """Lying on the back, the front or the left side, with the arms above the ground."""
     kind = rng.choice(["back", "front", "side"], p=(0.5, 0.25, 0.25))
     bend, spread = rng.uniform(3, 80), rng.uniform(8, 60, 2)
     up = 0.55 * bend

@@ -1,4 +1,4 @@
-"""People in one picture: who stands where, the camera on them, and all of it painted."""
+"""People in one picture: place them, aim the camera at them, and paint the picture."""
 
 from dataclasses import dataclass, replace
 
@@ -28,14 +28,14 @@ from posekit.synthetic.surroundings import paint_leaves, paint_pole
 
 SIZES = ((640, 360), (640, 480), (480, 640), (720, 480), (854, 480), (960, 540), (1280, 720))
 _SIZE_SHARES = (0.22, 0.16, 0.08, 0.16, 0.16, 0.12, 0.10)
-HEADS_IN_BOX = 7.5  # MPII's boxes are so many times as wide as the line from neck to head top is long
-_FEWEST_JOINTS, _FEWEST_SHOWN = 7, 6  # of a labelled person, inside the picture and not hidden
-_MOST_COVERED = 5  # of a person's joints by what stands before everyone
+HEADS_IN_BOX = 7.5  # width of MPII's boxes / distance from neck to head top
+_FEWEST_JOINTS, _FEWEST_SHOWN = 7, 6  # joints of a labelled person inside the picture; of these, not hidden
+_MOST_COVERED = 5  # joints of a person that an object in front may cover
 
 
 @dataclass(frozen=True)
 class Block:
-    """A box to sit on: two opposite corners (3,) in its own frame, turned by `turn` (3, 3), standing at `spot` (3,)."""
+    """A box to sit on: two opposite corners (3,) in its frame, rotated by `turn` (3, 3), placed at `spot` (3,)."""
 
     low: np.ndarray
     high: np.ndarray
@@ -45,11 +45,11 @@ class Block:
 
     @property
     def mesh(self) -> Mesh:
-        """Its surface in small faces, so that they sort with a body's."""
+        """Return its surface in faces small enough to be sorted by distance together with those of a body."""
         return moved(split_faces(box(tuple(self.low), tuple(self.high), self.color), 5), self.turn, self.spot)
 
     def hides(self, points: np.ndarray, eye: np.ndarray) -> np.ndarray:
-        """Which lines from points (N, 3) to `eye` (3,) go through the box, by the slabs of its faces: (N,) bool."""
+        """Return which lines from points (N, 3) to `eye` (3,) intersect the box (slab method), (N,) bool."""
         start, towards = (points - self.spot) @ self.turn, (eye - points) @ self.turn
         towards = np.where(np.abs(towards) < 1e-9, 1e-9, towards)
         first, second = (self.low - start) / towards, (self.high - start) / towards
@@ -59,7 +59,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Person:
-    """One figure in the world with its looks, its body as rounded cones, and the block that it sits on."""
+    """A figure in the world, with its looks, its body as rounded cones, and the block that it sits on."""
 
     figure: Figure
     looks: Looks
@@ -76,7 +76,7 @@ class Picture:
 
 
 def draw_picture(rng: np.random.Generator, count: int) -> Picture:
-    """`count` people near the world's origin and a camera that sees enough of each."""
+    """Draw `count` people near the world's origin, and a camera that sees enough of each."""
     near = rng.random() < 0.42  # cut off at the knees or the waist
     zoom = rng.uniform(1.15, 2.2) if near else np.exp(rng.normal(np.log(0.80), 0.3)) / count**0.25
     size = SIZES[rng.choice(len(SIZES), p=_SIZE_SHARES)]
@@ -92,7 +92,7 @@ def draw_picture(rng: np.random.Generator, count: int) -> Picture:
 
 
 def draw_person(rng: np.random.Generator) -> Person:
-    """A person of random build, posture, heading and looks at the origin; the camera looks along the x axis."""
+    """Draw a person of random build, posture, heading and looks at the origin; the camera looks along the x axis."""
     build = draw_build(rng)
     heading = np.pi + rng.normal(0, 0.45) if rng.random() < 0.90 else rng.uniform(-np.pi, np.pi)
     for _ in range(8):
@@ -106,7 +106,7 @@ def draw_person(rng: np.random.Generator) -> Person:
 
 
 def _seat(rng: np.random.Generator, top: float | None, heading: float) -> Block | None:
-    """A block or bench up to `top` metres under a person who looks along `heading`; none where `top` is None."""
+    """Draw a block or bench of height `top` (metres) under a person who faces `heading`; None if `top` is None."""
     if top is None:
         return None
     wide, deep = rng.uniform(0.2, 0.8), rng.uniform(0.16, 0.24)
@@ -116,7 +116,7 @@ def _seat(rng: np.random.Generator, top: float | None, heading: float) -> Block 
 
 
 def split_faces(mesh: Mesh, count: int) -> Mesh:
-    """The same surface with each face cut into count x count."""
+    """Split each face of a surface into count × count faces."""
     steps = np.linspace(0, 1, count + 1)
     a, b, c, d = np.moveaxis(mesh.corners, 1, 0)
     u, v = np.meshgrid(steps, steps, indexing="ij")
@@ -129,7 +129,7 @@ def split_faces(mesh: Mesh, count: int) -> Mesh:
 
 
 def _place(rng: np.random.Generator, person: Person, others: list[Person]) -> Person:
-    """The person put where no other is: beside, before or behind them."""
+    """Move the person to a free place beside, in front of or behind the others."""
     if not others:
         return person
     for attempt in range(30):
@@ -148,7 +148,7 @@ def _moved(person: Person, spot: np.ndarray) -> Person:
 
 
 def draw_camera(rng: np.random.Generator, people: list[Person], size: tuple[int, int], zoom: float) -> Camera:
-    """A camera in which the first person's box is `zoom` times as high as the picture, before perspective."""
+    """Draw a camera in which the first person's box is about `zoom` times as high as the picture."""
     width, height = size
     joints = np.concatenate([person.figure.joints for person in people])
     nearest = -joints[:, 0].min()
@@ -172,7 +172,7 @@ def draw_camera(rng: np.random.Generator, people: list[Person], size: tuple[int,
 
 
 def _enough(people: list[Person], number: int, camera: Camera) -> bool:
-    """Whether head and neck and enough other joints of a person are inside the picture, and not behind someone."""
+    """Whether a person's head, neck and enough other joints are inside the picture, and enough of them not hidden."""
     points = np.round(camera.project(people[number].figure.joints))
     inside = is_inside(points, camera.size)
     shown = inside & ~hidden(people, number, camera)
@@ -180,12 +180,12 @@ def _enough(people: list[Person], number: int, camera: Camera) -> bool:
 
 
 def is_inside(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Which points (N, 2) are pixels of a picture of `size`: (N,) bool."""
+    """Return which points (N, 2) are inside a picture of `size`, (N,) bool."""
     return ((points >= 0) & (points < size)).all(1)
 
 
 def hidden(people: list[Person], number: int, camera: Camera) -> np.ndarray:
-    """Which of a person's joints the bodies and seats in the picture hide: (16,) bool."""
+    """Return which of a person's joints are hidden by the bodies and seats in the picture, (16,) bool."""
     joints, bodies = people[number].figure.joints, [person.parts for person in people]
     covered = hidden_joints(people[number].figure, bodies, number, camera.position)
     for person in people:
@@ -195,7 +195,7 @@ def hidden(people: list[Person], number: int, camera: Camera) -> np.ndarray:
 
 
 def paint_picture(picture: Picture, fine: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Paint the picture `fine` times as large: canvas (H, W, 3), and what is in front of everyone as a mask (H, W)."""
+    """Paint the picture `fine` times as large; return the canvas (H, W, 3) and a mask (H, W) of objects in front."""
     camera = picture.camera.scaled(fine)
     width, height = camera.size
     canvas, mask = np.empty((height, width, 3), np.uint8), np.zeros((height, width), np.uint8)
@@ -217,7 +217,7 @@ def paint_picture(picture: Picture, fine: float, rng: np.random.Generator) -> tu
 
 
 def draw_before(picture: Picture, rng: np.random.Generator) -> Mesh | None:
-    """Now and then something that stands before the people, unless it hides too much of one."""
+    """In some pictures draw an object in front of the people; None otherwise, or if it hides too much of someone."""
     camera, people = picture.camera, picture.people
     if rng.random() > 0.12:
         return None
@@ -243,7 +243,7 @@ def draw_before(picture: Picture, rng: np.random.Generator) -> Mesh | None:
 
 
 def _paint_people(canvas: np.ndarray, camera: Camera, light: Light, people: list[Person]) -> None:
-    """Everyone and what they sit on, face by face from far to near."""
+    """Paint all people and their seats, face by face from far to near."""
     dressed = [dress(person.figure, person.looks) for person in people]
     seats = [person.seat.mesh for person in people if person.seat is not None]
     nearer = np.concatenate([lead for _, lead in dressed] + [np.zeros(len(seat.corners)) for seat in seats])
@@ -252,7 +252,7 @@ def _paint_people(canvas: np.ndarray, camera: Camera, light: Light, people: list
 
 
 def _shadows(canvas: np.ndarray, camera: Camera, light: Light, bodies: list[Capsules]) -> None:
-    """Darken the ground where bodies keep the sun, and close to it much of the sky, away."""
+    """Darken the ground where bodies block the sun, and, near them, much of the sky."""
     scale = camera.focal / np.linalg.norm(camera.position)
     slope = light.towards[:2] / light.towards[2]
     for reach, strength, blur in ((1.0, light.shadow, 0.012), (0.1, 0.5, 0.06)):
@@ -261,7 +261,7 @@ def _shadows(canvas: np.ndarray, camera: Camera, light: Light, bodies: list[Caps
 
 
 def _flat(parts: Capsules, slope: np.ndarray) -> np.ndarray:
-    """Shadows (C, 12, 3) of rounded cones on the ground: half a circle around either end."""
+    """Return the shadows (C, 12, 3) of rounded cones on the ground: half a circle around each end."""
     ends = [point[:, :2] - point[:, 2:] * slope for point in (parts.a, parts.b)]
     along = ends[1] - ends[0]
     turn = np.arctan2(along[:, 1], along[:, 0])[:, None] + np.linspace(-np.pi / 2, np.pi / 2, 6)

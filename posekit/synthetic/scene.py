@@ -1,4 +1,4 @@
-"""What every drawn picture shares: the camera, the light, painting of surfaces, and what the sensor does.
+"""The base of all drawn pictures: camera, light, painting of surfaces, and the camera sensor.
 
 The world is in metres, z up, the ground at z = 0. A canvas is an (H, W, 3) uint8 RGB array; pixel coordinates are
 (x, y) with (0, 0) the centre of the top-left pixel. Colours are RGB in 0..1. Pictures are painted back to front at
@@ -12,7 +12,7 @@ import numpy as np
 
 from posekit.synthetic.mesh import Mesh, Pose
 
-NEAR = 1.0  # metres; what is nearer than this is not drawn
+NEAR = 1.0  # metres; nothing nearer than this is drawn
 SUBPIXEL_BITS = 4
 
 
@@ -27,16 +27,16 @@ class Camera:
     size: tuple[int, int]  # width, height
 
     def view(self, points: np.ndarray) -> np.ndarray:
-        """World points (..., 3) in the camera's frame: right, down, forward."""
+        """Transform world points (..., 3) to the camera's frame: right, down, forward."""
         return (points - self.position) @ self.axes.T
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """World points (..., 3) to pixels (..., 2). Points must lie in front of the camera."""
+        """Project world points (..., 3) to pixels (..., 2). The points must be in front of the camera."""
         seen = self.view(points)
         return seen[..., :2] * (self.focal / np.maximum(seen[..., 2:], 1e-3)) + np.asarray(self.principal)
 
     def scaled(self, factor: float) -> "Camera":
-        """The same view with `factor` times as many pixels a side."""
+        """Return the same view with `factor` times as many pixels per side."""
         width, height = self.size
         x, y = self.principal
         return replace(
@@ -45,12 +45,12 @@ class Camera:
         )  # fmt: skip
 
     def cropped(self, left: float, top: float, width: int, height: int) -> "Camera":
-        """The part of the picture whose first pixel is (left, top)."""
+        """Return the camera of a part of the picture; its first pixel is (left, top)."""
         return replace(self, principal=(self.principal[0] - left, self.principal[1] - top), size=(width, height))
 
 
 def look_at(position: np.ndarray, target: np.ndarray, roll: float, focal: float, size: tuple[int, int]) -> Camera:
-    """A camera at `position` with `target` in the middle of its picture; `roll` in radians."""
+    """Make a camera at `position` with `target` in the middle of its picture; `roll` in radians."""
     position, target = np.asarray(position, float), np.asarray(target, float)
     forward = (target - position) / np.linalg.norm(target - position)
     right = np.cross(forward, (0.0, 0.0, 1.0))
@@ -63,7 +63,7 @@ def look_at(position: np.ndarray, target: np.ndarray, roll: float, focal: float,
 
 @dataclass(frozen=True)
 class Light:
-    """Sun and sky. `towards` points at the sun."""
+    """Sun and sky. `towards` points to the sun."""
 
     towards: np.ndarray  # (3,) unit
     sun: np.ndarray  # (3,) RGB
@@ -72,13 +72,13 @@ class Light:
     shadow: float  # how dark a cast shadow is, 0..1
 
     def shade(self, color: np.ndarray, normals: np.ndarray) -> np.ndarray:
-        """Lambert: colours (..., 3) of matt surfaces with unit `normals` (..., 3)."""
+        """Compute the colours (..., 3) of matt surfaces with unit `normals` (..., 3) by Lambert's law."""
         up = 0.5 + 0.5 * normals[..., 2:]
         sun = np.maximum(normals @ self.towards, 0.0)[..., None]
         return color * (self.sun * sun + self.sky * up + self.ground * (1 - up))
 
     def reflect(self, normals: np.ndarray, towards_camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What a mirror shows, (..., 3), and its strength by Schlick's approximation, (..., 1)."""
+        """Return the reflected colours (..., 3) and their strength by Schlick's approximation (..., 1)."""
         cosine = np.clip((normals * towards_camera).sum(-1, keepdims=True), 0.0, 1.0)
         ray = 2 * cosine * normals - towards_camera
         height = np.clip(ray[..., 2:] * 2.2 + 0.35, 0.0, 1.0)
@@ -88,7 +88,7 @@ class Light:
 
 
 def draw_light(rng: np.random.Generator) -> Light:
-    """A random daylight: from clear to overcast, from noon to evening."""
+    """Draw a random daylight: from clear to overcast, from noon to evening."""
     azimuth, height = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(22, 75))
     towards = np.array([np.cos(azimuth) * np.cos(height), np.sin(azimuth) * np.cos(height), np.sin(height)])
     clear = rng.uniform(0, 1)
@@ -100,19 +100,19 @@ def draw_light(rng: np.random.Generator) -> Light:
 
 
 def film(color: np.ndarray) -> np.ndarray:
-    """Brightness (...) to pixel values: linear up to 0.7, then bending, so that sunlit white keeps its form."""
+    """Map brightness (...) to pixel values: linear up to 0.7, then compressed, which keeps shading in sunlit white."""
     bright = np.maximum(color - 0.7, 0.0)
     return np.round(255 * (np.clip(color, 0.0, 0.7) + 0.3 * (1 - np.exp(-bright / 0.3)))).astype(int)
 
 
 def to_pixel(color: np.ndarray) -> tuple[int, int, int]:
-    """RGB in 0..1 as OpenCV wants it."""
+    """Convert RGB in 0..1 to OpenCV's integers."""
     red, green, blue = film(np.asarray(color)).tolist()
     return red, green, blue
 
 
 def fixed(points: np.ndarray) -> np.ndarray:
-    """Pixel coordinates as the fixed-point integers of OpenCV's `shift` argument."""
+    """Convert pixel coordinates to fixed-point integers for OpenCV's `shift` argument."""
     return np.round(np.clip(points, -60000, 60000) * (1 << SUBPIXEL_BITS)).astype(np.int32)
 
 
@@ -134,12 +134,12 @@ def fill_faces(canvas: np.ndarray, faces: np.ndarray, colors: np.ndarray) -> Non
 
 
 def on_screen(camera: Camera, points: np.ndarray) -> np.ndarray:
-    """Whether shapes (..., N, 3) lie wholly in front of the camera and may touch its picture: (...) bool."""
+    """Return which shapes (..., N, 3) are entirely in front of the camera and may be in its picture, (...) bool."""
     return _visible_faces(camera, points)[1]
 
 
 def _visible_faces(camera: Camera, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels (..., N, 2) of shapes (..., N, 3), and whether each is in front of the camera and in its picture."""
+    """Project shapes (..., N, 3) to pixels (..., N, 2); also return which are in front of the camera and in view."""
     seen = camera.view(points)
     depth = seen[..., 2:]
     pixels = seen[..., :2] * (camera.focal / np.maximum(depth, NEAR)) + np.asarray(camera.principal)
@@ -150,7 +150,7 @@ def _visible_faces(camera: Camera, points: np.ndarray) -> tuple[np.ndarray, np.n
 def paint_mesh(
     canvas: np.ndarray, camera: Camera, light: Light, mesh: Mesh, pose: Pose, mask: np.ndarray | None = None
 ) -> None:
-    """Paint the faces that look at the camera; where `mask` (H, W) is given, set it to 255 on their pixels."""
+    """Paint the faces that face the camera. If `mask` (H, W) is given, set their pixels in it to 255."""
     local = replace(camera, position=pose.bring_back(camera.position), axes=camera.axes @ pose.turn)
     sunny = replace(light, towards=light.towards @ pose.turn)
     seen = np.flatnonzero(((local.position - mesh.corners[:, 0]) * mesh.facing).sum(-1) > 0)
@@ -169,7 +169,7 @@ def paint_mesh(
 
 
 def paint_flat(canvas: np.ndarray, camera: Camera, shapes: np.ndarray, color: np.ndarray | float) -> None:
-    """Fill convex world polygons (F, N, 3) with one colour as it is; what is behind the camera is cut off."""
+    """Fill convex world polygons (F, N, 3) with one colour, unshaded; parts behind the camera are clipped."""
     pixels, shown = _visible_faces(camera, shapes)
     if shown.any():
         value = _value(canvas, color)
@@ -183,7 +183,7 @@ def paint_flat(canvas: np.ndarray, camera: Camera, shapes: np.ndarray, color: np
 
 
 def _cut_near(shape: np.ndarray) -> np.ndarray:
-    """The part of a convex polygon (N, 3), in the camera's frame, that is farther than NEAR."""
+    """Clip a convex polygon (N, 3), in the camera's frame, to the part farther than NEAR."""
     after = np.roll(shape, -1, axis=0)
     here, there = shape[:, 2] - NEAR, after[:, 2] - NEAR
     crossing = (here > 0) != (there > 0)
@@ -193,7 +193,7 @@ def _cut_near(shape: np.ndarray) -> np.ndarray:
 
 
 def cast_shadow(canvas: np.ndarray, camera: Camera, light: Light, points: np.ndarray) -> None:
-    """Darken the ground where the convex hull of world `points` (N, 3) keeps the sun, and much of the sky, away."""
+    """Darken the ground where the convex hull of world `points` (N, 3) blocks the sun and much of the sky."""
     blur = 0.1 * camera.focal / np.linalg.norm(camera.position - points.mean(0))
     slope = light.towards[:2] / light.towards[2]
     for reach, strength, sigma in ((1.0, light.shadow, 1.0), (0.12, 0.55, 2.5)):
@@ -217,9 +217,9 @@ def darken(canvas: np.ndarray, camera: Camera, shapes: np.ndarray, strength: flo
 
 
 def expose(canvas: np.ndarray, size: tuple[int, int], rng: np.random.Generator, steady: float = 1.0) -> np.ndarray:
-    """What the sensor makes of a painted canvas: averaged down to `size`, defocus, contrast, noise; uint8 RGB.
+    """Turn a painted canvas into a photograph, uint8 RGB: average down to `size`; add defocus, contrast and noise.
 
-    Defocus and motion blur are `steady` times as far as for a picture that one object fills.
+    steady: factor on defocus and motion blur; 1 suits a picture filled by one object.
     """
     image = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA)
     blur = steady * rng.uniform(0, 0.006) * np.sqrt(size[0] * size[1])
@@ -234,7 +234,7 @@ def expose(canvas: np.ndarray, size: tuple[int, int], rng: np.random.Generator, 
 
 
 def smear(image: np.ndarray, rng: np.random.Generator, most: float) -> np.ndarray:
-    """Motion blur along a random direction, up to `most` of the picture's longer side."""
+    """Add motion blur in a random direction, up to `most` of the picture's longer side."""
     length = max(2.0, rng.uniform(0, most) * max(image.shape[:2]))
     angle = rng.uniform(0, np.pi)
     side = int(length) | 1
@@ -247,7 +247,7 @@ def smear(image: np.ndarray, rng: np.random.Generator, most: float) -> np.ndarra
 
 
 def encode_jpeg(image: np.ndarray, rng: np.random.Generator) -> bytes:
-    """JPEG bytes of an RGB image at a traffic camera's quality."""
+    """Encode an RGB image as JPEG at a traffic camera's quality."""
     quality = int(rng.integers(60, 93))
     ok, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not ok:

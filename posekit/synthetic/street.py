@@ -1,4 +1,4 @@
-"""A vehicle in traffic: the street, vehicles around it, and what gets in front of it."""
+"""A vehicle in traffic: the street, vehicles around it, and objects in front of it."""
 
 import cv2
 import numpy as np
@@ -8,13 +8,13 @@ from posekit.synthetic.scene import Camera, Light, cast_shadow, draw_light, fill
 from posekit.synthetic.surroundings import paint_ground, paint_leaves, paint_pole
 from posekit.synthetic.vehicle_mesh import Vehicle
 
-MOST_COVERED = 0.4  # of a vehicle's outline by any one thing in front of it
+MOST_COVERED = 0.4  # share of a vehicle's outline that one vehicle in front may cover
 
 
 def paint_street(
     camera: Camera, vehicle: Vehicle, pose: Pose, traffic: list[Vehicle], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Paint `vehicle` at `pose`, some of `traffic` around it: canvas (H, W, 3), what is in front as a mask (H, W)."""
+    """Paint `vehicle` at `pose` and some of `traffic`; return the canvas (H, W, 3) and the occluders' mask (H, W)."""
     width, height = camera.size
     canvas, mask = np.empty((height, width, 3), np.uint8), np.zeros((height, width), np.uint8)
     light = draw_light(rng)
@@ -40,7 +40,7 @@ def paint_street(
 def paint_vehicle(
     canvas: np.ndarray, camera: Camera, light: Light, vehicle: Vehicle, pose: Pose, mask: np.ndarray | None = None
 ) -> None:
-    """Paint a vehicle and its shadow; where `mask` (H, W) is given, set it to 255 on the vehicle's pixels."""
+    """Paint a vehicle and its shadow. If `mask` (H, W) is given, set the vehicle's pixels in it to 255."""
     outline = pose.place(vehicle_outline(vehicle))
     ground = outline - outline[:, 2:] * np.append(light.towards[:2] / light.towards[2], 1.0)
     if not on_screen(camera, np.concatenate([outline, ground])):
@@ -50,7 +50,7 @@ def paint_vehicle(
 
 
 def vehicle_outline(vehicle: Vehicle) -> np.ndarray:
-    """Points (40, 3) whose convex hull is about the body's, with the ground under the wheels."""
+    """Return points (40, 3) whose convex hull approximates the vehicle's, including the ground under the wheels."""
     keypoints = vehicle.body.keypoints
     return np.concatenate([keypoints, keypoints[[0, 1, 18, 19]] * (1, 1, 0)])
 
@@ -58,7 +58,7 @@ def vehicle_outline(vehicle: Vehicle) -> np.ndarray:
 def place_traffic(
     camera: Camera, vehicle: Vehicle, pose: Pose, traffic: list[Vehicle], rng: np.random.Generator
 ) -> tuple[list[tuple[Vehicle, Pose]], list[tuple[Vehicle, Pose]]]:
-    """Places for some of `traffic` in the lanes around `vehicle`: those farther away, far first; those nearer."""
+    """Place some of `traffic` in the lanes around `vehicle`; return those behind and those in front, far first."""
     behind, front, taken = [], [], [(vehicle, pose)]
     for other in traffic:
         nearer = rng.random() < 0.13
@@ -83,7 +83,7 @@ def place_traffic(
 
 
 def _touch(one: Vehicle, here: Pose, two: Vehicle, there: Pose) -> bool:
-    """Whether two vehicles' bounding rectangles, with half a metre around, overlap on the ground."""
+    """Whether the ground rectangles of two vehicles, half a metre longer and wider than these, overlap."""
     rectangles = []
     for vehicle, pose in ((one, here), (two, there)):
         length, width, _ = vehicle.body.size
@@ -93,7 +93,7 @@ def _touch(one: Vehicle, here: Pose, two: Vehicle, there: Pose) -> bool:
 
 
 def _share_covered(camera: Camera, vehicle: Vehicle, pose: Pose, other: Vehicle, where: Pose) -> float:
-    """The part of `vehicle`'s outline in the picture that `other` stands in front of, 0..1."""
+    """Return the share of `vehicle`'s outline in the picture that `other` covers, 0..1."""
     width, height = camera.size
     masks = []
     for who, place in ((vehicle, pose), (other, where)):

@@ -1,6 +1,6 @@
-"""What stands around the objects of a picture: ground, roadside, and what gets in front of them.
+"""The surroundings of the objects in a picture: ground, sky, roadside, and occluders in front.
 
-All of it stands in the world of `posekit.synthetic.scene` and is painted through the picture's camera.
+They are in the world of `posekit.synthetic.scene` and are painted through the picture's camera.
 """
 
 import cv2
@@ -12,11 +12,11 @@ from posekit.synthetic.scene import Camera, Light, darken, fill, on_screen, pain
 UP = np.array((0.0, 0.0, 1.0))
 FAR = 200.0  # metres; the ground's end
 _STEPS = np.concatenate([np.arange(-60, 40, 4.0), np.arange(40, FAR, 20.0)])
-ALONG = np.column_stack([_STEPS[:-1], _STEPS[1:]])  # a street in pieces, so that none reaches behind the camera
+ALONG = np.column_stack([_STEPS[:-1], _STEPS[1:]])  # the street in pieces, so that none reaches behind the camera
 
 
 def paint_ground(canvas: np.ndarray, camera: Camera, light: Light, rng: np.random.Generator, heading: float) -> None:
-    """A street through the world's origin along `heading` (radians), its verges, roadside and the sky behind."""
+    """Paint a street through the world's origin along `heading` (radians), with verges, roadside and sky."""
     street = Pose(0.0, rng.uniform(-0.4, 0.4), heading)
     grey = rng.uniform(0.22, 0.5) * np.array((1.0, rng.uniform(0.97, 1.01), rng.uniform(0.93, 1.03)))
     left, right = rng.choice([2.2, 5.5, 9.0], 2) + rng.uniform(0, 0.8, 2)
@@ -29,7 +29,7 @@ def paint_ground(canvas: np.ndarray, camera: Camera, light: Light, rng: np.rando
     for side, edge in ((1, left), (-1, right)):
         _strip(canvas, camera, light, street, (side * edge, side * (edge + 0.28)), np.full(3, rng.uniform(0.5, 0.75)))
     mottle(canvas, rng)
-    if rng.random() < 0.3:  # the shade of a tree's leaves
+    if rng.random() < 0.3:  # shade of a tree
         middle = rng.uniform((-6, -6), (6, 6))
         spots = [ellipse(*(middle + rng.normal(0, 2.0, 2)), *rng.uniform(0.2, 0.9, 2)) for _ in range(25)]
         darken(canvas, camera, street.place(np.array(spots)), light.shadow * 0.8, 4.0)
@@ -38,7 +38,7 @@ def paint_ground(canvas: np.ndarray, camera: Camera, light: Light, rng: np.rando
 
 
 def paint_sky(canvas: np.ndarray, camera: Camera, light: Light, rng: np.random.Generator, verge: np.ndarray) -> None:
-    """The sky, and below the horizon the ground's own colour."""
+    """Paint the sky, and the ground's colour below the horizon."""
     low, high = light.sky * rng.uniform(0.9, 1.2), light.sky * np.array((0.75, 0.95, 1.25))
     rows = np.linspace(1, 0, len(canvas))[:, None] ** 2
     column = np.clip((low * (1 - rows) + high * rows) * 255, 0, 255).astype(np.uint8)[:, None]
@@ -56,7 +56,7 @@ def _strip(
     canvas: np.ndarray, camera: Camera, light: Light, street: Pose, across: tuple[float, float], color: np.ndarray,
     along: np.ndarray = ALONG,
 ) -> None:  # fmt: skip
-    """Rectangles on the ground between `across` metres beside the street's middle, from and to `along` (F, 2)."""
+    """Paint rectangles on the ground, in metres from the street's middle (`across`) and along it (`along`, (F, 2))."""
     quads = np.zeros((len(along), 4, 3))
     quads[:, :, 0] = along[:, [0, 0, 1, 1]]
     quads[:, :, 1] = (*across, *across[::-1])
@@ -66,7 +66,7 @@ def _strip(
 def _patches(
     canvas: np.ndarray, camera: Camera, light: Light, street: Pose, rng: np.random.Generator, grey: np.ndarray
 ) -> None:
-    """Repairs, stains and manhole covers."""
+    """Paint repairs, stains and manhole covers on the street."""
     for _ in range(rng.integers(2, 7)):
         x, y = rng.uniform(-12, 25), rng.uniform(-7, 7)
         shape = ellipse(x, y, *rng.uniform(0.2, 2.5, 2)) if rng.random() < 0.6 else ellipse(x, y, 1.5, 0.4, 4)
@@ -77,7 +77,7 @@ def _patches(
 
 
 def ellipse(x: float, y: float, a: float, b: float, count: int = 14) -> np.ndarray:
-    """Points (count, 3) of an ellipse on the ground."""
+    """Return points (count, 3) of an ellipse on the ground."""
     angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
     return np.column_stack([x + a * np.cos(angles), y + b * np.sin(angles), np.zeros(count)])
 
@@ -85,7 +85,7 @@ def ellipse(x: float, y: float, a: float, b: float, count: int = 14) -> np.ndarr
 def _lines(
     canvas: np.ndarray, camera: Camera, light: Light, street: Pose, rng: np.random.Generator, left: float, right: float
 ) -> None:
-    """Lane markings, and now and then a zebra crossing."""
+    """Paint lane markings, and sometimes a zebra crossing."""
     white = np.array((0.8, 0.8, 0.76)) * rng.uniform(0.7, 1.05)
     if rng.random() < 0.2:
         white = np.array((0.75, 0.58, 0.12))
@@ -101,7 +101,7 @@ def _lines(
 
 
 def mottle(canvas: np.ndarray, rng: np.random.Generator) -> None:
-    """Uneven brightness at three scales, in place."""
+    """Add uneven brightness at three scales, in place."""
     height, width = canvas.shape[:2]
     field = np.full((height, width), 128, np.uint8)
     for cell, strength in ((3, 6.0), (12, 5.0), (60, 9.0)):
@@ -113,7 +113,7 @@ def mottle(canvas: np.ndarray, rng: np.random.Generator) -> None:
 def _roadside(
     canvas: np.ndarray, camera: Camera, light: Light, street: Pose, rng: np.random.Generator, left: float, right: float
 ) -> None:
-    """Buildings, hedges, fences and trees along both kerbs, the far ones first."""
+    """Paint buildings, hedges, fences and trees along both kerbs, far ones first."""
     tone = rng.uniform(0.3, 0.8, 3) * 0.5 + rng.uniform(0.1, 0.4)
     things = []
     for side, edge in ((1, left), (-1, right)):
@@ -124,7 +124,7 @@ def _roadside(
             y = side * (edge + rng.uniform(0.8, 3))
             if rng.random() < 0.5:
                 things.append((street.place(np.array((x, y, 0.0))), 4, (x, y)))
-    behind = camera.view(np.zeros(3))[2] + 2.0  # the object of the picture stands at the origin
+    behind = camera.view(np.zeros(3))[2] + 2.0  # the picture's object is at the origin
     things = [(camera.view(place)[2], place, kind, start) for place, kind, start in things]
     for depth, place, kind, start in sorted(things, key=lambda t: -t[0]):
         if depth > behind and kind == 4:
@@ -137,7 +137,7 @@ def _wall(
     canvas: np.ndarray, camera: Camera, light: Light, street: Pose, rng: np.random.Generator,
     start: tuple[float, float], kind: int, tone: np.ndarray,
 ) -> None:  # fmt: skip
-    """Ten metres of building, hedge or fence along the street."""
+    """Paint ten metres of building, hedge or fence along the street."""
     x, y = start
     back = y + np.sign(y) * (6.0 if kind == 0 else 0.5)
     low, high = min(y, back), max(y, back)
@@ -159,7 +159,7 @@ def _wall(
 def _windows(
     canvas: np.ndarray, camera: Camera, light: Light, street: Pose, rng: np.random.Generator, start: tuple[float, float]
 ) -> None:
-    """Windows and doors on a building's front."""
+    """Paint windows and doors on the front of a building."""
     x, y = start
     wide, tall = rng.uniform(0.8, 1.8), rng.uniform(1.2, 2.0)
     places = [(x + 0.6 + 2.4 * i, 0.9 + 3.0 * j) for i in range(4) for j in range(2)]
@@ -169,7 +169,7 @@ def _windows(
 
 
 def _clutter(canvas: np.ndarray, camera: Camera, light: Light, street: Pose, rng: np.random.Generator) -> None:
-    """Cones, bins, bollards, signs and passers-by behind the object in the middle."""
+    """Paint cones, bins, bollards, signs and passers-by behind the object in the middle."""
     behind = camera.view(np.zeros(3))[2] + 1.0
     places = rng.uniform((-5, -9), (14, 9), (rng.integers(2, 9), 2))
     spots = [street.place(np.array((x, y, 0.0))) for x, y in places if np.hypot(x, 1.5 * y) > 3.6]
@@ -182,7 +182,7 @@ def _clutter(canvas: np.ndarray, camera: Camera, light: Light, street: Pose, rng
             paint_mesh(canvas, camera, light, join(blocks), Pose(place[0], place[1], rng.uniform(-np.pi, np.pi)))
 
 
-# Small things as stacks of boxes: half-width, half-depth, bottom, top, and the share and offset of their random colour.
+# Small objects as stacks of boxes: half-width, half-depth, bottom, top, share and offset of their random colour.
 _CLUTTER = (
     ((0.18, 0.18, 0.0, 0.05, 0.3, 0.0), (0.11, 0.11, 0.05, 0.3, 1, 0.1), (0.06, 0.06, 0.3, 0.6, 1, 0.1)),  # cone
     ((0.28, 0.28, 0.0, 0.9, 1, 0.0), (0.31, 0.31, 0.9, 1.0, 0.6, 0.0)),  # bin
@@ -194,7 +194,7 @@ _CLUTTER = (
 
 
 def paint_tree(canvas: np.ndarray, camera: Camera, light: Light, place: np.ndarray, rng: np.random.Generator) -> None:
-    """A tree that stands at `place` (3,)."""
+    """Paint a tree at `place` (3,)."""
     height, spread = rng.uniform(2.5, 6), rng.uniform(0.7, 1.8)
     reach = np.array([(0, 0, 0), (0, 0, height + spread), (spread, spread, 0), (-spread, -spread, 0)])
     if not on_screen(camera, place + reach):
@@ -215,7 +215,7 @@ def paint_tree(canvas: np.ndarray, camera: Camera, light: Light, place: np.ndarr
 
 
 def _blob(x: float, y: float, radius: float, rng: np.random.Generator) -> np.ndarray:
-    """An uneven round shape (11, 2), in pixels."""
+    """Make an irregular round shape (11, 2), in pixels."""
     angles = np.linspace(0, 2 * np.pi, 11, endpoint=False)
     reach = radius * rng.uniform(0.7, 1.25, 11)
     return np.column_stack([x + reach * np.cos(angles), y + reach * np.sin(angles)])
@@ -224,7 +224,7 @@ def _blob(x: float, y: float, radius: float, rng: np.random.Generator) -> np.nda
 def paint_pole(
     canvas: np.ndarray, mask: np.ndarray, camera: Camera, light: Light, rng: np.random.Generator, place: np.ndarray
 ) -> None:
-    """A lamp post, sign or tree trunk that stands at `place` (3,), on the canvas and in the occluders' mask (H, W)."""
+    """Paint a lamp post, sign or tree trunk at `place` (3,) on the canvas and in the mask (H, W) of occluders."""
     radius = rng.uniform(0.05, 0.16)
     bright = rng.uniform(0.15, 0.7)
     right = camera.axes[0] * (1, 1, 0) / np.linalg.norm(camera.axes[0][:2])
@@ -238,7 +238,7 @@ def paint_pole(
 
 
 def paint_leaves(canvas: np.ndarray, mask: np.ndarray, light: Light, rng: np.random.Generator) -> None:
-    """A branch near the camera that hangs in from a border, on the canvas and in the occluders' mask (H, W)."""
+    """Paint a branch that hangs in from a border, on the canvas and in the mask (H, W) of occluders."""
     height, width = mask.shape
     side = rng.integers(3)
     x, y = rng.uniform(0, width), rng.uniform(0, height)

@@ -1,4 +1,4 @@
-"""Drawn vehicles with VeRi's keypoint labels: pictures, and a csv for each split."""
+"""Draw vehicles with VeRi's keypoint labels: pictures, and one csv per split."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from posekit.synthetic.vehicle_shapes import Body, draw_body
 from posekit.synthetic.writing import check_request, draw_all
 
 SPLITS = ("train", "test")
-VIEWS = 8  # images of one identity
+VIEWS = 8  # images per identity
 CAMERAS = 20
-TRAFFIC = 40  # different vehicles around the labelled ones of a split; none is labelled itself
+TRAFFIC = 40  # unlabelled vehicles per split that drive around the labelled ones
 MAX_IMAGES = 9999 // 2 * VIEWS  # a split's identities are four digits, odd in train and even in test
 
 
@@ -34,7 +34,7 @@ class Drawn:
 
     @property
     def row(self) -> str:
-        """The line of the label file."""
+        """Return the line of the label file."""
         height, width = self.image.shape[:2]
         points = np.round(self.keypoints).astype(int)
         cells = [f"{x},{y},{int(v)}" for (x, y), v in zip(points, self.visible, strict=True)]
@@ -54,9 +54,9 @@ def write_vehicles(
 
     label_files: split -> the label file to write below `out`; image_folders: split -> its folder below images/.
 
-    The same seed gives the same bytes, whatever the number of `workers` (None: one a core): each image is a pure
-    function of (seed, split, index). No identity is in both splits. The folder appears only when it is complete.
-    Raises InputError when `out` exists and is not an empty folder, or for counts or seeds that cannot be.
+    The same seed gives the same bytes with any number of `workers` (None: one per core), because each image is a pure
+    function of (seed, split, index). No identity is in both splits. The folder appears only once it is complete.
+    Raises InputError if `out` exists and isn't an empty folder, and for counts or seeds out of range.
     """
     out = Path(out)
     check_request(out, train, test, seed, MAX_IMAGES)
@@ -67,20 +67,20 @@ def write_vehicles(
 
 
 def _write_images(folder: Path, split: str, count: int, seed: int, workers: int | None) -> list[str]:
-    """Draw a split's images into `folder`; returns their lines of the labels."""
+    """Draw a split's images into `folder`; return their lines of the label file."""
     folder.mkdir(parents=True)
     return draw_all(partial(_write_image, folder, seed, split), count, split, workers)
 
 
 def _write_image(folder: Path, seed: int, split: str, index: int) -> str:
-    """Draw an image, write its file, return its line of the labels."""
+    """Draw an image and write its file; return its line of the label file."""
     drawn = draw_image(seed, split, index)
     (folder / drawn.name).write_bytes(drawn.data)
     return drawn.row
 
 
 def draw_image(seed: int, split: str, index: int) -> Drawn:
-    """Image `index` of a split: a pure function of its three arguments."""
+    """Draw image `index` of a split: a pure function of the three arguments."""
     number = SPLITS.index(split)
     identity, view = divmod(index, VIEWS)
     vehicle = draw_vehicle(seed, number, identity)
@@ -99,20 +99,20 @@ def draw_image(seed: int, split: str, index: int) -> Drawn:
 
 @lru_cache(maxsize=96)
 def draw_vehicle(seed: int, split: int, identity: int) -> Vehicle:
-    """The vehicle of an identity, or where negative one of the split's other traffic. A pure function."""
+    """Draw the vehicle of an identity; negative ones are the split's unlabelled traffic. A pure function."""
     rng = np.random.default_rng([seed, split, 0 if identity >= 0 else 2, abs(identity)])
     return draw_looks(rng, draw_body(rng))
 
 
 def _under(mask: np.ndarray, keypoints: np.ndarray, fine: float) -> np.ndarray:
-    """Which keypoints (N, 2), in final pixels, lie under the occluders' mask (H, W), `fine` times as large."""
+    """Return which keypoints (N, 2), in final pixels, the occluders' mask (H, W), `fine` times as large, covers."""
     at = np.round((keypoints + 0.5) * fine - 0.5).astype(int)
     height, width = mask.shape
     return mask[np.clip(at[:, 1], 0, height - 1), np.clip(at[:, 0], 0, width - 1)] > 127
 
 
 def draw_camera(rng: np.random.Generator, body: Body) -> tuple[Camera, Pose]:
-    """A traffic camera's crop around the vehicle, and the vehicle's pose at the world's origin."""
+    """Draw a traffic camera cropped around the vehicle, and the vehicle's pose at the world's origin."""
     heading = draw_heading(rng)
     pose = Pose(0.0, 0.0, heading)
     elevation = np.radians(np.clip(rng.normal(17, 5.5), 6, 34))
@@ -126,7 +126,7 @@ def draw_camera(rng: np.random.Generator, body: Body) -> tuple[Camera, Pose]:
     tread = body.keypoints[[0, 1, 18, 19]] * (1, 1, 0)
     points = pose.place(np.concatenate([outline, tread]))
     low, high = _box(camera.project(points))
-    area = np.exp(rng.normal(np.log(166), 0.365)) ** 2  # of the vehicle's box, pixels²
+    area = np.exp(rng.normal(np.log(166), 0.365)) ** 2  # area of the vehicle's box, pixels²
     camera = camera.scaled(np.sqrt(area / np.prod(high - low)))
     low, high = _box(camera.project(points))
     margin = (high - low) * rng.gamma(3.0, 0.023, (2, 2))
@@ -140,7 +140,7 @@ def _box(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw_heading(rng: np.random.Generator) -> float:
-    """The vehicle's heading; the camera looks along the world's x axis. Any, but mostly towards or away from it."""
+    """Draw a heading, mostly towards or away from the camera, which looks along the world's x axis."""
     if rng.random() < 0.25:
         return rng.uniform(-np.pi, np.pi)
     return rng.choice([0.0, np.pi]) + np.radians(rng.normal(0, 19))

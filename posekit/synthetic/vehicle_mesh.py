@@ -1,4 +1,4 @@
-"""One vehicle with its looks: paint, wheels, glass, lights as one mesh. Also which of its keypoints it hides itself."""
+"""The mesh of a vehicle: paint, wheels, glass and lights; and which of its own keypoints it hides."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _RUBBER, _DARK, _GLASS, _PLASTIC = (0.06, 0.06, 0.065), (0.02, 0.02, 0.022), (0.
 _WHITE_LAMP, _RED_LAMP, _AMBER_LAMP = (0.88, 0.90, 0.93), (0.60, 0.03, 0.03), (0.85, 0.40, 0.05)
 _PLATES = ((0.10, 0.24, 0.62), (0.10, 0.24, 0.62), (0.85, 0.85, 0.82), (0.80, 0.62, 0.10))
 
-# Where along the cabin's side its windows begin and end.
+# Where the side windows begin and end along the cabin.
 _WINDOWS = {
     "saloon": ((0.05, 0.46), (0.51, 0.97)),
     "hatchback": ((0.04, 0.14), (0.18, 0.52), (0.56, 0.97)),
@@ -32,7 +32,7 @@ _WINDOWS = {
 
 @dataclass(frozen=True)
 class Vehicle:
-    """One identity: a body and the mesh that paints it."""
+    """A vehicle identity: its body and its mesh."""
 
     body: Body
     mesh: Mesh
@@ -47,13 +47,13 @@ class _Looks:
     rim: np.ndarray  # (3,)
     plate: tuple[float, float, float]
     spokes: int
-    lamps: int  # which of a few shapes of lights
+    lamps: int  # number of the lights' shape
     glass: np.ndarray  # (3,)
     blank: bool  # a van without side windows behind the doors
 
 
 def draw_looks(rng: np.random.Generator, body: Body) -> Vehicle:
-    """Paint, trim, wheels and lights for a body."""
+    """Draw random paint, trim, wheels and lights for a body."""
     shares = np.array(_PAINT_SHARES)
     paint = np.array(PAINTS[rng.choice(len(PAINTS), p=shares / shares.sum())])
     paint = np.clip(paint * rng.uniform(0.8, 1.15) + rng.normal(0, 0.015, 3), 0.02, 0.9)
@@ -74,7 +74,7 @@ def draw_looks(rng: np.random.Generator, body: Body) -> Vehicle:
 
 
 def build_mesh(body: Body, looks: _Looks) -> Mesh:
-    """The whole vehicle, in the order of painting: what lies below, the lower body, wheels, lights, the cabin."""
+    """Make the whole vehicle in painting order: underside, lower body, wheels, lights, cabin."""
     panels = body.panels
     lower = ("left", "right", "front", "back", "bonnet", "deck")
     shell = [_panel(panels[name], looks.paint, 0.9, middle=0.3 * body.size[2]) for name in lower]
@@ -86,7 +86,7 @@ def build_mesh(body: Body, looks: _Looks) -> Mesh:
 def _panel(
     panel: Panel, color: tuple | np.ndarray, gloss: float = 0.0, glow: float = 0.0, middle: float | None = None
 ) -> Mesh:
-    """A panel as faces; with `middle`, shaded as if rounded around the body's axis at that height."""
+    """Convert a panel to faces; with `middle`, shade it as if it were rounded around the body's axis at that height."""
     grid = panel.grid
     corners = np.stack([grid[:-1, :-1], grid[1:, :-1], grid[1:, 1:], grid[:-1, 1:]], axis=2).reshape(-1, 4, 3)
     facing = panel.normals.reshape(-1, 3)
@@ -99,13 +99,13 @@ def _panel(
 
 
 def _circle(center: np.ndarray, radius: float, degrees: np.ndarray) -> np.ndarray:
-    """Points (N, 3) of an upright circle whose axis is y."""
+    """Return points (N, 3) of an upright circle around the y axis."""
     angles = np.radians(degrees)
     return center + radius * np.column_stack([np.cos(angles), np.zeros_like(angles), np.sin(angles)])
 
 
 def _underside(body: Body) -> list[Mesh]:
-    """What shows below the body: the dark between its wheels, and the tyres' treads."""
+    """Make the dark area between the wheels and the treads of the tyres."""
     sill = body.keypoints[[10, 17, 35, 28]] * (0.97, 0.92, 1)
     low = sill * (1, 1, 0.7)
     normals = np.array([(0, 1, 0), (1, 0, 0), (0, -1, 0), (-1, 0, 0)], float)
@@ -122,7 +122,7 @@ def _underside(body: Body) -> list[Mesh]:
 
 
 def _wheels(body: Body, looks: _Looks) -> list[Mesh]:
-    """The arches, tyres and rims of the left side."""
+    """Make the arches, tyres and rims of the left side."""
     normal, radius, parts = (0, 1, 0), body.wheel_radius, []
     full = np.linspace(0, 360, 29)[:-1]
     for index in (0, 1):
@@ -141,7 +141,7 @@ def _wheels(body: Body, looks: _Looks) -> list[Mesh]:
 
 
 def _stripe(body: Body, points: list, width: float, color: tuple | np.ndarray) -> Mesh:
-    """A thin line along the left side through (x, z) points, as faces."""
+    """Make a thin line along the left side through (x, z) points."""
     line = np.array(points)
     dense = np.concatenate([np.linspace(a, b, 5)[:-1] for a, b in zip(line[:-1], line[1:], strict=True)] + [line[-1:]])
     along = np.gradient(dense, axis=0)
@@ -151,7 +151,7 @@ def _stripe(body: Body, points: list, width: float, color: tuple | np.ndarray) -
 
 
 def _side(body: Body, looks: _Looks) -> list[Mesh]:
-    """Sill, door seams, handles and the crease of the left side."""
+    """Make sill, door seams, handles and crease of the left side."""
     points = body.keypoints
     low, belt = points[10, 2], points[15, 2] - 0.02
     front, rear = points[5, 0] + 0.04, points[6, 0] - 0.04
@@ -169,7 +169,7 @@ def _side(body: Body, looks: _Looks) -> list[Mesh]:
 
 
 def _front(body: Body, looks: _Looks) -> list[Mesh]:
-    """Bumper, grille, plate and head lights."""
+    """Make bumper, grille, number plate and headlights."""
     panel = body.panels["front"]
     flat = body.kind in ("bus", "truck")
     lamp = (0.36, 0.66) if flat else ((0.60, 0.93), (0.68, 0.90), (0.55, 0.95))[looks.lamps]
@@ -189,7 +189,7 @@ def _front(body: Body, looks: _Looks) -> list[Mesh]:
 
 
 def _back(body: Body, looks: _Looks) -> list[Mesh]:
-    """Bumper, plate, tail lights and the boot's seam."""
+    """Make bumper, number plate, tail lights and the seam of the boot."""
     panel = body.panels["back"]
     tall = body.kind in ("SUV", "van", "hatchback")
     lamp = (0.30, 0.55) if body.kind in ("bus", "truck") else ((0.55, 0.98) if tall else (0.58, 0.90))
@@ -210,7 +210,7 @@ def _back(body: Body, looks: _Looks) -> list[Mesh]:
 
 
 def _cabin(body: Body, looks: _Looks) -> list[Mesh]:
-    """What stands on the belt line: windows all round, mirrors and the roof."""
+    """Make all above the belt line: windows, mirrors and roof."""
     panels, parts = body.panels, []
     spans = _WINDOWS.get(body.kind, _WINDOWS["saloon"])
     for name in ("left windows", "right windows"):
@@ -226,13 +226,13 @@ def _cabin(body: Body, looks: _Looks) -> list[Mesh]:
             parts.append(_panel(panels[name].part((0.07, 0.93), (0.09, 0.89)), looks.glass, 3.0))
     parts.append(_panel(panels["roof"], looks.roof, 0.9, middle=0.3 * body.size[2]))
     mirrors = list(_mirrors(body, looks))
-    # The cabin hides the far mirror, so both come before it; the near one once more, seen only from its own side.
+    # The cabin hides the far mirror, so both are painted before it; then the near one again, seen from its side only.
     near = [faces(m.corners, (0, side, 0), m.colors, normals=m.normals) for m, side in mirrors]
     return [*(m for m, _ in mirrors), *parts, *near]
 
 
 def _mirrors(body: Body, looks: _Looks) -> Iterator[tuple[Mesh, int]]:
-    """Both wing mirrors, each with its side."""
+    """Yield both wing mirrors, each with its side (1: left, -1: right)."""
     corner = body.keypoints[15]
     reach = 0.10 * body.size[1]
     for side in (1, -1):
@@ -242,11 +242,11 @@ def _mirrors(body: Body, looks: _Looks) -> Iterator[tuple[Mesh, int]]:
 
 
 def self_hidden(body: Body, eye: np.ndarray, tolerance: float = 0.055) -> np.ndarray:
-    """Which of the 36 keypoints the body hides from `eye` (3,), in the vehicle's frame: (36,) bool.
+    """Return which of the 36 keypoints the body hides from `eye` (3,), in the vehicle's frame, (36,) bool.
 
-    Each keypoint, moved `tolerance` metres out of the body, is joined to the eye; it is hidden when the line passes
-    through a panel more than 2 `tolerance` before its end. With the eye as origin, the line to p goes through the
-    triangle abc when p.(b x c), p.(c x a) and p.(a x b) have a.(b x c)'s sign; beyond it when their sum is larger.
+    A line joins the eye to each keypoint, moved `tolerance` metres out of the body. The keypoint is hidden if the line
+    crosses a panel more than 2 × `tolerance` before its end. With the eye as origin, the line to p crosses the triangle
+    abc if p.(b x c), p.(c x a) and p.(a x b) have the sign of a.(b x c); p is beyond it if their sum is larger.
     """
     out = body.keypoints * (0.2, 1, 1) - (0, 0, 0.5 * body.size[2])
     ends = body.keypoints + tolerance * out / np.linalg.norm(out, axis=1, keepdims=True) - eye
@@ -259,7 +259,7 @@ def self_hidden(body: Body, eye: np.ndarray, tolerance: float = 0.055) -> np.nda
 
 
 def _triangles(body: Body, eye: np.ndarray) -> np.ndarray:
-    """The panels' cells that face the eye as triangles (T, 3, 3)."""
+    """Return the cells of the panels that face the eye, as triangles (T, 3, 3)."""
     quads = []
     for panel in body.panels.values():
         grid = panel.grid[::2, ::2]

@@ -1,14 +1,15 @@
-"""The parametric body of a vehicle: 36 keypoints and the curved panels that go through them.
+"""The parametric body of a vehicle: 36 keypoints and curved panels through them.
 
-Metres; x forward from the middle of the vehicle, y to its left, z up from the ground. Keypoints are numbered as in
-`posekit.skeletons.VEHICLE`. Proportions are those of common cars; lengthwise positions follow the public mean shape.
+Units are metres; x is forward from the middle of the vehicle, y to its left, z up from the ground. Keypoints are
+numbered as in `posekit.skeletons.VEHICLE`. Proportions are those of common cars; lengthwise positions follow the public
+mean shape.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-# The keypoints of one side that make its profile, from the lower back over the roof to the lower front.
+# The keypoints of one side that form its profile, from the lower back over the roof to the lower front.
 BACK_BOTTOM, BACK_TOP, REAR_LOW, REAR_HIGH, SCREEN_HIGH, SCREEN_LOW, BONNET, FRONT_BOTTOM = range(10, 18)
 
 
@@ -17,14 +18,14 @@ class BodyType:
     """Typical proportions of one type. `profile` has (x / length, z / height) of keypoints 10 to 17."""
 
     name: str
-    share: float  # of all vehicles
+    share: float  # share of all vehicles
     length: tuple[float, float]
     width: tuple[float, float]
     height: tuple[float, float]
     profile: tuple[tuple[float, float], ...]
     wheels: tuple[float, float]  # x / length of the rear and the front axle
     wheel_radius: float
-    tumblehome: float  # half-width of the roof as a part of the body's
+    tumblehome: float  # half-width of the roof as a fraction of the body's
 
 
 BODY_TYPES = (
@@ -58,17 +59,17 @@ BODY_TYPES = (
         (-0.27, 0.33), 0.40, 0.90),
 )  # fmt: skip
 
-# Half-width at the profile's keypoints as a part of the body's; the roof's two come from the type.
+# Half-width at the profile's keypoints as a fraction of the body's; the type gives the roof's two.
 _PROFILE_WIDTH = (0.885, 0.84, 0.83, 0.0, 0.0, 0.88, 0.83, 0.87)
 _ARCH_DEGREES = (-12.0, 45.0, 135.0, 192.0)  # the four keypoints around a wheel arch, seen from the left
-_COLUMNS, _ROWS = (4, 12, 8), 6  # of a side: between the belt line's corners; from sill to belt
+_COLUMNS, _ROWS = (4, 12, 8), 6  # cells per side: between the corners of the belt line; from sill to belt
 
-# How far the line from each profile keypoint to its mirror image bows out, forward and up, in body widths.
+# How far the line from each profile keypoint to its mirror image bulges forward and up, in body widths.
 _CROSS_BOW = (
     (-0.075, 0.0), (-0.07, 0.02), (-0.055, 0.02), (-0.015, 0.02), (0.025, 0.02), (0.06, 0.02), (0.11, 0.02),
     (0.12, 0.0),
 )  # fmt: skip
-# The panels across the body: the keypoints of their lower and upper edge, and which way they face.
+# The panels across the body: the keypoints of their lower and upper edges, and their outward direction.
 _CROSS_PANELS = {
     "front": (FRONT_BOTTOM, BONNET, (1, 0, 0)), "back": (BACK_BOTTOM, BACK_TOP, (-1, 0, 0)),
     "bonnet": (BONNET, SCREEN_LOW, (0.2, 0, 1)), "deck": (BACK_TOP, REAR_LOW, (-0.2, 0, 1)),
@@ -79,13 +80,13 @@ _CROSS_PANELS = {
 
 @dataclass(frozen=True)
 class Panel:
-    """A curved surface as a grid of points (n, m, 3) with outward unit normals of its cells (n-1, m-1, 3)."""
+    """A curved surface: a grid of points (n, m, 3) and the outward unit normals of its cells (n-1, m-1, 3)."""
 
     grid: np.ndarray
     normals: np.ndarray
 
     def at(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-        """Points (..., 3) at u, v in 0..1 along the grid's first and second axis."""
+        """Return points (..., 3) at u, v in 0..1 along the grid's first and second axis."""
         n, m = self.grid.shape[:2]
         i, j = np.clip(np.asarray(u) * (n - 1), 0, n - 1), np.clip(np.asarray(v) * (m - 1), 0, m - 1)
         a, b = np.minimum(i.astype(int), n - 2), np.minimum(j.astype(int), m - 2)
@@ -95,7 +96,7 @@ class Panel:
         return low * (1 - t) + high * t
 
     def part(self, u: tuple[float, float], v: tuple[float, float]) -> "Panel":
-        """The piece between two values of u and two of v, e.g. a window."""
+        """Return the part between two values of u and two of v, for example a window."""
         us, vs = np.meshgrid(np.linspace(*u, 3 + int(4 * (u[1] - u[0]))), np.linspace(*v, 3), indexing="ij")
         return _panel(self.at(us, vs), self.normals.mean((0, 1)))
 
@@ -108,16 +109,16 @@ class Body:
     size: tuple[float, float, float]  # length, width, height
     keypoints: np.ndarray  # (36, 3)
     wheel_radius: float
-    arch: float  # radius of the wheel arches, on which their keypoints lie
+    arch: float  # radius of the wheel arches through their keypoints
     panels: dict[str, Panel]
 
     def side_points(self, x: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Points (N, 3) at x, z on the lower body's left panel."""
+        """Return points (N, 3) at x, z on the left panel of the lower body."""
         return _on_side(self.panels["left"], np.asarray(x, float), np.asarray(z, float))
 
 
 def draw_body(rng: np.random.Generator, kind: str | None = None) -> Body:
-    """A random vehicle, of a random type unless `kind` names one of BODY_TYPES."""
+    """Draw a random vehicle, of a random type unless `kind` names one of BODY_TYPES."""
     shares = np.array([t.share for t in BODY_TYPES])
     chosen = BODY_TYPES[rng.choice(len(BODY_TYPES), p=shares / shares.sum())]
     chosen = next((t for t in BODY_TYPES if t.name == kind), chosen)
@@ -135,12 +136,12 @@ def draw_body(rng: np.random.Generator, kind: str | None = None) -> Body:
 
 
 def _loose(kind: str) -> float:
-    """How much the profile varies within a type: flat-fronted bodies have no room to."""
+    """Return how much the profile varies within a type; less for flat-fronted bodies."""
     return 0.3 if kind in ("bus", "truck") else 1.0
 
 
 def build_body(kind: str, size: tuple[float, float, float], side: np.ndarray, axles: np.ndarray, radius: float) -> Body:
-    """The body with the left profile `side` (8, 3), keypoints 10 to 17, and wheels of `radius` at `axles` (2,)."""
+    """Make a body from its left profile `side` (8, 3), keypoints 10 to 17, and wheels of `radius` at `axles` (2,)."""
     length, width, height = size
     panels = _panels(side, width)
     left = panels["left"]
@@ -154,7 +155,7 @@ def build_body(kind: str, size: tuple[float, float, float], side: np.ndarray, ax
 
 
 def _panels(side: np.ndarray, width: float) -> dict[str, Panel]:
-    """All panels of the body from the left profile (8, 3): lower body first, then what stands on it."""
+    """Make all panels of the body from the left profile (8, 3): lower body first, then the cabin."""
     left = _side_grid(side, width)
     _, _, rear_low, rear_high, screen_high, screen_low, _, _ = side
     belt, gutter = _bow(rear_low, screen_low, (0, 0, 0)), _bow(rear_high, screen_high, (0, 0, 0.03))
@@ -169,10 +170,10 @@ def _panels(side: np.ndarray, width: float) -> dict[str, Panel]:
 
 
 def _side_grid(side: np.ndarray, width: float) -> np.ndarray:
-    """The lower body's left side, (columns, rows, 3): from the sill up to the belt line, bulging between them."""
+    """Make the left side of the lower body (columns, rows, 3): from sill to belt line, bulging in between."""
     back_low, back_top, rear_low, _, _, screen_low, bonnet, front_low = side
     knots = np.array([back_top, rear_low, screen_low, bonnet])
-    # The belt line's corners are grid points, so that the panels above meet this one without a gap.
+    # The corners of the belt line are grid points, so that the panels above meet this one without a gap.
     spans = zip(knots[:-1], knots[1:], _COLUMNS, strict=True)
     high = np.concatenate([*(np.linspace(a, b, n, endpoint=False) for a, b, n in spans), knots[-1:]])
     along = (high[:, 0] - back_top[0]) / (bonnet[0] - back_top[0])
@@ -187,7 +188,7 @@ def _side_grid(side: np.ndarray, width: float) -> np.ndarray:
 
 
 def _on_side(panel: Panel, x: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """The points (N, 3) of a side panel at x and z; below and beyond the panel its edge's y is kept."""
+    """Return the points (N, 3) of a side panel at x and z; outside the panel, y is that of its edge."""
     low, high = panel.grid[:, 0], panel.grid[:, -1]
     columns = (low[:, 0] - low[0, 0]) / (low[-1, 0] - low[0, 0])  # the same along both edges
     v = np.full(x.shape, 0.5)
@@ -201,20 +202,20 @@ def _on_side(panel: Panel, x: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 
 def _bow(start: np.ndarray, end: np.ndarray, rise: tuple | np.ndarray) -> np.ndarray:
-    """A parabola (13, 3) from start to end that stands off by `rise` in the middle."""
+    """Return a parabola (13, 3) from start to end, offset by `rise` in the middle."""
     t = np.linspace(0, 1, 13)[:, None]
     return start * (1 - t) + end * t + 4 * t * (1 - t) * np.asarray(rise, float)
 
 
 def _between(low: np.ndarray, high: np.ndarray, bulge: tuple = (0, 0, 0)) -> np.ndarray:
-    """The surface (n, 7, 3) between two curves (n, 3), bulging by `bulge` in its middle."""
+    """Return the surface (n, 7, 3) between two curves (n, 3), offset by `bulge` in its middle."""
     t = np.linspace(0, 1, 7)[None, :, None]
     inner = np.sin(np.pi * np.linspace(0, 1, len(low)))[:, None, None]
     return low[:, None] * (1 - t) + high[:, None] * t + 4 * t * (1 - t) * inner * np.asarray(bulge, float)
 
 
 def _panel(grid: np.ndarray, outward: tuple | np.ndarray) -> Panel:
-    """A panel with its normals turned to the side of `outward`."""
+    """Make a panel whose normals point to the side of `outward`."""
     normals = np.cross(grid[1:, 1:] - grid[:-1, :-1], grid[:-1, 1:] - grid[1:, :-1])
     normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-9)
     if (normals.mean((0, 1)) @ np.asarray(outward, float)) < 0:

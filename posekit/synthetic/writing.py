@@ -1,4 +1,4 @@
-"""Making a drawn data set: checks, and the work shared by processes."""
+"""Write a drawn data set: check the request, and draw in several processes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ Row = TypeVar("Row")
 
 
 def check_request(out: Path, train: int, test: int, seed: int, most: int) -> None:
-    """InputError for counts outside 0..`most`, a negative seed, or an `out` that is not empty, or where we are."""
+    """Raise InputError if a count is outside 0..`most`, the seed negative, or `out` not empty or the current folder."""
     for name, count in (("train", train), ("test", test)):
         if not 0 <= count <= most:
             raise InputError(f"--{name} {count}: must be between 0 and {most}; choose another number")
@@ -26,7 +26,7 @@ def check_request(out: Path, train: int, test: int, seed: int, most: int) -> Non
 
 
 def draw_all(draw: Callable[[int], Row], count: int, split: str, workers: int | None) -> list[Row]:
-    """What `draw` returns for 0..count-1, in order; `workers` processes (None: one per core) share the work.
+    """Call `draw` for 0..count-1 in `workers` processes (None: one per core); return the results in order.
 
     `draw` must be importable by a new process: a function of a module, or `functools.partial` of one.
     """

@@ -1,4 +1,4 @@
-"""Training: the update, the loop, its progress on disk, several ranks, and how fast each part is.
+"""Training: update, training loop, progress on disk, several ranks, and speed measurements.
 
 Builds on layouts (data), inference (validation) and figures (its curves).
 """

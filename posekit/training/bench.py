@@ -1,4 +1,4 @@
-"""`posekit bench`: how fast each part of the line is on this machine, and what limits a training step."""
+"""`posekit bench`: time data pipeline, network and codec, to see which of them limits training on this machine."""
 
 import time
 import timeit
@@ -17,31 +17,32 @@ from posekit.models import build
 from posekit.recipes import Recipe
 from posekit.runtime import set_up
 from posekit.skeletons import Skeleton
-from posekit.training.step import make_step
+from posekit.training.step import averaged_network, make_step
 
 
 def bench(recipe: Recipe, data: Path | None, device: str, repeats: int = 20) -> Table:
-    """Time a batch of every part, the median of `repeats`; images per second are for that part alone."""
+    """Time each part alone over `repeats` batches; return a table of ms per batch and images per second."""
     dataset = open_split(recipe, data, "train")
     rows = [
         ("data pipeline", _pipeline(recipe, dataset, repeats)),
         *_network(recipe, dataset.skeleton, device, repeats),
         *_codec(recipe, dataset.skeleton, repeats),
     ]
-    table = Table("part", "ms a batch", "images/s", title=f"{recipe.name}, batch {recipe.batch}", title_justify="left")
+    table = Table("part", "ms per batch", "images/s", title_justify="left")
+    table.title = f"{recipe.name}, batch {recipe.batch}"
     for name, seconds in rows:
         table.add_row(name, f"{1e3 * seconds:.1f}", f"{recipe.batch / seconds:.0f}")
     return table
 
 
 def _median(work: Callable[[], object], repeats: int) -> float:
-    """Median seconds of a call, after one call that is not counted."""
+    """Return the median seconds per call, after one call that is not counted."""
     work()
     return float(np.median(timeit.repeat(work, number=1, repeat=repeats)))
 
 
 def _pipeline(recipe: Recipe, dataset: PoseDataset, repeats: int) -> float:
-    """Seconds per batch of reading, augmenting and encoding alone, read ahead by the worker threads."""
+    """Return the seconds per batch that the worker threads take to read, augment and encode."""
     batches = training_iterator(dataset, recipe, 1)
     next(batches)
     start = time.perf_counter()
@@ -50,10 +51,11 @@ def _pipeline(recipe: Recipe, dataset: PoseDataset, repeats: int) -> float:
 
 
 def _network(recipe: Recipe, skeleton: Skeleton, device: str, repeats: int) -> list[tuple[str, float]]:
-    """Seconds per batch of an update and of the forward pass."""
+    """Return the seconds per batch of a training step and of the forward pass."""
     set_up(device, recipe.seed)
     network = build(recipe, skeleton)
-    step = make_step(network, recipe, 1000)
+    averaged = averaged_network(network, recipe, skeleton) if recipe.ema else None
+    step = make_step(network, recipe, 1000, averaged)
     step.set_train(True)
     images = np.random.default_rng(0).random((recipe.batch, 3, recipe.input_size, recipe.input_size), np.float32)
     shape = (recipe.batch, skeleton.num_keypoints)
@@ -65,7 +67,7 @@ def _network(recipe: Recipe, skeleton: Skeleton, device: str, repeats: int) -> l
 
 
 def _codec(recipe: Recipe, skeleton: Skeleton, repeats: int) -> list[tuple[str, float]]:
-    """Seconds per batch of encoding and decoding."""
+    """Return the seconds per batch of encoding and of decoding."""
     shape = (recipe.batch, skeleton.num_keypoints)
     keypoints = np.random.default_rng(0).uniform(0, recipe.input_size, (*shape, 2))
     heatmaps, _ = recipe.codec.encode(keypoints, np.ones(shape, bool))

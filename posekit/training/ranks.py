@@ -1,4 +1,4 @@
-"""What the ranks of a training share. Without a launcher there is one rank, and nothing is sent."""
+"""Communication between the ranks of a training. Without a launcher there is one rank and no communication."""
 
 from collections.abc import Iterable
 
@@ -10,23 +10,23 @@ from posekit.runtime import chosen_device
 
 
 def rank() -> int:
-    """The number of this process among `ranks()`; rank 0 writes the files."""
+    """Return the number of this process, 0 to `ranks()` - 1; rank 0 writes the files."""
     return chosen_device().rank
 
 
 def ranks() -> int:
-    """How many processes train together."""
+    """Return the number of processes that train together."""
     return chosen_device().ranks
 
 
 def gathered(array: np.ndarray) -> np.ndarray:
-    """The arrays of all ranks, of one shape and type, after each other along the first axis, to the last bit.
+    """Concatenate the arrays of all ranks along the first axis, bit for bit.
 
-    All ranks must call it; each waits for the others.
+    The arrays must have the same shape and type. All ranks must call this; each waits for the others.
     """
     if ranks() == 1:
         return array
-    words = np.ascontiguousarray(array).view(np.int32).ravel()  # which every device can send; 4 bytes a value or 8
+    words = np.ascontiguousarray(array).view(np.int32).ravel()  # every device can send int32; values have 4 or 8 bytes
     found = ops.AllGather()(Tensor(words)).asnumpy()
     return found.view(array.dtype).reshape(-1, *array.shape[1:])
 
@@ -44,7 +44,7 @@ def average(parameters: Iterable[Parameter]) -> None:
 
 
 def share(dataset: PoseDataset) -> PoseDataset:
-    """The part of a split that this rank evaluates: as many samples on each rank, so the last ones may come again."""
+    """Return the part of a split that this rank evaluates: equally many samples per rank, so the last may repeat."""
     if ranks() == 1:
         return dataset
     count = -(-len(dataset) // ranks())
@@ -52,9 +52,9 @@ def share(dataset: PoseDataset) -> PoseDataset:
 
 
 class AveragedUpdate(nn.Cell):
-    """An update by the mean of all ranks' gradients.
+    """Update by the mean of all ranks' gradients.
 
-    update: a cell that takes gradients, in the order of its `parameters`.
+    update: a cell that takes gradients in the order of its `parameters`.
     """
 
     def __init__(self, update: nn.Cell) -> None:
@@ -64,5 +64,5 @@ class AveragedUpdate(nn.Cell):
         self.mean = nn.DistributedGradReducer(update.parameters, mean=True, degree=ranks())
 
     def construct(self, gradients: tuple[Tensor, ...]) -> None:
-        """Gradients of this rank's batches."""
+        """Update from the gradients of this rank's batches."""
         self.update(self.mean(gradients))

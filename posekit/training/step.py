@@ -1,4 +1,4 @@
-"""One update of the weights: learning rate, weight decay, loss, gradients and what is done to them."""
+"""One update of the weights: loss, gradients, loss scaling, clipping, optimiser, weight averaging."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -13,14 +13,14 @@ from posekit.runtime import mixed_precision
 from posekit.skeletons import Skeleton
 from posekit.training.ranks import AveragedUpdate, ranks
 
-AVERAGE = "average."  # begins the names of averaged weights
+AVERAGE = "average."  # prefix of the names of averaged weights
 
 
 class Update(nn.Cell):
-    """From gradients to weights: scaling undone, clipping, the optimiser, the running average of the weights.
+    """Update the weights from gradients: undo loss scaling, clip, run the optimiser, update the weights' average.
 
-    With a `scaler` the gradients come scaled, and where one of them is no finite number nothing is updated. `averaged`
-    follow `weights` as far as `ema` says: both in the same order.
+    scaler: if given, the gradients are scaled, and an update with a NaN or infinite gradient is skipped.
+    ema: decay of the exponential moving average that `averaged` keeps of `weights` (same order); 0: no average.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Update(nn.Cell):
         self.weights, self.averaged = ParameterTuple(weights), ParameterTuple(averaged)
 
     def construct(self, gradients: tuple[Tensor, ...]) -> None:
-        """Gradients of `parameters`, in that order."""
+        """Update from the gradients of `parameters`, in the same order."""
         if self.scaler is None:
             self.apply(gradients)
         else:
@@ -48,26 +48,26 @@ class Update(nn.Cell):
             self.scaler.adjust(finite)
 
     def apply(self, gradients: tuple[Tensor, ...]) -> None:
-        """The update itself."""
+        """Update from unscaled gradients."""
         if self.clip_norm > 0:
             gradients = clipped(gradients, self.clip_norm)
         self.optimizer(gradients)
         if self.ema > 0:
             count = self.optimizer.global_step[0].astype(ms.float32)
-            keep = ops.minimum(self.ema, (1 + count) / (10 + count))  # at first the average follows more closely
+            keep = ops.minimum(self.ema, (1 + count) / (10 + count))  # follow the weights more closely at first
             for i in range(len(self.weights)):
                 ops.assign(self.averaged[i], self.averaged[i] * keep + self.weights[i] * (1 - keep))
 
 
 class Finish(nn.Cell):
-    """The update by the mean of the gradients that a TrainStep has added up."""
+    """Update by the mean of the gradients that a TrainStep has accumulated."""
 
     def __init__(self, update: nn.Cell, sums: ParameterTuple, accumulate: int) -> None:
         super().__init__(auto_prefix=False)
         self.update, self.sums, self.accumulate = update, sums, accumulate
 
     def construct(self) -> None:
-        """Update the weights and empty the sums."""
+        """Update the weights and reset the sums to zero."""
         means = []
         for total in self.sums:
             means.append(total / self.accumulate)
@@ -77,9 +77,10 @@ class Finish(nn.Cell):
 
 
 class TrainStep(nn.Cell):
-    """Loss and gradients of a batch, and the update; or, where several batches make one update, their part in it.
+    """Compute loss and gradients of a batch, then update the weights or accumulate the gradients.
 
-    update: a cell that takes gradients, in the order of its `parameters`: an optimiser, or `Update`.
+    update: a cell that takes gradients in the order of its `parameters`: an optimiser, `Update` or `AveragedUpdate`.
+    accumulate: number of batches per update.
     """
 
     def __init__(
@@ -100,12 +101,12 @@ class TrainStep(nn.Cell):
             self.finish = Finish(update, self.sums, accumulate)
 
     def losses(self, images: Tensor, heatmaps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """What gradients are taken of, and the loss: images (B, 3, S, S), heatmaps (B, K, h, w), weights (B, K)."""
+        """Return the scaled and the plain loss of images (B, 3, S, S), heatmaps (B, K, h, w), weights (B, K)."""
         loss = heatmap_loss(self.network(images), heatmaps, weights, self.loss_factor)
         return (loss if self.scaler is None else self.scaler.scale(loss)), loss
 
     def construct(self, images: Tensor, heatmaps: Tensor, weights: Tensor) -> Tensor:
-        """Update the weights, or add up the gradients; returns the loss before the update."""
+        """Update the weights or accumulate the gradients; return the loss before the update."""
         (_, loss), gradients = self.gradient(images, heatmaps, weights)
         if self.accumulate == 1:
             self.update(gradients)
@@ -115,32 +116,32 @@ class TrainStep(nn.Cell):
         return loss
 
     def prepare(self, batch: Sequence[np.ndarray]) -> None:
-        """Compile for such batches, which the first update does otherwise."""
+        """Compile for batches of this shape; otherwise the first update does it."""
         self.compile(*(Tensor(array) for array in batch))
 
     def learn(self, batches: Iterable[Sequence[np.ndarray]]) -> float:
-        """One update from `accumulate` batches; returns the mean of their losses."""
+        """Make one update from `accumulate` batches; return the mean of their losses."""
         losses = [float(self(*(Tensor(array) for array in batch)).asnumpy()) for batch in batches]
         if self.accumulate > 1:
             self.finish()
         return float(np.mean(losses))
 
     def scaling(self, updates: int) -> dict[str, float]:
-        """With loss scaling: the scale and how many of so many updates were skipped, since a gradient overflowed."""
+        """Return the loss scale and how many of `updates` overflowed and were skipped; empty without loss scaling."""
         if self.scaler is None:
             return {}
         done = int(self.optimizer.global_step.asnumpy()[0])
         return {"loss_scale": float(self.scaler.scale_value.asnumpy()), "skipped": updates - done}
 
     def state(self) -> dict[str, Parameter]:
-        """What later updates depend on beside the network's weights, by name: optimiser, average, loss scale."""
+        """Return the state besides the network's weights, by name: optimiser, averaged weights, loss scale."""
         scale = [self.scaler.scale_value, self.scaler.counter] if self.scaler else []
         own = {p.name for p in self.network.get_parameters()}
         return {p.name: p for p in [*self.update.get_parameters(), *scale] if p.name not in own}
 
 
 def clipped(gradients: tuple[Tensor, ...], limit: float) -> tuple[Tensor, ...]:
-    """The gradients, shortened together where their norm over all weights exceeds `limit`."""
+    """Scale the gradients down if their norm over all weights exceeds `limit`."""
     total = 0.0
     for gradient in gradients:
         total = total + ops.square(gradient).sum()
@@ -163,14 +164,14 @@ def _cosine(recipe: Recipe, steps: int, update: np.ndarray) -> np.ndarray:
     return 0.5 * (1 + np.cos(np.pi * update / len(update)))
 
 
-# What multiplies the learning rate at every update, of so many steps per epoch.
+# The factor on the learning rate at each update: (recipe, steps per epoch, update numbers) -> factors.
 SCHEDULES: dict[str, Callable[[Recipe, int, np.ndarray], np.ndarray]] = {
     "step": _step,
     "exponential": _exponential,
     "cosine": _cosine,
 }
 
-# Whether a parameter decays.
+# Whether weight decay applies to a parameter.
 DECAYED: dict[str, Callable[[Parameter], bool]] = {
     "weights": lambda parameter: parameter.ndim > 1,
     "weights+biases": lambda parameter: not parameter.name.endswith((".gamma", ".beta")),
@@ -179,7 +180,7 @@ DECAYED: dict[str, Callable[[Parameter], bool]] = {
 
 
 def learning_rates(recipe: Recipe, steps: int) -> np.ndarray:
-    """The rate of every update, (epochs * steps,) float32: linear warm-up times the recipe's schedule."""
+    """Return the learning rate of each update, (epochs * steps,) float32: linear warm-up times the schedule."""
     update = np.arange(recipe.epochs * steps)
     factor = SCHEDULES[recipe.schedule](recipe, steps, update)
     warmup = recipe.warmup_epochs * steps
@@ -188,7 +189,7 @@ def learning_rates(recipe: Recipe, steps: int) -> np.ndarray:
 
 
 def make_optimizer(network: nn.Cell, recipe: Recipe, steps: int) -> nn.Optimizer:
-    """Adam with the recipe's rates. Weight decay is the classic one, added to the gradient of what `decayed` names."""
+    """Return Adam with the recipe's learning rates. Weight decay adds to the gradients that `decayed` selects."""
     weights, decays = network.trainable_params(), DECAYED[recipe.decayed]
     groups = [([w for w in weights if decays(w)], recipe.weight_decay), ([w for w in weights if not decays(w)], 0.0)]
     described = [{"params": group, "weight_decay": decay} for group, decay in groups if group]
@@ -196,7 +197,7 @@ def make_optimizer(network: nn.Cell, recipe: Recipe, steps: int) -> nn.Optimizer
 
 
 def averaged_network(network: nn.Cell, recipe: Recipe, skeleton: Skeleton) -> nn.Cell:
-    """The recipe's network once more, with the same weights under names of their own."""
+    """Return a second copy of the recipe's network with equal weights, their names prefixed by AVERAGE."""
     averaged = build(recipe, skeleton)
     averaged.update_parameters_name(AVERAGE)
     for average, weight in zip(averaged.get_parameters(), network.get_parameters(), strict=True):
@@ -205,7 +206,10 @@ def averaged_network(network: nn.Cell, recipe: Recipe, skeleton: Skeleton) -> nn
 
 
 def make_step(network: nn.Cell, recipe: Recipe, steps: int, averaged: nn.Cell | None = None) -> TrainStep:
-    """The recipe's update, with `steps` updates an epoch; `averaged` holds what `ema` makes of the weights."""
+    """Return the recipe's training step, for `steps` updates per epoch.
+
+    averaged: the network that holds the averaged weights; required if the recipe has `ema`.
+    """
     optimizer = update = make_optimizer(network, recipe, steps)
     scaler = amp.DynamicLossScaler(recipe.loss_scale, 2, recipe.loss_scale_window) if recipe.loss_scale else None
     if recipe.clip_norm or recipe.ema or scaler:
@@ -218,7 +222,7 @@ def make_step(network: nn.Cell, recipe: Recipe, steps: int, averaged: nn.Cell | 
 
 
 def describe_update(recipe: Recipe, devices: int = 1) -> str:
-    """What one update is made of, in a line."""
+    """Describe in one line the learning rate and the global batch of an update."""
     parts = [f"{devices} device{'s' if devices > 1 else ''}", f"{recipe.batch} images"]
     if recipe.accumulate > 1:
         parts.insert(1, f"{recipe.accumulate} batches")

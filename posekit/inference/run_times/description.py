@@ -6,16 +6,17 @@ SHA-256 of the file, and a digest of its own. Files of earlier versions have no 
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx import TensorProto
 
 from posekit.bounds import BATCH, DESCRIPTION_BYTES, MODEL_BYTES, check_size
 from posekit.errors import InputError, shown
-from posekit.files import read_bytes, read_json, sha256, unreadable, write_json
+from posekit.files import read_bytes, read_json, reading, sha256, unreadable, write_json
 from posekit.filetypes import said_to_be
 from posekit.inference.run_times.request import PRECISIONS
 from posekit.recipes import Recipe
@@ -89,16 +90,14 @@ def read_description(model: Path) -> Description:
 
 def _check_content(model: Path, values: dict) -> None:
     """InputError when the model file isn't the one that its description was written for."""
-    try:
+    with reading(model):
         check_size(model, MODEL_BYTES)
         size, wanted = model.stat().st_size, values.get("size")
-        reason = f"{size:,} bytes, {shown(wanted)} when exported" if wanted not in (None, size) else ""
-        if not reason and values.get(_SHA256) not in (None, sha256(model)):
-            reason = "its bytes were changed after the export"
-    except OSError as error:
-        raise InputError(f"{model}: cannot read ({error.strerror}); check its permissions") from error
-    if reason:
-        raise unreadable(model, KINDS.get(model.suffix, "model file"), reason, AGAIN)
+    kind = KINDS.get(model.suffix, "model file")
+    if wanted not in (None, size):
+        raise unreadable(model, kind, f"{size:,} bytes, {shown(wanted)} when exported", AGAIN)
+    if values.get(_SHA256) not in (None, sha256(model)):
+        raise unreadable(model, kind, "its bytes were changed after the export", AGAIN)
 
 
 def _digest(values: dict) -> str:
@@ -176,6 +175,18 @@ def _refuse_other_files(path: Path, model: onnx.ModelProto) -> None:
     for tensor in (*model.graph.initializer, *(it.t for it in attributes)):
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             raise InputError(f"{path}: keeps weights in other files ({shown(tensor.name)}); {AGAIN}")
+
+
+def guarded(model: Path, run: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """`run`, with what its library raises as one InputError that names the model."""
+
+    def guard(images: np.ndarray) -> np.ndarray:
+        try:
+            return run(images)
+        except Exception as error:  # every run time has its own kinds
+            raise unreadable(model, KINDS.get(model.suffix, "model file"), error, AGAIN) from error
+
+    return guard
 
 
 def check_shapes(model: Path, about: Description, images: list[int], heatmaps: list[int]) -> None:

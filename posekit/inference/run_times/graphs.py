@@ -7,7 +7,7 @@ from posekit.bounds import MODEL_BYTES
 from posekit.errors import InputError
 from posekit.files import plain_input, read_bytes, unreadable
 from posekit.inference.predictors import Predictor, network_predictor
-from posekit.inference.run_times.description import AGAIN, KINDS, check_shapes, read_description
+from posekit.inference.run_times.description import AGAIN, KINDS, check_shapes, guarded, read_description
 from posekit.inference.run_times.request import Request
 from posekit.models.checkpoint import load_network
 from posekit.runtime import set_up
@@ -41,6 +41,6 @@ def open_mindir(request: Request) -> Predictor:
     return Predictor(
         about.recipe,
         get_skeleton(about.recipe.skeleton),
-        lambda images: graph(ms.Tensor(images)).asnumpy(),
+        guarded(request.model, lambda images: graph(ms.Tensor(images)).asnumpy()),
         images[0] if images[0] > 0 else request.batch,
     )

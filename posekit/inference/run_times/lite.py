@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.errors import InputError
+from posekit.errors import InputError, shown
 from posekit.files import ROOT, atomic_path, plain_input, plain_output
 from posekit.inference.predictors import Predictor
 from posekit.inference.run_times.description import check_shapes, read_description, write_description
@@ -99,7 +99,10 @@ def _target(device: str) -> tuple[str, int]:
 
 def _answer(line: bytes, model: Path) -> dict:
     """A worker's line of JSON; InputError with the error that it tells, or when there is none."""
-    answer = json.loads(line) if line.strip() else {"error": "it ended without an answer"}
+    try:
+        answer = json.loads(line) if line.strip() else {"error": "it ended without an answer"}
+    except ValueError:
+        answer = {"error": f"it answered {shown(line)}"}
     if "error" in answer:
         raise InputError(f"{model}: MindSpore Lite refuses it ({answer['error']}); export the model again as ONNX")
     return answer

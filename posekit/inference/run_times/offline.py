@@ -4,7 +4,7 @@ import numpy as np
 
 from posekit.files import plain_input, unreadable
 from posekit.inference.predictors import Predictor
-from posekit.inference.run_times.description import AGAIN, KINDS, check_shapes, read_description
+from posekit.inference.run_times.description import AGAIN, KINDS, check_shapes, guarded, read_description
 from posekit.inference.run_times.request import MissingRunTime, Request
 from posekit.runtime import split_device
 from posekit.skeletons import get_skeleton
@@ -28,6 +28,6 @@ def open_om(request: Request) -> Predictor:
         raise unreadable(request.model, KINDS[".om"], error, AGAIN) from error
     images, heatmaps = session.get_inputs()[0], session.get_outputs()[0]
     check_shapes(request.model, about, images.shape, heatmaps.shape)
-    run = lambda values: np.asarray(session.infer([values])[0], np.float32)  # noqa: E731
+    run = guarded(request.model, lambda values: np.asarray(session.infer([values])[0], np.float32))
     skeleton, batch = get_skeleton(about.recipe.skeleton), about.batch or request.batch
     return Predictor(about.recipe, skeleton, run, batch, f"{about.precision}, Ascend")

@@ -10,7 +10,7 @@ import numpy as np
 from posekit.errors import InputError
 from posekit.files import unreadable
 from posekit.inference.predictors import Predictor
-from posekit.inference.run_times.description import AGAIN, KINDS, Description, read_onnx
+from posekit.inference.run_times.description import AGAIN, KINDS, Description, guarded, read_onnx
 from posekit.inference.run_times.request import MissingRunTime, Request
 from posekit.runtime import cores, split_device
 from posekit.skeletons import get_skeleton
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 _PROVIDERS = {"ascend": "CANNExecutionProvider", "gpu": "CUDAExecutionProvider"}
+_HINTS = {"fp32": "f32", "bf16": "bf16"}  # what OpenVINO calls the precisions
 _PACKAGES = {"ascend": "onnxruntime-cann", "gpu": "onnxruntime-gpu"}
 
 
@@ -60,7 +61,8 @@ def _predictor(
     request: Request, about: Description, run: Callable[[np.ndarray], np.ndarray], run_time: str
 ) -> Predictor:
     recipe = about.recipe
-    return Predictor(recipe, get_skeleton(recipe.skeleton), run, about.batch or request.batch, run_time)
+    batch, run = about.batch or request.batch, guarded(request.model, run)
+    return Predictor(recipe, get_skeleton(recipe.skeleton), run, batch, run_time)
 
 
 def _session(request: Request, data: bytes, kind: str | None, precision: str) -> "onnxruntime.InferenceSession":
@@ -68,7 +70,7 @@ def _session(request: Request, data: bytes, kind: str | None, precision: str) ->
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
-    if len(cores()) < (os.cpu_count() or 1):  # its own choice, one thread a core of the machine, overlooks such a limit
+    if len(cores()) < (os.cpu_count() or 1):  # its default, one thread per core of the machine, ignores this limit
         options.intra_op_num_threads = len(cores())
     try:
         if kind is None and precision != "fp32":
@@ -86,7 +88,7 @@ def _providers(kind: str | None, device_id: int, precision: str) -> list:
     """The accelerator's provider with its precision stated, then the CPU's."""
     if kind is None:
         return ["CPUExecutionProvider"]
-    # Both would leave fp32 by themselves: CUDA's convolutions for TF32, CANN for fp16.
+    # By default neither computes in fp32: CUDA's convolutions use TF32, CANN uses fp16.
     mode = "must_keep_origin_dtype" if precision == "fp32" else "force_fp16"
     stated = {"gpu": {"use_tf32": "0"}, "ascend": {"precision_mode": mode}}[kind]
     return [(_PROVIDERS[kind], {"device_id": str(device_id), **stated}), "CPUExecutionProvider"]
@@ -103,15 +105,14 @@ def open_openvino(request: Request) -> Predictor:
     core = openvino.Core()
     fast = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     precision = request.only(*("bf16", "fp32") if fast else ("fp32", "bf16"))
-    if precision == "bf16" and not fast:  # OpenVINO would take the wish and compute in fp32
+    if precision == "bf16" and not fast:  # OpenVINO would accept it and compute in fp32
         raise MissingRunTime("this processor does not compute in bf16 (AMX or AVX512-BF16); use --precision fp32")
     about, data = read_onnx(request.model)
+    size = about.recipe.input_size
     try:
         model = core.read_model(data, b"")
-    except RuntimeError as error:
+        model.reshape([about.batch or request.batch, 3, size, size])
+        compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": _HINTS[precision]})
+    except Exception as error:  # RuntimeError and more
         raise unreadable(request.model, KINDS[".onnx"], error, AGAIN) from error
-    size = about.recipe.input_size
-    model.reshape([about.batch or request.batch, 3, size, size])
-    hint = {"fp32": "f32", "bf16": "bf16"}[precision]
-    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": hint})
     return _predictor(request, about, lambda values: np.array(compiled(values)[0]), f"{precision}, CPU")
