@@ -151,7 +151,7 @@ def sound_film(path: Path, whole: bytes) -> bool:
     )
     loud = os.environ | {"OPENCV_FFMPEG_LOGLEVEL": "24"}  # warnings, too
     done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, env=loud)
-    return done.returncode == 0 and not done.stderr
+    return done.returncode == 0 and not done.stderr + done.stdout  # OpenCV prints FFmpeg's words
 
 
 def _same_tensors(found: dict, before: dict) -> bool:

@@ -272,7 +272,7 @@ class Bench:
         path, whole = folder / kind.file, (self.base / kind.file).read_bytes()
         damage = damaged(rng, kind, path, whole)
         kept = self.kept / f"case-{number}"
-        shutil.copytree(folder, kept, symlinks=True, copy_function=_copy)
+        shutil.copytree(folder, kept, symlinks=True)
         done = worker.run(folder, line.split())
         verdict, details = judged(done, expected, kind, kept, whole)
         if verdict in OUTCOMES:
@@ -286,10 +286,6 @@ class Bench:
 
 WEIGHTS = np.array([kind.weight for kind in KINDS]) / sum(kind.weight for kind in KINDS)
 OUTCOMES = ("refused", "same", "said", "not to be seen")
-
-
-def _copy(source: str, target: str) -> None:
-    shutil.copy2(source, target) if Path(source).is_file() else os.mkfifo(target)
 
 
 def damaged(rng: np.random.Generator, kind: Kind, path: Path, whole: bytes) -> str:
