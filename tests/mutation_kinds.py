@@ -61,21 +61,21 @@ def never(path: Path, whole: bytes) -> bool:
 def sound_table(path: Path, whole: bytes) -> bool:
     """Names as before, and as many finite numbers per row."""
 
-    def parsed(data: bytes) -> dict[str, list[float]]:
-        rows = [row for row in csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True) if row]
-        if len({row[0] for row in rows}) < len(rows):
-            raise ValueError("a name twice")
-        return {row[0]: list(map(float, row[1:])) for row in rows}
+    def parsed(data: bytes) -> list[tuple[str, list[float]]]:
+        rows = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
+        return [(row[0], list(map(float, row[1:]))) for row in rows if row]
 
     try:
         rows, before = parsed(path.read_bytes()), parsed(whole)
     except (ValueError, csv.Error):
         return False
-    width = len(next(iter(before.values())))
+    names, known, width = [name for name, _ in rows], [name for name, _ in before], len(before[0][1])
+    several = len(set(known)) < len(known)
     return (
         bool(rows)
-        and all(len(row) == width and np.isfinite(row).all() for row in rows.values())
-        and rows.keys() <= before.keys()
+        and all(len(row) == width and np.isfinite(row).all() for _, row in rows)
+        and set(names) <= set(known)
+        and (several or len(set(names)) == len(names))
     )
 
 

@@ -1,5 +1,6 @@
 """`posekit predict` on images, folders and videos: annotated copies and a table."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -88,9 +89,9 @@ def predict_media(predictor: Predictor, sources: list[Path], out: Path, boxes: P
 
 
 def _check_copies(inputs: list[Input], out: Path) -> None:
-    originals = {given.path.resolve(): given.path for given in inputs}
+    originals = {os.path.realpath(given.path): given.path for given in inputs}
     for given in inputs:
-        if original := originals.get((out / given.copy).resolve()):
+        if original := originals.get(os.path.realpath(out / given.copy)):
             raise InputError(f"{one_line(original)}: the annotated copy would replace it; give another --out")
 
 
