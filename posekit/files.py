@@ -35,7 +35,7 @@ def expanded(path: str | Path) -> Path:
 def _find_root() -> Path:
     """Where the lessons are: $POSEKIT_ROOT, else the clone that this package or the current folder is in."""
     if named := os.environ.get("POSEKIT_ROOT"):
-        return expanded(named).resolve()
+        return Path(os.path.realpath(expanded(named)))
     package = Path(__file__).resolve().parents[1]
     here = Path(os.path.abspath("x"))
     places = (package, *here.parents)
@@ -52,7 +52,7 @@ def home(root: Path = ROOT) -> Path:
     InputError if that can't be made.
     """
     if named := os.environ.get("POSEKIT_HOME"):
-        return expanded(named).resolve()
+        return Path(os.path.realpath(expanded(named)))
     if (root / "notebooks").is_dir() and os.access(root, os.W_OK):
         return root
     folder = Path(platformdirs.user_data_dir("posekit", appauthor=False))
