@@ -191,7 +191,7 @@ TEXT = [number, number, number, number, lines, lines, separators, encoding, line
 
 def replace_path(rng: Rng, path: Path) -> str:
     """Put something else in the place of the file; returns what."""
-    what = str(rng.choice(["a folder", "a link loop", "a dangling link", "a pipe", "missing", "unreadable"]))
+    what = str(rng.choice(["a folder", "a link loop", "a dangling link", "missing", "unreadable"]))
     if what == "unreadable" and os.geteuid():
         path.chmod(0)
         return what
@@ -202,8 +202,6 @@ def replace_path(rng: Rng, path: Path) -> str:
         path.symlink_to(path.name)
     elif what == "a dangling link":
         path.symlink_to("nowhere")
-    elif what == "a pipe":
-        os.mkfifo(path)
     return what
 
 

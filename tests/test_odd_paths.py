@@ -12,10 +12,10 @@ import pytest
 from posekit.cli.main import main
 from posekit.deploy.export import export_model
 from posekit.errors import InputError
-from posekit.files import plain_input, plain_output
 from posekit.inference.run_times import Request, lite, load_predictor
 from posekit.inference.run_times.request import MissingRunTime
 from posekit.models.checkpoint import load_network, save_checkpoint
+from posekit.plain_paths import plain_input, plain_output
 
 ROOT = Path(__file__).parents[1]
 IMAGES = np.random.default_rng(0).standard_normal((2, 3, 64, 64)).astype(np.float32)

@@ -107,10 +107,10 @@ def test_killed_at_any_moment(saving: bool, tiny_run: Path, tiny_vehicles, split
     recipe, _ = read_checkpoint(tiny_run / LAST)
     seconds = json.loads((tiny_run / "manifest.json").read_text())["seconds"]
     killed, out = False, tmp_path / "out"
-    while not killed:  # one that ended before is made again
+    while not killed:  # one that ended before is made again, to be killed earlier
         shutil.rmtree(out, ignore_errors=True)
-        process = start(recipe, tiny_vehicles, out, save_seconds=0.2)
-        killed = kill(process, out, rng.uniform(0, seconds), saving)
+        process, seconds = start(recipe, tiny_vehicles, out, save_seconds=0.2), rng.uniform(0, seconds)
+        killed = kill(process, out, seconds, saving)
     go(recipe, splits, out, resume=True)
     assert same_results(tiny_run, out)
 

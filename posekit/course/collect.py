@@ -6,6 +6,7 @@ training in the folder NAME beside it, as scripts/slurm/array.sbatch makes them,
 
 import json
 import math
+import os
 import re
 import shlex
 from collections import Counter
@@ -111,7 +112,7 @@ def _readable(read: Callable[[Path, Path], Iterator[Run]], folder: Path, path: P
 
 def _folder_name(folder: Path, path: Path) -> str:
     """The run's name when the file `path` below `folder` says something about the folder that it lies in."""
-    return path.parent.as_posix() if path.parent.parts else folder.resolve().name
+    return path.parent.as_posix() if path.parent.parts else Path(os.path.realpath(folder)).name
 
 
 def _joined(before: Run, run: Run) -> Run:

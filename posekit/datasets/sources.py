@@ -8,16 +8,15 @@ from pathlib import Path
 from posekit.datasets.archive import Archive
 from posekit.datasets.images import one_line, read_file
 from posekit.errors import InputError, shortened
+from posekit.files import reading
 
 Source = Path | Archive
 
 
 def listed(folder: str | Path) -> list[str]:
     """The names in a folder; InputError if it can't be read."""
-    try:
+    with reading(folder):
         return os.listdir(folder)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot read the folder ({error.strerror}); check the path") from error
 
 
 def found_in(folder: str | Path, most: int = 5) -> str:

@@ -10,9 +10,10 @@ import subprocess
 from pathlib import Path
 
 from posekit.errors import InputError, shown
-from posekit.files import atomic_path, plain_input, plain_output, write_text
+from posekit.files import atomic_path, write_text
 from posekit.inference.run_times.description import write_description
 from posekit.inference.run_times.request import MissingRunTime
+from posekit.plain_paths import plain_input, plain_output
 from posekit.recipes import Recipe
 
 SOC = "Ascend310"  # "Ascend" and the name that `npu-smi info` shows; the original 310 needs CANN 8.2 or older

@@ -15,9 +15,10 @@ from onnx import numpy_helper, shape_inference
 from posekit.bounds import BATCH, MODEL_BYTES
 from posekit.deploy.ascend import SOC, convert_om, write_commands
 from posekit.errors import InputError
-from posekit.files import atomic_path, plain_output, quiet_logs, read_bytes
+from posekit.files import atomic_path, quiet_logs, read_bytes
 from posekit.inference.run_times.description import seal, write_description
 from posekit.models.checkpoint import load_network
+from posekit.plain_paths import plain_output
 from posekit.recipes import Recipe
 from posekit.runtime import chosen_device
 

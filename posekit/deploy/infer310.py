@@ -9,6 +9,7 @@ preprocess.sha256 and infer.sha256 list the checksums. `infer` needs neither the
 `postprocess` needs no model.
 """
 
+import os
 import shutil
 import time
 from dataclasses import replace
@@ -123,7 +124,7 @@ def _source(model: Path, out: Path, backend: str) -> Path:
         return export_model(model, kind, out / f"model.{kind}", 1)
     _recipe_of(model)  # says what is wrong with it
     for path, target in ((model, out / f"model{model.suffix}"), (beside(model), beside(out / f"model{model.suffix}"))):
-        if path.is_file() and path.resolve() != target.resolve():
+        if path.is_file() and os.path.realpath(path) != os.path.realpath(target):
             with atomic_path(target) as temporary:
                 shutil.copyfile(path, temporary)
     return out / f"model{model.suffix}"

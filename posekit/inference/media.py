@@ -189,11 +189,14 @@ def _predict_video(predictor: Predictor, given: Input, out: Path, boxes: Boxes |
     """Frame by frame, in constant memory but for the table."""
     rows: Rows = []
     times: list[float] = []
+    complaints: list[str] = []
     capture = open_video(given.path)
     promised = promised_frames(capture)
 
     def named() -> Iterator[tuple[str, np.ndarray]]:
-        bar = progress_bar(frames(capture), total=promised or None, desc=shortened(given.name), unit="frame")
+        bar = progress_bar(
+            frames(capture, complaints), total=promised or None, desc=shortened(given.name), unit="frame"
+        )
         for time, frame in bar:
             yield f"{given.name}:{len(times)}", frame
             times.append(time)
@@ -208,6 +211,6 @@ def _predict_video(predictor: Predictor, given: Input, out: Path, boxes: Boxes |
             capture.release()
             writer.release()
         writer.check()
-    for remark in remarks(promised, times):
+    for remark in remarks(promised, times, complaints):
         print(f"{one_line(given.path)}: {remark}")
     return rows

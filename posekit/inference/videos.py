@@ -1,12 +1,16 @@
 """Videos: their frames, and writing annotated ones.
 
 A video has no checksums: FFmpeg guesses what is damaged, or leaves a frame out. How many frames were promised and could
-be read is said.
+be read is said, and what FFmpeg complained about.
 """
 
+import ctypes
 import errno
 import os
+import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import cv2
@@ -14,12 +18,14 @@ import numpy as np
 
 from posekit.bounds import MOST_FRAME_PIXELS
 from posekit.datasets.images import one_line
-from posekit.errors import InputError
+from posekit.errors import InputError, shortened
 from posekit.filetypes import said_to_be
 
 USUAL_RATE = 25.0  # frames per second, for a video that doesn't say
 MOST_FAILURES = 30  # frames in a row that can't be read, from which on the video is at its end
+_FFMPEG = "[OPENCV:FFMPEG:16] "  # begins the lines that it prints about errors
 UNEVEN = 1.5  # the longest time between frames to the shortest, from which on it is said
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "16")  # which OpenCV reads when it first opens a video
 
 
 class BadVideo(InputError):
@@ -28,13 +34,13 @@ class BadVideo(InputError):
 
 def open_video(path: Path) -> cv2.VideoCapture:
     """The opened video. Raises BadVideo if it can't be read, or has frames larger than any camera's."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # quiet: what matters is said below
     cv2.setLogLevel(0)
     where = one_line(path)
     if not path.is_file():
         raise BadVideo(f"{where}: no such video; check the path")
     # An absolute path, since FFmpeg takes what is before a colon for a protocol.
-    capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
+    with _heard():  # with one thread, so that FFmpeg complains about a frame while it is read
+        capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     if not capture.isOpened():
         said = said_to_be(path) or ""
         what = "not a readable video" + (f" but {said.partition(';')[0]}" if said and "film" not in said else "")
@@ -48,8 +54,9 @@ def open_video(path: Path) -> cv2.VideoCapture:
 def check_video(path: Path) -> None:
     """BadVideo unless a first frame can be read."""
     capture = open_video(path)
-    read, _ = capture.read()
-    capture.release()
+    with _heard():
+        read, _ = capture.read()
+        capture.release()
     if not read:
         raise BadVideo(f"{one_line(path)}: not a single frame can be read; copy the video again")
 
@@ -66,11 +73,43 @@ def rate_of(capture: cv2.VideoCapture) -> float:
     return rate if 0 < rate < 1000 else USUAL_RATE
 
 
-def frames(capture: cv2.VideoCapture) -> Iterator[tuple[float, np.ndarray]]:
-    """When each frame is shown, in milliseconds, and the frame (H, W, 3) uint8 RGB. Goes on after a damaged one."""
+@contextmanager
+def _heard(complaints: list[str] | None = None) -> Iterator[None]:
+    """Keep FFmpeg's errors, which OpenCV prints, from standard output; add them to `complaints`."""
+    with tempfile.TemporaryFile() as file:
+        sys.stdout.flush()
+        _flush()
+        output = os.dup(1)
+        os.dup2(file.fileno(), 1)
+        try:
+            yield
+        finally:
+            _flush()
+            os.dup2(output, 1)
+            os.close(output)
+        if complaints is not None and os.fstat(file.fileno()).st_size:
+            file.seek(0)
+            lines = file.read().decode(errors="replace").splitlines()
+            complaints += [line.removeprefix(_FFMPEG) for line in lines if line.startswith(_FFMPEG)]
+
+
+def _flush() -> None:
+    """Write out what C libraries have printed."""
+    with suppress(OSError, AttributeError, TypeError):  # Windows
+        ctypes.CDLL(None).fflush(None)
+
+
+def frames(capture: cv2.VideoCapture, complaints: list[str]) -> Iterator[tuple[float, np.ndarray]]:
+    """When each frame is shown, in milliseconds, and the frame (H, W, 3) uint8 RGB. Goes on after a damaged one.
+
+    Of each frame that FFmpeg complains about, its first line is added to `complaints`.
+    """
     failures = 0
     while failures < MOST_FAILURES:
-        read, frame = capture.read()
+        said: list[str] = []
+        with _heard(said):
+            read, frame = capture.read()
+        complaints += said[:1]
         if read:
             yield capture.get(cv2.CAP_PROP_POS_MSEC), cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
         failures = 0 if read else failures + 1
@@ -87,30 +126,39 @@ class VideoWriter:
         """Raises BadVideo if OpenCV can't write videos of this size and rate."""
         if self._writer is None:
             size = width, height = frame.shape[1], frame.shape[0]
-            self._writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter.fourcc(*"mp4v"), self.rate, size)
+            with _heard():
+                self._writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter.fourcc(*"mp4v"), self.rate, size)
             if not self._writer.isOpened():
                 what = f"{width:,} × {height:,} pixels at {self.rate:g} frames per second"
                 raise BadVideo(f"{one_line(self.source)}: OpenCV can't write a video of {what}; convert it")
-        self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        with _heard():
+            self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         self.count += 1
 
     def release(self) -> None:
         """Finish the file."""
         if self._writer is not None:
-            self._writer.release()
+            with _heard():
+                self._writer.release()
 
     def check(self) -> None:
         """OSError unless the file has every frame: OpenCV doesn't say when the disk is full."""
-        written = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
+        with _heard():
+            written = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
         count = promised_frames(written)
         written.release()
         if count != self.count:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def remarks(promised: int, times: list[float]) -> list[str]:
+def remarks(promised: int, times: list[float], complaints: list[str]) -> list[str]:
     """What is odd about a video whose frames were shown at these times, in milliseconds."""
     found = []
+    if complaints:
+        found.append(
+            f"FFmpeg finds damage in {len(complaints)} of {len(times)} frames, the first: {shortened(complaints[0])}; "
+            "what is predicted there may be wrong"
+        )
     if promised and promised != len(times):
         found.append(f"says it has {promised} frames, {len(times)} could be read; they are numbered as they were read")
     intervals = np.diff(times)

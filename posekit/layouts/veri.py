@@ -25,7 +25,7 @@ from posekit.datasets.sources import check_present, find_images, found_in, is_pl
 from posekit.errors import InputError, shortened
 from posekit.evaluation.protocols import PUBLISHED, Protocol
 from posekit.evaluation.published import veri_pck, veri_published_table, veri_walk
-from posekit.files import atomic_path, write_text
+from posekit.files import atomic_path, write_text, writing
 from posekit.geometry import box_side
 from posekit.layouts.record import Layout
 from posekit.skeletons import VEHICLE
@@ -150,17 +150,11 @@ def prepare_veri(veri: str | Path, labels: str | Path, out: str | Path) -> tuple
     jobs = [
         (source / name, out / "images" / IMAGE_FOLDERS[split] / name) for split in LABEL_FILES for name in names[split]
     ]
-    made = 0
-    try:
-        for origin, target in progress_bar(jobs, desc="images", unit="image"):
-            made += _place(origin, target)
+    with writing(out):
+        made = sum(_place(*job) for job in progress_bar(jobs, desc="images", unit="image"))
         for split, path in files.items():
             with atomic_path(out / LABEL_FILES[split]) as temporary:
                 shutil.copyfile(path, temporary)
-    except OSError as error:
-        raise InputError(
-            f"{out}: cannot write ({error.strerror}); run again when that is fixed; it continues"
-        ) from error
     return made, len(jobs) - made
 
 

@@ -1,9 +1,11 @@
 """Checkpoints: a network's weights with their recipe, and what its training needs to resume, in one file."""
 
 import os
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import mindspore as ms
 import numpy as np
@@ -18,7 +20,7 @@ from posekit.settings import from_json, to_json
 from posekit.skeletons import Skeleton, get_skeleton
 
 NOTES = ("recipe", "epoch", "step")  # what a checkpoint holds beside the weights
-_CHECKSUM = 17  # bytes of MindSpore's, at the end: crc_num and ten digits
+_MARK, _CHECKSUM = b"crc_num", 17  # what begins MindSpore's checksum, at the end, and its bytes
 TRAINING = "training."  # begins the names of what only a training reads
 
 
@@ -85,13 +87,15 @@ def _read(path: Path) -> tuple[Recipe, dict]:
     remedy = "use a checkpoint that posekit train wrote"
     with reading(path), path.open("rb") as file:
         check_size(path, WEIGHTS_BYTES)
-        file.seek(-min(_CHECKSUM, path.stat().st_size), os.SEEK_END)
-        has_checksum = file.read().startswith(b"crc_num")
+        has_checksum, agrees = _checksum(file)
+    if has_checksum and not agrees:
+        raise InputError(f"{path}: not a readable checkpoint (its checksum is wrong: it is damaged); copy it again")
     try:
         with quiet_logs():
             values = ms.load_checkpoint(str(path), crc_check=True)
     except Exception as error:  # damage comes as any of a dozen kinds
-        raise unreadable(path, "checkpoint", error, remedy) from error
+        # MindSpore's words would be that the permission to read it may be missing.
+        raise unreadable(path, "checkpoint", "MindSpore can't parse it", remedy) from error
     if not isinstance(values.get("recipe"), str):
         raise InputError(f"{path}: holds no recipe; {remedy}, or convert it with posekit convert")
     recipe = from_json(values["recipe"], str(path))
@@ -100,6 +104,16 @@ def _read(path: Path) -> tuple[Recipe, dict]:
             f"{path}: not a readable checkpoint (its checksum is missing: the end was cut off); copy it again"
         )
     return recipe, values
+
+
+def _checksum(file: BinaryIO) -> tuple[bool, bool]:
+    """Whether a checkpoint ends with MindSpore's checksum, the CRC-32 of all before it, and whether that agrees."""
+    left = max(0, os.fstat(file.fileno()).st_size - _CHECKSUM)
+    found = 0
+    while left > 0 and (part := file.read(min(left, 2**20))):
+        found, left = zlib.crc32(part, found), left - len(part)
+    end = file.read()
+    return end.startswith(_MARK), end == _MARK + found.to_bytes(_CHECKSUM - len(_MARK), "big")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Write a drawn data set: check the request, and draw in several processes."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -19,7 +20,7 @@ def check_request(out: Path, train: int, test: int, seed: int, most: int) -> Non
             raise InputError(f"--{name} {count}: must be between 0 and {most}; choose another number")
     if seed < 0:
         raise InputError(f"--seed {seed}: must not be negative; choose another number")
-    if out.resolve() == Path.cwd():
+    if os.path.realpath(out) == os.getcwd():
         raise InputError(f"{out}: is the folder you are in; name a new folder")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise InputError(f"{out}: exists already; name a new folder or remove this one")

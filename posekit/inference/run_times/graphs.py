@@ -5,11 +5,12 @@ from mindspore.train.mind_ir_pb2 import ModelProto
 
 from posekit.bounds import MODEL_BYTES
 from posekit.errors import InputError
-from posekit.files import plain_input, read_bytes, unreadable
+from posekit.files import read_bytes, unreadable
 from posekit.inference.predictors import Predictor, network_predictor
 from posekit.inference.run_times.description import AGAIN, KINDS, check_shapes, guarded, read_description
 from posekit.inference.run_times.request import Request
 from posekit.models.checkpoint import load_network
+from posekit.plain_paths import plain_input
 from posekit.runtime import set_up
 from posekit.skeletons import get_skeleton
 

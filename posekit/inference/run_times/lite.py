@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from posekit.errors import InputError, shown
-from posekit.files import ROOT, atomic_path, plain_input, plain_output
+from posekit.files import ROOT, atomic_path
 from posekit.inference.predictors import Predictor
 from posekit.inference.run_times.description import check_shapes, read_description, write_description
 from posekit.inference.run_times.request import MissingRunTime, Request
+from posekit.plain_paths import plain_input, plain_output
 from posekit.runtime import cores, split_device
 from posekit.skeletons import get_skeleton
 

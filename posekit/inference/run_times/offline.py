@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from posekit.files import plain_input, unreadable
+from posekit.files import unreadable
 from posekit.inference.predictors import Predictor
 from posekit.inference.run_times.description import AGAIN, KINDS, check_shapes, guarded, read_description
 from posekit.inference.run_times.request import MissingRunTime, Request
+from posekit.plain_paths import plain_input
 from posekit.runtime import split_device
 from posekit.skeletons import get_skeleton
 
