@@ -305,7 +305,9 @@ def open_zip(path: Path, most: int) -> zipfile.ZipFile:
         file.seek(-min(2**16, file.seek(0, os.SEEK_END)), os.SEEK_END)
         end = file.read()
     place = end.rfind(b"PK\x05\x06")  # the record that tells how large the directory is
-    if place >= 0 and int.from_bytes(end[place + 12 : place + 16], "little") > ZIP_DIRECTORY_BYTES:
+    if place < 0:
+        raise zipfile.BadZipFile("its end is missing, as after half a download")
+    if int.from_bytes(end[place + 12 : place + 16], "little") > ZIP_DIRECTORY_BYTES:
         raise zipfile.BadZipFile("its directory is too large")
     archive = zipfile.ZipFile(path)
     unpacked = sum(member.file_size for member in archive.infolist())

@@ -9,6 +9,7 @@ import mindspore as ms
 import numpy as np
 import onnx
 import pytest
+import torch
 from networks import fresh
 from onnx import TensorProto, helper
 
@@ -211,6 +212,13 @@ def test_other_kinds_are_called_by_their_name(kind: str, copied):
     path.unlink()
     path.mkdir()
     assert "no such model file" in refused(path)
+
+
+def test_a_checkpoint_of_pytorch_lightning_can_be_converted(tmp_path: Path):
+    torch.save({"state_dict": {"model.w": torch.ones(3)}}, tmp_path / "a.ckpt")
+    assert refused(tmp_path / "a.ckpt").endswith("convert it with posekit convert")
+    ms.save_checkpoint(fresh(RECIPE), str(tmp_path / "b.ckpt"))
+    assert refused(tmp_path / "b.ckpt").endswith("holds no recipe; use a checkpoint that posekit train wrote")
 
 
 @pytest.mark.parametrize("kind", ["onnx", "mindir", "ckpt"])

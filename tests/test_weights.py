@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pickle
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -452,6 +453,11 @@ def zipped(path: Path, members: dict[str, bytes], compressed: bool = False) -> P
     return path
 
 
+def tarred(path: Path, name: str) -> None:
+    with tarfile.open(path, "w") as archive:
+        archive.addfile(tarfile.TarInfo(name))
+
+
 def onnx_file(path: Path) -> Path:
     from onnx import TensorProto, helper, save
 
@@ -487,6 +493,8 @@ KINDS = {
         "a.pth: is a TorchScript program; save the model's state_dict() instead",
     ),
     "another pickle": (lambda path: path.write_bytes(pickle.dumps([1, 2])), "not a readable file of weights ("),
+    "PyTorch 0.1": (lambda path: tarred(path, "sys_info"), "a.pth: is of PyTorch 0.1; load it with PyTorch, where you"),
+    "a tar": (lambda path: tarred(path, "weights.pth"), "(it is a tar archive); unpack it first"),
     "a later pickle": (
         lambda path: torch.save({"a": torch.ones(1)}, path, pickle_protocol=4),
         "it is of pickle protocol 4; save it with torch.save's own, 2",

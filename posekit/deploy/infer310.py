@@ -1,4 +1,4 @@
-"""The way to an Ascend 310 in four stages that hand over by files in one folder, so that each can run elsewhere.
+"""The way to an Ascend 310 in four stages. They hand over files in one folder, so each can run on another machine.
 
     preprocess  ->  recipe.json, labels.npz, images/000000.bin, flipped/000000.bin: float32 (3, S, S), normalised
     convert     ->  model.json, and the file that it names: what the run time reads
@@ -113,7 +113,7 @@ def _run_time_of(model: Path, device: str) -> str:
 
 
 def _source(model: Path, out: Path, backend: str) -> Path:
-    """The model in `out`: a checkpoint exported as what leads to the run time, any other file copied."""
+    """The model in `out`: a checkpoint is exported for the run time, any other file is copied."""
     if not model.is_file():
         raise InputError(f"{model}: no such model file; check the path")
     if model.suffix == ".ckpt" and backend != "mindspore":
@@ -179,7 +179,7 @@ def _recipe_in(out: Path, files: Reader) -> Recipe:
 
 
 def _check_recipe(out: Path, recipe: Recipe) -> None:
-    """InputError when the inputs were made for a network that sees or answers otherwise than the recipe's."""
+    """InputError when the inputs were made for a model whose input or decoding differs from the recipe's."""
     if not (out / "recipe.json").is_file():  # inputs from elsewhere, or none yet
         return
     made_for = _recipe_in(out, Reader(out, "preprocess"))

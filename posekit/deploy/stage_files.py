@@ -49,7 +49,7 @@ class Writer:
 
 
 class Reader:
-    """Reads what a stage wrote; InputError for what it didn't write so, as far as its list says."""
+    """Reads a stage's files; InputError for those that are missing, changed since they were listed, or out of range."""
 
     def __init__(self, out: Path, stage: str) -> None:
         self._out, self._list, self._again = out, out / f"{stage}.sha256", f"run the stage {stage} again"

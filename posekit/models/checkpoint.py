@@ -15,6 +15,7 @@ from posekit.bounds import LARGEST_WEIGHT, WEIGHTS_BYTES, check_size
 from posekit.errors import InputError
 from posekit.files import atomic_path, flush_to_disk, quiet_logs, reading, replace_file, unreadable
 from posekit.models import build
+from posekit.models.torch_files import holds_torch_weights
 from posekit.recipes import Recipe
 from posekit.settings import from_json, to_json
 from posekit.skeletons import Skeleton, get_skeleton
@@ -84,7 +85,8 @@ def read_training(path: Path) -> tuple[Recipe, dict, dict]:
 def _read(path: Path) -> tuple[Recipe, dict]:
     if not path.is_file():
         raise InputError(f"{path}: no such model file; train one with posekit train, or check the path")
-    remedy = "use a checkpoint that posekit train wrote"
+    torch = holds_torch_weights(path)
+    remedy = "convert it with posekit convert" if torch else "use a checkpoint that posekit train wrote"
     with reading(path), path.open("rb") as file:
         check_size(path, WEIGHTS_BYTES)
         has_checksum, agrees = _checksum(file)
@@ -97,7 +99,7 @@ def _read(path: Path) -> tuple[Recipe, dict]:
         # MindSpore's words would be that the permission to read it may be missing.
         raise unreadable(path, "checkpoint", "MindSpore can't parse it", remedy) from error
     if not isinstance(values.get("recipe"), str):
-        raise InputError(f"{path}: holds no recipe; {remedy}, or convert it with posekit convert")
+        raise InputError(f"{path}: holds no recipe; {remedy}")
     recipe = from_json(values["recipe"], str(path))
     if not has_checksum:  # MindSpore itself only warns
         raise InputError(

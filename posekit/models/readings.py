@@ -1,4 +1,4 @@
-"""Finding a network among the tensors of a file, whatever stands before their names and in whichever dict they are.
+"""Find a network among a file's tensors, whatever prefix their names have and whichever dict they are in.
 
 Each family of networks has one tensor that no other has by that name. Where a name ends with it, all that stands before
 is the prefix of a whole network, such as `state_dict.module.backbone.`; keys of nested dicts count as parts of names.

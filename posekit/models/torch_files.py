@@ -24,6 +24,7 @@ from posekit.filetypes import said_to_be
 _SAFETENSORS = "a safetensors file"
 _TORCH = ("a file of torch.save", "a file of torch.save in its old format")
 _KINDS = (*_TORCH, _SAFETENSORS)  # as `said_to_be` calls them
+_TAR, _TAR_MEMBERS = "a tar archive; unpack it first", (b"sys_info", b"pickle", b"tensors", b"storages")
 _UNPACKED = 4  # times its size on the disk that a zip file may have; torch.save doesn't compress
 _OLD_PICKLES = 4  # one after the other at the start of torch.save's old format, names and shapes in the last
 _PROTOCOL = 2  # of pickle; later ones are refused by PyTorch's own safe reader
@@ -65,6 +66,8 @@ def read_weights(path: Path) -> WeightsFile:
     if not path.exists():
         raise InputError(f"{path}: no such file; check the path")
     said = said_to_be(path)
+    if said == _TAR and path.open("rb").read(100).rstrip(b"\0") in _TAR_MEMBERS:
+        raise InputError(f"{path}: is of PyTorch 0.1; load it with PyTorch, where you trust it, and save it again")
     if said and said not in _KINDS:
         raise _unreadable(path, said)
     with reading(path), path.open("rb") as file:

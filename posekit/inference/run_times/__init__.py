@@ -1,4 +1,4 @@
-"""The run times: each opens a model file as images -> heatmaps. Which one is chosen from the file when not said."""
+"""The run times: each opens a model file as a function from images to heatmaps. The file and the device suggest one."""
 
 from dataclasses import replace
 
@@ -27,7 +27,10 @@ def load_predictor(request: Request) -> Predictor:
     model, backend, precision = request.model, request.backend, request.precision
     suffixes = list(dict.fromkeys(suffix for _, suffix in _OPENERS))
     if model.suffix not in suffixes:
-        raise InputError(f"{model}: unknown kind of model file; give a {', '.join(suffixes)} file")
+        raise InputError(
+            f"{model}: unknown kind of model file; give a {', '.join(suffixes)} file, or make a .ckpt of PyTorch's "
+            "weights with posekit convert"
+        )
     if backend is not None and backend not in BACKENDS:
         raise InputError(f"unknown backend {backend!r}; choose one of {', '.join(BACKENDS)}")
     if precision is not None and precision not in PRECISIONS:

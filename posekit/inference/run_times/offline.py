@@ -12,7 +12,7 @@ from posekit.skeletons import get_skeleton
 
 
 def open_om(request: Request) -> Predictor:
-    """An OM file; what it computes in was settled when it was converted."""
+    """An OM file; its precision was fixed when it was converted."""
     about = read_description(request.model)
     request.only(about.precision)
     try:

@@ -9,7 +9,7 @@ PRECISIONS = ("fp32", "fp16", "bf16")
 
 
 class MissingRunTime(InputError):
-    """A run time, or what it needs of the machine, is not here. The message says what to install."""
+    """A run time, or something that it needs, isn't installed here. The message says what to install."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Request:
     flip_test: bool | None = None
 
     def only(self, *precisions: str) -> str:
-        """The precision asked for, or the first of `precisions` if none is; InputError when it is none of them."""
+        """The requested precision, or the first of `precisions` if none is requested; InputError for any other."""
         if self.precision and self.precision not in precisions:
             raise InputError(
                 f"{self.model}: computes in {' or '.join(precisions)} here, not in {self.precision}; change --precision"

@@ -1,4 +1,4 @@
-"""Half precision, simulated on any CPU: what a run time that computes in 16 bits would answer, nearly."""
+"""Half precision, simulated on any CPU: approximately what a run time that computes in 16 bits gives."""
 
 import tempfile
 from pathlib import Path
@@ -29,7 +29,7 @@ def rounded(model: Path | bytes, precision: str) -> bytes:
     now = {value.name: narrowed(value.name, f"{value.name}-wide") for value in simple.graph.input}
     for node in simple.graph.node:
         for name in node.input:
-            if name in weights and name not in now and node.op_type != "Resize":  # its factors are no values
+            if name in weights and name not in now and node.op_type != "Resize":  # its factors aren't data
                 now[name] = narrowed(name, f"{name}-wide")
         exact = f"{node.output[0]}-exact"
         inputs = [now.get(name, name) for name in node.input]
