@@ -13,11 +13,13 @@ class _Lines:
     """A text stream for a bar, which turns what the bar would redraw into lines on standard error."""
 
     encoding = "ascii"  # the log's may be any
+    last = ""
 
     def write(self, text: str) -> None:
-        """Write the text as a line, unless it only moves the cursor."""
-        if line := text.strip():
+        """Write the text as a line, unless it only moves the cursor or repeats the last one."""
+        if (line := text.strip()) not in ("", self.last):
             print(line, file=sys.stderr, flush=True)
+            self.last = line
 
     def flush(self) -> None:
         """`write` has done it."""

@@ -81,7 +81,7 @@ def _holder(descriptor: int) -> dict:
     os.lseek(descriptor, 0, os.SEEK_SET)
     try:
         holder = json.loads(os.read(descriptor, 1000))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     known = isinstance(holder, dict) and isinstance(holder.get("process"), int) and holder["process"] > 0
     return holder if known else {}

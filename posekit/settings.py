@@ -41,7 +41,7 @@ def override_from_file(recipe: Recipe, path: Path) -> Recipe:
     """The recipe with the fields of a TOML file, or of a JSON one such as a run's recipe.json, applied."""
     text = read_text(path, longest=LONGEST)
     try:
-        changes = tomllib.loads(text) if path.suffix == ".toml" else parse_json(text)
+        changes = tomllib.loads(text) if path.suffix.lower() == ".toml" else parse_json(text)
     except (ValueError, RecursionError) as error:
         format_, reason = path.suffix.lstrip(".") or "JSON", shortened(str(error))
         raise InputError(f"{path}: not valid {format_} ({reason}); fix the file") from error

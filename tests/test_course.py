@@ -1,9 +1,13 @@
 """The course runner, on throw-away lessons in real kernels."""
 
+import ast
 import hashlib
 import json
 import os
+import re
+import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import nbformat
@@ -186,6 +190,101 @@ def test_newest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert results.newest_run("third", "runs/a") == tmp_path / "runs/e", "where the folder has none, all runs count"
     with pytest.raises(InputError, match="posekit train missing"):
         results.newest_run("missing", "runs")
+
+
+@pytest.mark.parametrize("number", [20251125, 7, -3, 1.5, True])
+def test_a_parameter_that_papermill_made_a_number_is_a_name(number: object, tmp_path: Path, monkeypatch) -> None:
+    """As `-p run 20251125` does."""
+    monkeypatch.setenv("POSEKIT_HOME", str(tmp_path))
+    assert results.resolve(number) == tmp_path / str(number)
+    run = tmp_path / str(number) / "a"
+    run.mkdir(parents=True)
+    (run / "recipe.json").write_text('{"name": "net"}')
+    (run / "best.ckpt").touch()
+    assert results.newest_run("net", number) == run
+    assert results.resolve("") is None and results.resolve(None) is None
+
+
+def tags(cell: dict) -> list[str]:
+    return cell["metadata"].get("tags", [])
+
+
+def path_parameters() -> list[tuple[Path, str]]:
+    """Of all lessons: those that name a file or a folder."""
+    named = re.compile(r"(.*_)?(data|run|runs|folder|image_folder|out|path|file|checkpoint|model)")
+    found = [(lesson.path, name) for lesson in lessons.list_lessons() for name in lesson.parameters]
+    return [(path, name) for path, name in found if named.fullmatch(name)]
+
+
+@pytest.mark.parametrize(("path", "name"), path_parameters(), ids=lambda v: v.stem[:2] if isinstance(v, Path) else v)
+def test_lessons_take_every_path_by_resolve_or_newest_run(path: Path, name: str) -> None:
+    """So that numbers, ~ and folders that are relative to the right place work in each."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code" and "solution" not in tags(cell)]
+    uses = 0
+    for cell in code:
+        source = "".join(line for line in cell["source"] if not line.startswith("%"))
+        tree = ast.parse(source)
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+        by = [node for call in calls if call.func.id in ("resolve", "newest_run", "bool") for node in call.args]
+        here = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name]
+        loads = [node for node in here if isinstance(node.ctx, ast.Load)]
+        if any(isinstance(node.ctx, ast.Store) for node in here) and "parameters" not in tags(cell):
+            break  # from here on the name is something else
+        assert all(node in by for node in loads), source
+        uses += len(loads)
+    assert uses, f"{name} is not used"
+
+
+def test_home_directories_in_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert results.resolve("~/veri x") == tmp_path / "veri x"
+    with pytest.raises(InputError, match="no such home directory"):
+        results.resolve("~nobody-here/x")
+
+
+def test_a_read_only_clones_own_files_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "ROOT", tmp_path / "clone")
+    monkeypatch.setenv("POSEKIT_HOME", str(tmp_path / "mine"))
+    assert results.resolve("data/veri") == tmp_path / "mine/data/veri"
+    (tmp_path / "clone/data/veri").mkdir(parents=True)
+    assert results.resolve("data/veri") == tmp_path / "clone/data/veri"
+    (tmp_path / "mine/data/veri").mkdir(parents=True)
+    assert results.resolve("data/veri") == tmp_path / "mine/data/veri"
+
+
+def test_two_courses_that_begin_in_the_same_second(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(course.time, "sleep", lambda _: None)
+    monkeypatch.setattr(course, "datetime", Times())
+    folders = [course._new(root, "smoke", ["00"], {})[0] for _ in range(2)]
+    assert [folder.name for folder in folders] == ["20260101-000000-smoke", "20260101-000001-smoke"]
+
+
+class Times:
+    """A clock that says the first second three times."""
+
+    asked = 0
+
+    def now(self) -> datetime:
+        self.asked += 1
+        return datetime(2026, 1, 1, second=0 if self.asked < 4 else 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "environment", [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1", "TERM": "dumb"}]
+)
+def test_a_course_on_any_terminal_in_any_folder(environment: dict[str, str], tmp_path: Path) -> None:
+    root = tmp_path / "我的 文件" / "(a+b) it's [1]"
+    write_lesson(root, "00_start", "x = 1", "from posekit.course.results import record\nrecord('车 …', 1)")
+    command = [sys.executable, "-m", "posekit.cli", "course", "run"]
+    done = subprocess.run(
+        command, env={**os.environ, "POSEKIT_ROOT": str(root), **environment}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder,) = (root / "runs").iterdir()
+    assert {"report.html", "manifest.json", "00_start.ipynb", "00_start.log"} <= set(os.listdir(folder))
+    assert "00_start: \\u8f66" in done.stdout
 
 
 def test_resolve_is_from_the_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

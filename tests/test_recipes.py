@@ -160,6 +160,18 @@ def test_a_toml_or_json_file_changes_fields(tmp_path: Path):
     assert override_from_file(TINY, tmp_path / "a.toml") == override_from_file(TINY, tmp_path / "a.json") == wanted
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("我的 a.toml", '# é\nepochs = 3\n\noffset = "dark"\n'), ("A.TOML", 'epochs = 3\noffset = "dark"')]
+    + [("a.json", '{\n  "epochs": 3,\n  "offset": "dark"\n}\n')],
+)
+def test_a_config_file_of_any_editor(name: str, text: str, ends: str, encoding: str, tmp_path: Path):
+    (tmp_path / name).write_bytes(text.replace("\n", ends).encode(encoding))
+    assert override_from_file(TINY, tmp_path / name) == override(TINY, ["epochs=3", "offset=dark"])
+
+
 def test_a_runs_recipe_is_a_config_file(tmp_path: Path):
     recipe = get_recipe("poseestnet-smoke")
     (tmp_path / "recipe.json").write_text(to_json(recipe))
