@@ -10,7 +10,7 @@ one: then nobody can see the damage, and another result is right. Per format:
 - JPEG: no checksum: valid when it ends with its end marker and libjpeg decodes it without a warning. Other bits of
   coefficients, or of a quantisation table, can't be seen. BMP, TIFF and WebP: as JPEG, by PIL and OpenCV.
 - PNG, zip: checksums; never valid when changed.
-- films: MPEG-4 and Motion JPEG have no checksums: valid when FFmpeg decodes as many frames as before without a warning.
+- films: MPEG-4 and Motion JPEG have no checksums: valid when FFmpeg decodes as many frames as before without an error.
 - .ckpt, ONNX, MINDIR and the files of infer310's stages carry our checksums: never valid when changed. Where the
   checksum itself was removed from the file, it is as files of earlier versions were, and valid.
 - .pth: its zip has checksums. In the old format, and in safetensors, there are none: valid when PyTorch or safetensors
@@ -58,8 +58,8 @@ def never(path: Path, whole: bytes) -> bool:
 # Rules of the formats
 
 
-def sound_table(path: Path, whole: bytes) -> bool:
-    """Names as before, and as many finite numbers per row."""
+def sound_rows(path: Path, whole: bytes) -> bool:
+    """Names as before, and as many finite numbers per row; a name may come twice."""
 
     def parsed(data: bytes) -> list[tuple[str, list[float]]]:
         rows = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
@@ -69,14 +69,16 @@ def sound_table(path: Path, whole: bytes) -> bool:
         rows, before = parsed(path.read_bytes()), parsed(whole)
     except (ValueError, csv.Error):
         return False
-    names, known, width = [name for name, _ in rows], [name for name, _ in before], len(before[0][1])
-    several = len(set(known)) < len(known)
-    return (
-        bool(rows)
-        and all(len(row) == width and np.isfinite(row).all() for _, row in rows)
-        and set(names) <= set(known)
-        and (several or len(set(names)) == len(names))
-    )
+    names, width = {name for name, _ in before}, len(before[0][1])
+    return bool(rows) and all(name in names and len(row) == width and np.isfinite(row).all() for name, row in rows)
+
+
+def sound_table(path: Path, whole: bytes) -> bool:
+    """The same, and no name comes twice."""
+    if not sound_rows(path, whole):
+        return False
+    names = [row[0] for row in csv.reader(io.StringIO(path.read_text("utf-8-sig"), newline="")) if row]
+    return len(set(names)) == len(names)
 
 
 def sound_recipe(path: Path, whole: bytes) -> bool:
@@ -131,6 +133,14 @@ def sound_image(path: Path, whole: bytes) -> bool:
     return done.returncode == 0 and not done.stderr
 
 
+def same_picture(path: Path, whole: bytes) -> bool:
+    """OpenCV reads the same pixels."""
+    import cv2
+
+    found, before = (cv2.imdecode(np.frombuffer(data, np.uint8), 1) for data in (path.read_bytes() or b"0", whole))
+    return found is not None and np.array_equal(found, before)
+
+
 def _sound_png(data: bytes) -> bool:
     place = 8
     while place + 12 <= len(data):
@@ -149,7 +159,7 @@ def sound_film(path: Path, whole: bytes) -> bool:
         "import cv2, sys; film = cv2.VideoCapture(sys.argv[1]); n = 0\nwhile film.read()[0]: n += 1\n"
         "assert n == int(film.get(cv2.CAP_PROP_FRAME_COUNT)) == 6"
     )
-    loud = os.environ | {"OPENCV_FFMPEG_LOGLEVEL": "24"}  # warnings, too
+    loud = os.environ | {"OPENCV_FFMPEG_LOGLEVEL": "16"}  # errors
     done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, env=loud)
     return done.returncode == 0 and not done.stderr + done.stdout  # OpenCV prints FFmpeg's words
 
@@ -207,6 +217,14 @@ def sound_zip(path: Path, whole: bytes) -> bool:
                     return False
         return True
     except Exception:
+        return False
+
+
+def sound_json(path: Path, whole: bytes) -> bool:
+    """An object."""
+    try:
+        return isinstance(json.loads(path.read_text("utf-8-sig")), dict)
+    except (ValueError, RecursionError):
         return False
 
 
@@ -299,7 +317,7 @@ KINDS = [
         Kind(f"film ({name[5:]})", name, (f"predict a.onnx {name} --out out",), sound_film, ("a.onnx", name))
         for name in ("film.mp4", "film.avi")
     ),
-    Kind("boxes", "boxes.csv", ("predict a.onnx photos/1.jpg photos/2.png --boxes boxes.csv --out out",), sound_table,
+    Kind("boxes", "boxes.csv", ("predict a.onnx photos/1.jpg photos/2.png --boxes boxes.csv --out out",), sound_rows,
          ("a.onnx", "photos", "boxes.csv"), text=True),
     *(
         Kind("infer310's files", f"stages/{name}", (f"infer310 {stage} --out stages",), never, ("stages",),
@@ -310,12 +328,13 @@ KINDS = [
             ("postprocess", "infer.sha256"), ("postprocess", "recipe.json"),
         )
     ),
-    Kind("re-identification", "reid/label_test.csv", ("reid v.onnx --data reid --out reid --splits test",), sound_table,
+    Kind("re-identification", "reid/label_test.csv", ("reid v.onnx --data reid --out reid --splits test",), sound_rows,
          ("reid", "v.onnx"), text=True, continues=True),
     Kind("image to re-identify", "reid/image_test/0020_c001_20.png", (
         "reid v.onnx --data reid --out reid --splits test",
     ), sound_image, ("reid", "v.onnx"), weight=1, continues=True),
-    Kind("log of a run", "run/log.csv", ("course collect run",), sound_table, ("run",), text=True, weight=1),
+    Kind("record of a run", "run/manifest.json", ("course collect run",), sound_json, ("run",), (mutators.json_fields,),
+         text=True, weight=1),
 ]  # fmt: skip
 
 

@@ -299,7 +299,7 @@ def pth(rng: Rng, data: bytes) -> bytes:
     elif kind == 6:
         state[name] = torch.zeros(1).expand(2**28)
     elif kind == 7:
-        state[name] = torch.sparse_coo_tensor([[0]], [1.0], (10,))
+        state[name] = torch.sparse_coo_tensor([[0]], [1.0], (10,), check_invariants=True)
     else:
         state = [list(state.values()), 3, None, "x", {"state_dict": state, "ema": state}, {1: state}][rng.integers(6)]
     stream = io.BytesIO()
