@@ -395,7 +395,7 @@ def try_all(options: argparse.Namespace) -> int:
 def show(outcome: Outcome, kept: Path) -> None:
     """Print what became of a case."""
     print(
-        f"--- case {outcome.case}: {outcome.kind.name}: {outcome.damage}: {outcome.verdict} in {outcome.seconds:.1f} s\n"
+        f"--- case {outcome.case}: {outcome.kind.name}: {outcome.damage}: {outcome.verdict} ({outcome.seconds:.1f} s)\n"
         f"cd {kept}/case-{outcome.case} && python -m posekit.cli {outcome.command}\n{outcome.details}",
         flush=True,
     )
