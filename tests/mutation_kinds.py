@@ -1,36 +1,29 @@
-"""What `mutations` damages: small valid files, the commands that read them, and what each format can show.
+"""What `mutations` damages: small valid files, and the commands that read them."""
 
-`sound(path, whole)` of a kind says, by rules that share no code with posekit, whether a damaged file is still a valid
-one: then nobody can see the damage, and another result is right. Per format:
-
-- csv, TOML, JSON: valid when it parses, with the same names and number of cells, and finite numbers. A digit that
-  became another digit can't be seen.
-- h5: no checksums, as people make these files: valid when HDF5 reads the same fields, with the same shapes, and
-  finite numbers or texts as before.
-- JPEG: no checksum: valid when it ends with its end marker and libjpeg decodes it without a warning. Other bits of
-  coefficients, or of a quantisation table, can't be seen. BMP, TIFF and WebP: as JPEG, by PIL and OpenCV.
-- PNG, zip: checksums; never valid when changed.
-- films: MPEG-4 and Motion JPEG have no checksums: valid when FFmpeg decodes as many frames as before without a warning.
-- .ckpt, ONNX, MINDIR and the files of infer310's stages carry our checksums: never valid when changed. Where the
-  checksum itself was removed from the file, it is as files of earlier versions were, and valid.
-- .pth: its zip has checksums. In the old format, and in safetensors, there are none: valid when PyTorch or safetensors
-  read the same names and shapes, with finite values; another type is said.
-"""
-
-import csv
-import io
-import json
 import os
-import subprocess
-import sys
-import tomllib
-import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
+import mutated_formats
 import mutators
 import numpy as np
+from mutation_rules import (
+    never,
+    sound_description,
+    sound_film,
+    sound_h5,
+    sound_image,
+    sound_json,
+    sound_old_pth,
+    sound_onnx,
+    sound_pth,
+    sound_recipe,
+    sound_rows,
+    sound_safetensors,
+    sound_table,
+    sound_zip,
+)
 
 ROOT = Path(__file__).parents[1]
 PHOTOS = ("1.jpg", "2.png", "3.bmp", "4.webp", "5.tiff")
@@ -51,184 +44,6 @@ class Kind:
     continues: bool = False  # the command keeps what it has done when it fails, and continues from there
 
 
-def never(path: Path, whole: bytes) -> bool:
-    return False
-
-
-# Rules of the formats
-
-
-def sound_table(path: Path, whole: bytes) -> bool:
-    """Names as before, and as many finite numbers per row."""
-
-    def parsed(data: bytes) -> list[tuple[str, list[float]]]:
-        rows = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
-        return [(row[0], list(map(float, row[1:]))) for row in rows if row]
-
-    try:
-        rows, before = parsed(path.read_bytes()), parsed(whole)
-    except (ValueError, csv.Error):
-        return False
-    names, known, width = [name for name, _ in rows], [name for name, _ in before], len(before[0][1])
-    several = len(set(known)) < len(known)
-    return (
-        bool(rows)
-        and all(len(row) == width and np.isfinite(row).all() for _, row in rows)
-        and set(names) <= set(known)
-        and (several or len(set(names)) == len(names))
-    )
-
-
-def sound_recipe(path: Path, whole: bytes) -> bool:
-    """TOML or JSON whose fields all exist."""
-    from posekit.recipes import Recipe
-
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-        values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-        return isinstance(values, dict) and values.keys() <= {field.name for field in fields(Recipe)}
-    except (ValueError, RecursionError):
-        return False
-
-
-def sound_h5(path: Path, whole: bytes) -> bool:
-    import h5py
-
-    def described(data: bytes) -> dict[str, np.ndarray]:
-        with h5py.File(io.BytesIO(data)) as file:
-            return {name: file[name][()] for name in file}
-
-    before = described(whole)
-    try:
-        found = described(path.read_bytes())
-        same = all(
-            found[name].shape[1:] == values.shape[1:]
-            and (found[name].dtype.kind in "biuf") == (values.dtype.kind in "biuf")
-            for name, values in before.items()
-        )
-        rows = {len(values) for values in found.values()}
-        return same and len(rows) == 1 and all(np.isfinite(it).all() for it in found.values() if it.dtype.kind == "f")
-    except Exception:
-        return False
-
-
-def sound_image(path: Path, whole: bytes) -> bool:
-    """The decoders of OpenCV and PIL are content, which a process of its own says."""
-    data = path.read_bytes()
-    if data.startswith(b"\x89PNG"):
-        return _sound_png(data)
-    if data.startswith(b"\xff\xd8") and not data.rstrip(b"\0\n").endswith(b"\xff\xd9"):
-        return False
-    if data.startswith(b"BM") and int.from_bytes(data[2:6], "little") > len(data):
-        return False
-    if data.startswith(b"RIFF") and int.from_bytes(data[4:8], "little") > len(data) - 8:
-        return False
-    program = (
-        "import cv2, sys, numpy as np; from PIL import Image; Image.open(sys.argv[1]).load();"
-        "assert cv2.imdecode(np.fromfile(sys.argv[1], np.uint8), 1) is not None"
-    )
-    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True)
-    return done.returncode == 0 and not done.stderr
-
-
-def _sound_png(data: bytes) -> bool:
-    place = 8
-    while place + 12 <= len(data):
-        length = int.from_bytes(data[place : place + 4], "big")
-        chunk, check = data[place + 4 : place + 8 + length], data[place + 8 + length : place + 12 + length]
-        if zlib.crc32(chunk) != int.from_bytes(check, "big"):
-            return False
-        if chunk[:4] == b"IEND":
-            return True
-        place += 12 + length
-    return False
-
-
-def sound_film(path: Path, whole: bytes) -> bool:
-    program = (
-        "import cv2, sys; film = cv2.VideoCapture(sys.argv[1]); n = 0\nwhile film.read()[0]: n += 1\n"
-        "assert n == int(film.get(cv2.CAP_PROP_FRAME_COUNT)) == 6"
-    )
-    loud = os.environ | {"OPENCV_FFMPEG_LOGLEVEL": "24"}  # warnings, too
-    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, env=loud)
-    return done.returncode == 0 and not done.stderr + done.stdout  # OpenCV prints FFmpeg's words
-
-
-def _same_tensors(found: dict, before: dict) -> bool:
-    """Tensors of the same names and shapes, of numbers that a network may have."""
-    return found.keys() == before.keys() and all(
-        tuple(found[name].shape) == tuple(values.shape) and bool((abs(found[name] * 1.0) < 1e12).all())
-        for name, values in before.items()
-    )
-
-
-def sound_old_pth(path: Path, whole: bytes) -> bool:
-    import torch
-
-    try:
-        found, before = (torch.load(io.BytesIO(it), weights_only=True) for it in (path.read_bytes(), whole))
-        return _same_tensors(dict(found), dict(before))
-    except Exception:
-        return False
-
-
-def sound_safetensors(path: Path, whole: bytes) -> bool:
-    from safetensors.numpy import load
-
-    try:
-        return _same_tensors(load(path.read_bytes()), load(whole))
-    except Exception:
-        return False
-
-
-def sound_pth(path: Path, whole: bytes) -> bool:
-    """Its zip's checksums agree, and PyTorch reads the same tensors."""
-    import zipfile
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None and sound_old_pth(path, whole)
-    except Exception:
-        return False
-
-
-def sound_zip(path: Path, whole: bytes) -> bool:
-    """Its checksums agree, and every image in it is sound."""
-    import zipfile
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip():
-                return False
-            for name in archive.namelist():
-                inside = path.with_name("member.jpg")
-                inside.write_bytes(archive.read(name))
-                if not sound_image(inside, b""):
-                    return False
-        return True
-    except Exception:
-        return False
-
-
-def sound_description(path: Path, whole: bytes) -> bool:
-    """Without its checksums, it is as earlier versions wrote it."""
-    try:
-        values = json.loads(path.read_bytes())
-        return isinstance(values, dict) and "digest" not in values
-    except (ValueError, RecursionError):
-        return False
-
-
-def sound_onnx(path: Path, whole: bytes) -> bool:
-    import onnx
-
-    try:
-        keys = {entry.key for entry in onnx.load(path).metadata_props}
-        return "recipe" in keys and "digest" not in keys
-    except Exception:
-        return False
-
-
 # The kinds
 
 VERI_LABELS, MPII_LABELS = ("veri/annot",), ("mpii/annot",)
@@ -246,7 +61,7 @@ KINDS = [
         "score mpii mpii --predictions mpii.csv",
         "compare mpii.csv --labels mpii --draws 100",
         "data check mpii mpii",
-    ), sound_h5, ("mpii", "mpii.csv"), (mutators.h5, mutators.h5), weight=4),
+    ), sound_h5, ("mpii", "mpii.csv"), (mutated_formats.h5,) * 2, weight=4),
     Kind("predictions", "veri.csv", (
         "score veri veri --predictions veri.csv --json out.json",
         "compare veri.csv --labels veri --draws 100",
@@ -258,7 +73,7 @@ KINDS = [
     ), sound_table, ("mpii", "mpii.csv", "other.csv"), text=True),
     Kind("recipe (TOML)", "recipe.toml", ("RECIPE recipe.toml",), sound_recipe, ("recipe.toml",), text=True, weight=3),
     Kind("recipe (JSON)", "recipe.json", ("RECIPE recipe.json",), sound_recipe, ("recipe.json",),
-         (mutators.json_fields, mutators.json_fields), text=True, weight=3),
+         (mutated_formats.json_fields,) * 2, text=True, weight=3),
     Kind("checkpoint", "a.ckpt", (
         "convert a.ckpt out.pth --to hourglass",
         "export a.ckpt --out out.onnx",
@@ -268,19 +83,20 @@ KINDS = [
         "train hourglass-tiny --config recipe.toml --data mpii --out run --device cpu --resume",
     ), never, ("run", "mpii", "recipe.toml"), weight=1, continues=True),
     Kind(".pth", "w.pth", ("convert w.pth out.ckpt", "convert w.pth out.ckpt --from hourglass"), sound_pth, ("w.pth",),
-         (mutators.pth, mutators.pth), weight=4),
-    Kind(".pth, old format", "old.pth", ("convert old.pth out.ckpt",), sound_old_pth, ("old.pth",), (mutators.pth,)),
+         (mutated_formats.pth,) * 2, weight=4),
+    Kind(".pth, old format", "old.pth", ("convert old.pth out.ckpt",), sound_old_pth, ("old.pth",),
+         (mutated_formats.pth,)),
     Kind("safetensors", "w.safetensors", ("convert w.safetensors out.ckpt",), sound_safetensors, ("w.safetensors",),
-         (mutators.safetensors, mutators.safetensors), weight=4),
+         (mutated_formats.safetensors,) * 2, weight=4),
     Kind("ONNX", "a.onnx", (
         "predict a.onnx photos/1.jpg --out out --backend onnxruntime",
         "predict a.onnx photos/1.jpg --out out --backend openvino",
         "infer310 preprocess a.onnx --data mpii --out out",
-    ), sound_onnx, ("a.onnx", "photos", "mpii"), (mutators.onnx, mutators.onnx), weight=4),
+    ), sound_onnx, ("a.onnx", "photos", "mpii"), (mutated_formats.onnx,) * 2, weight=4),
     Kind("MINDIR", "a.mindir", ("predict a.mindir photos/1.jpg --out out",), never,
          ("a.mindir", "a.mindir.json", "photos"), weight=3),
     Kind("description of a MINDIR", "a.mindir.json", ("predict a.mindir photos/1.jpg --out out",), sound_description,
-         ("a.mindir", "a.mindir.json", "photos"), (mutators.json_fields,), text=True, weight=1),
+         ("a.mindir", "a.mindir.json", "photos"), (mutated_formats.json_fields,), text=True, weight=1),
     *(
         Kind(f"image ({name[2:]})", f"photos/{name}", (
             f"predict a.onnx photos/{name} --out out", "predict a.onnx photos --out out",
@@ -294,28 +110,30 @@ KINDS = [
     Kind("zip of images", "zipped/images/image_test.zip", (
         "predict v.onnx --data zipped --out out.csv", "data check veri zipped",
         "evaluate v.onnx --data zipped --out out",
-    ), sound_zip, ("zipped", "v.onnx"), (mutators.zip_file, mutators.zip_file), weight=4),
+    ), sound_zip, ("zipped", "v.onnx"), (mutated_formats.zip_file,) * 2, weight=4),
     *(
         Kind(f"film ({name[5:]})", name, (f"predict a.onnx {name} --out out",), sound_film, ("a.onnx", name))
         for name in ("film.mp4", "film.avi")
     ),
-    Kind("boxes", "boxes.csv", ("predict a.onnx photos/1.jpg photos/2.png --boxes boxes.csv --out out",), sound_table,
+    Kind("boxes", "boxes.csv", ("predict a.onnx photos/1.jpg photos/2.png --boxes boxes.csv --out out",), sound_rows,
          ("a.onnx", "photos", "boxes.csv"), text=True),
     *(
         Kind("infer310's files", f"stages/{name}", (f"infer310 {stage} --out stages",), never, ("stages",),
-             (mutators.json_fields,) if name.endswith("json") else (), text=name.endswith(("json", "sha256")), weight=1)
+             (mutated_formats.json_fields,) if name.endswith("json") else (),
+             text=name.endswith(("json", "sha256")), weight=1)
         for stage, name in (
             ("infer", "images/000001.bin"), ("infer", "model.onnx"), ("infer", "recipe.json"), ("infer", "model.json"),
             ("infer", "preprocess.sha256"), ("postprocess", "labels.npz"), ("postprocess", "heatmaps/000001.bin"),
             ("postprocess", "infer.sha256"), ("postprocess", "recipe.json"),
         )
     ),
-    Kind("re-identification", "reid/label_test.csv", ("reid v.onnx --data reid --out reid --splits test",), sound_table,
+    Kind("re-identification", "reid/label_test.csv", ("reid v.onnx --data reid --out reid --splits test",), sound_rows,
          ("reid", "v.onnx"), text=True, continues=True),
     Kind("image to re-identify", "reid/image_test/0020_c001_20.png", (
         "reid v.onnx --data reid --out reid --splits test",
     ), sound_image, ("reid", "v.onnx"), weight=1, continues=True),
-    Kind("log of a run", "run/log.csv", ("course collect run",), sound_table, ("run",), text=True, weight=1),
+    Kind("record of a run", "run/manifest.json", ("course collect run",), sound_json, ("run",),
+         (mutated_formats.json_fields,), text=True, weight=1),
 ]  # fmt: skip
 
 

@@ -90,6 +90,11 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path):
         with pytest.raises(InputError, match=f"{name}: not a readable checkpoint") as caught:
             load_network(tmp_path / name)
         assert "\n" not in str(caught.value)
+    whole = (tmp_path / "whole.ckpt").read_bytes()
+    for place in (0, 5, len(whole) // 2, len(whole) - 18, len(whole) - 1):
+        (tmp_path / "flipped.ckpt").write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with pytest.raises(InputError, match="flipped.ckpt: not a readable checkpoint .its checksum is wrong: it is"):
+            load_network(tmp_path / "flipped.ckpt")
     ms.save_checkpoint(fresh(TINY), str(tmp_path / "plain.ckpt"))
     with pytest.raises(InputError, match="plain.ckpt: holds no recipe"):
         load_network(tmp_path / "plain.ckpt")

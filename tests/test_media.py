@@ -222,6 +222,7 @@ def test_a_broken_video_is_one_line(tmp_path: Path):
     done = subprocess.run([sys.executable, "-c", program, str(clip)], capture_output=True, text=True, cwd=ROOT)
     *trace, last = done.stderr.splitlines()
     assert "not a readable video" in last and not [line for line in trace if "moov" in line], done.stderr
+    assert not done.stdout
 
 
 def test_a_copy_never_replaces_what_it_is_of(tmp_path: Path):
@@ -236,6 +237,19 @@ def test_a_copy_never_replaces_what_it_is_of(tmp_path: Path):
     with pytest.raises(InputError, match="link.png: the annotated copy would replace it; give another --out"):
         predict_media(brightest(), [link, other], tmp_path)
     assert image.read_bytes() == before
+
+
+def test_links_that_lead_to_themselves(tmp_path: Path):
+    loop = tmp_path / "loop.png"
+    loop.symlink_to(loop)
+    good = save(tmp_path / "good.png", 20, 30)
+    for source, out in ((loop, tmp_path / "out"), (good, loop)):
+        with pytest.raises(InputError, match="loop.png.*: .*(Too many levels of symbolic links|exists)"):
+            predict_media(brightest(), [source], out)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "good.png").symlink_to("good.png")
+    predict_media(brightest(), [good], tmp_path / "out")
+    assert (tmp_path / "out" / "good.png").is_file()
 
 
 def test_a_phones_folder(tmp_path: Path, capsys: pytest.CaptureFixture):
@@ -403,6 +417,25 @@ def test_a_damaged_frame_in_the_middle(tmp_path: Path, capsys: pytest.CaptureFix
     assert names == [f"clip.avi:{i}" for i in range(6)]
     assert "says it has 7 frames, 6 could be read" in printed
     near(read_predictions(tmp_path / "out" / "predictions.csv", 16), SPOTS[:3] + SPOTS[4:], 100)
+
+
+@pytest.mark.parametrize("name, code", [("clip.mp4", "mp4v"), ("clip.avi", "mp4v")])
+def test_damage_that_ffmpeg_conceals_is_said(name: str, code: str, tmp_path: Path, capfd: pytest.CaptureFixture):
+    """No frame is missing, but one is partly guessed."""
+    rng = np.random.default_rng(0)
+    writer = cv2.VideoWriter(str(tmp_path / name), cv2.VideoWriter_fourcc(*code), 10, (100, 80))
+    for _ in range(5):
+        writer.write(cv2.blur(rng.integers(0, 255, (80, 100, 3), np.uint8), (5, 5)))
+    writer.release()
+    predict_media(brightest(), [tmp_path / name], tmp_path / "whole")
+    assert "FFmpeg" not in capfd.readouterr().out
+    data = bytearray((tmp_path / name).read_bytes())
+    start = len(data) // 2
+    data[start : start + 20] = bytes(20)
+    (tmp_path / name).write_bytes(data)
+    predict_media(brightest(), [tmp_path / name], tmp_path / "out")
+    out = capfd.readouterr().out
+    assert f"{name}: FFmpeg finds damage in " in out and "OPENCV" not in out
 
 
 def test_uneven_frames_are_said(tmp_path: Path, capsys: pytest.CaptureFixture):
