@@ -11,7 +11,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, nn
 
-from posekit.bounds import LARGEST_WEIGHT, WEIGHTS_BYTES, check_size
+from posekit.bounds import WEIGHTS_BYTES, check_size
 from posekit.errors import InputError
 from posekit.files import atomic_path, flush_to_disk, quiet_logs, reading, replace_file, unreadable
 from posekit.models import build
@@ -67,10 +67,6 @@ def check_values(values: np.ndarray, name: str, where: str) -> None:
     if not np.isfinite(values).all():
         what = "NaN" if np.isnan(values).any() else "infinite values"
         raise InputError(f"{where} holds {what}; use a file saved before the training diverged")
-    if (largest := float(np.abs(values).max(initial=0))) > LARGEST_WEIGHT:
-        raise InputError(
-            f"{where} holds {largest:.3g}, which no trained network does; the file is damaged, fetch it again"
-        )
     if name.endswith(".moving_variance") and values.min(initial=0) < 0:
         raise InputError(f"{where} is a variance and holds negative values; the file is damaged, fetch it again")
 

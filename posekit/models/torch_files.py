@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save
 
-from posekit.bounds import PICKLE_BYTES, WEIGHTS_BYTES, check_size
+from posekit.bounds import LARGEST_WEIGHT, PICKLE_BYTES, WEIGHTS_BYTES, check_size
 from posekit.errors import InputError
 from posekit.files import atomic_path, open_zip, reading, unreadable
 from posekit.filetypes import said_to_be
@@ -115,6 +115,8 @@ def as_float32(value: Any, where: str) -> np.ndarray:
         raise InputError(f"{where} holds values beyond the range of float32; use another file")
     if value.dtype.kind in "iu" and not np.array_equal(found, value):
         raise InputError(f"{where} holds {value.dtype} values that float32 can't hold; save it as float32")
+    if LARGEST_WEIGHT < (largest := float(np.abs(found).max(initial=0))) < np.inf:  # few of these files have checksums
+        raise InputError(f"{where} holds {largest:.3g}, which no trained network does; fetch the file again")
     return found
 
 
