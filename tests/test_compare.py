@@ -200,9 +200,11 @@ def test_the_command_prints_and_writes_paired_differences(tmp_path: Path):
 
 
 def run(*arguments: object) -> str:
+    """What the command prints; raises its message as InputError where it ends with code 2."""
     result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
-    if result.exception:
-        raise result.exception
+    if result.exit_code == 2:
+        raise InputError(result.stderr)
+    assert not result.exception
     return result.output
 
 

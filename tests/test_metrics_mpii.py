@@ -481,9 +481,11 @@ def test_a_file_scores_to_the_digit_as_the_data_set_does(tmp_path: Path, layout:
 
 
 def run(*arguments: object) -> str:
+    """What the command prints; raises its message as InputError where it ends with code 2."""
     result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
-    if result.exception:
-        raise result.exception
+    if result.exit_code == 2:
+        raise InputError(result.stderr)
+    assert not result.exception
     return result.output
 
 

@@ -137,7 +137,8 @@ def test_a_folder_with_something_else_is_not_overwritten(tmp_path: Path):
 
 
 def test_two_who_ask_at_once_get_the_same_whole_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(layouts, "ROOT", tmp_path)
+    monkeypatch.setattr(layouts, "ROOT", tmp_path / "repository")
+    monkeypatch.setenv("POSEKIT_HOME", str(tmp_path))
     monkeypatch.setitem(layouts.LAYOUTS, "veri", replace(VERI, draw=partial(VERI.draw, workers=1)))
     recipe = SimpleNamespace(dataset="veri", synthetic_train=2, synthetic_test=1)
     with ThreadPoolExecutor(2) as pool:
