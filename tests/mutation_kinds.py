@@ -41,6 +41,7 @@ class Kind:
     own: tuple[mutators.Mutator, ...] = ()  # mutators for this format
     text: bool = False
     weight: int = 2
+    optional: bool = False  # where the command reads a whole folder, nobody can see that the file is missing
     continues: bool = False  # the command keeps what it has done when it fails, and continues from there
 
 
@@ -81,7 +82,7 @@ KINDS = [
     ), never, ("a.ckpt", "photos"), weight=4),
     Kind("checkpoint to resume", "run/last.ckpt", (
         "train hourglass-tiny --config recipe.toml --data mpii --out run --device cpu --resume",
-    ), never, ("run", "mpii", "recipe.toml"), weight=1, continues=True),
+    ), never, ("run", "mpii", "recipe.toml"), weight=1, continues=True, optional=True),
     Kind(".pth", "w.pth", ("convert w.pth out.ckpt", "convert w.pth out.ckpt --from hourglass"), sound_pth, ("w.pth",),
          (mutated_formats.pth,) * 2, weight=4),
     Kind(".pth, old format", "old.pth", ("convert old.pth out.ckpt",), sound_old_pth, ("old.pth",),
@@ -100,7 +101,7 @@ KINDS = [
     *(
         Kind(f"image ({name[2:]})", f"photos/{name}", (
             f"predict a.onnx photos/{name} --out out", "predict a.onnx photos --out out",
-        ), sound_image, ("a.onnx", "photos"), weight=3 if name == "1.jpg" else 1)
+        ), sound_image, ("a.onnx", "photos"), weight=3 if name == "1.jpg" else 1, optional=True)
         for name in PHOTOS
     ),
     Kind("image of a data set", "mpii/images/000005000.jpg", (
@@ -120,7 +121,7 @@ KINDS = [
     *(
         Kind("infer310's files", f"stages/{name}", (f"infer310 {stage} --out stages",), never, ("stages",),
              (mutated_formats.json_fields,) if name.endswith("json") else (),
-             text=name.endswith(("json", "sha256")), weight=1)
+             text=name.endswith(("json", "sha256")), weight=1, continues=stage == "infer")
         for stage, name in (
             ("infer", "images/000001.bin"), ("infer", "model.onnx"), ("infer", "recipe.json"), ("infer", "model.json"),
             ("infer", "preprocess.sha256"), ("postprocess", "labels.npz"), ("postprocess", "heatmaps/000001.bin"),
@@ -133,7 +134,7 @@ KINDS = [
         "reid v.onnx --data reid --out reid --splits test",
     ), sound_image, ("reid", "v.onnx"), weight=1, continues=True),
     Kind("record of a run", "run/manifest.json", ("course collect run",), sound_json, ("run",),
-         (mutated_formats.json_fields,), text=True, weight=1),
+         (mutated_formats.json_fields,), text=True, weight=1, optional=True),
 ]  # fmt: skip
 
 

@@ -22,7 +22,7 @@ READY = "ready"
 
 @dataclass
 class Done:
-    """What a command did: its exit code, what it printed, and a digest of every file that it changed or made."""
+    """What a command did: its exit code, what it printed, and a digest of every file that it wrote."""
 
     code: int
     out: str
@@ -143,8 +143,9 @@ class Worker:
         if peak > MEMORY:
             return f"memory: {peak / 1e9:.1f} GB"
         out, err = (Path(printed + name).read_text(errors="replace") for name in (".out", ".err"))
+        out = re.sub(r"\d[\d.]* ms", "… ms", out)  # no two runs agree
         after = listing(folder)
-        files = {name: digest for name, digest in after.items() if before.get(name) != digest}
+        files = {name: it[0] for name, it in after.items() if before.get(name) != it}
         return Done(code, out, err, files, peak, seconds)
 
     def _started(self) -> subprocess.Popen:
@@ -174,7 +175,10 @@ def _memory(process: int) -> int:
     return 0
 
 
-def listing(folder: Path) -> dict[str, str]:
-    """A digest of every file below the folder."""
+def listing(folder: Path) -> dict[str, tuple[str, int]]:
+    """A digest of every file below the folder, and when it was written."""
     files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {
+        str(path.relative_to(folder)): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
+        for path in files
+    }

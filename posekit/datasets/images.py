@@ -10,7 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import simplejpeg
+from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
 from posekit import filetypes
 from posekit.bounds import LARGEST_IMAGE, LARGEST_RASTER, LARGEST_SIDE, MOST_PIXELS
@@ -62,7 +64,7 @@ def decode_image(data: bytes, where: str, upright: bool = False) -> np.ndarray:
     turns. Of a file with several pictures this is the first.
 
     JPEGs are searched for damage that decoders fill with grey (`jpeg.damage`), and their decoder must not warn. PNGs
-    and some TIFFs have checksums. A WebP or BMP is refused if it ends early; other damage to them can't be seen.
+    and some TIFFs have checksums. A WebP must be decoded to its end, a BMP not end early; other damage can't be seen.
     """
     try:
         form = form_of(data)
@@ -225,6 +227,8 @@ def _decode_other(form: str, data: bytes, upright: bool) -> np.ndarray | None:
         _check_tiff(data)
     if form == "WebP" and int.from_bytes(data[4:8], "little") + 8 > len(data):
         raise BadImage("truncated", f"the WebP is truncated; {COPY}")
+    if form == "WebP" and not _loads(WebPImageFile, data):  # OpenCV fills up what it can't decode
+        raise BadImage("damaged", f"the WebP is damaged; {COPY}")
     return _decode_with_opencv(data, upright)
 
 
@@ -262,15 +266,15 @@ def _check_tiff(data: bytes) -> None:
     if compression in (8, 32946):
         whole = _inflate([memoryview(data)[start:end] for start, end in parts])
     else:
-        whole = compression == 1 or _loads(data)
+        whole = compression == 1 or _loads(TiffImageFile, data)
     if not whole:
         raise BadImage("damaged", f"the TIFF is damaged; {COPY}")
 
 
-def _loads(data: bytes) -> bool:
-    """False for a TIFF in which Pillow finds damage; true where it doesn't know the kind of pixels, either."""
+def _loads(kind: type[ImageFile], data: bytes) -> bool:
+    """False for an image in which Pillow finds damage; true where it doesn't know the kind of pixels, either."""
     try:
-        image = TiffImageFile(BytesIO(data))
+        image = kind(BytesIO(data))
     except SyntaxError:
         return True
     try:

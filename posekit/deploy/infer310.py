@@ -139,6 +139,8 @@ def infer(request: Request, progress: bool = True) -> dict:
     file, run_time = _converted(out)
     predictor = load_predictor(replace(request, model=file, batch=1, backend=run_time))
     _check_recipe(out, predictor.recipe)
+    for _, answers in _PAIRS:  # of another model, perhaps: not for `postprocess` if this stage fails
+        shutil.rmtree(out / answers, ignore_errors=True)
     given, made = Reader(out, "preprocess"), Writer(out, "infer")
     size, count, seconds = predictor.recipe.input_size, 0, 0.0
     predictor.heatmaps(np.zeros((1, 3, size, size), np.float32))  # the first call is slower
