@@ -23,7 +23,7 @@ from posekit.recipes import Recipe, get_recipe
 from posekit.runtime import set_up
 from posekit.settings import override
 from posekit.training.loop import _prepare, train
-from posekit.training.progress import LAST, PREVIOUS, _last_whole, check_finite
+from posekit.training.progress import LAST, PREVIOUS, _last_whole, check_finite, resumed
 from posekit.training.step import TrainStep
 
 TINY = get_recipe("poseestnet-tiny")
@@ -64,6 +64,13 @@ def flip_a_bit(path: Path) -> None:
 
 
 @posix
+def test_a_finished_run_without_its_checkpoint_is_not_trained_anew(tmp_path: Path):
+    """It would replace best.ckpt without a word."""
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(InputError, match="holds a finished run without last.ckpt"):
+        resumed(tmp_path, TINY, None, None, None)
+
+
 def test_stopped_killed_killed_while_saving_and_damaged(
     tiny_vehicles, splits, tmp_path: Path, monkeypatch, rng, capsys
 ):

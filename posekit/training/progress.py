@@ -69,6 +69,8 @@ def resumed(out: Path, recipe: Recipe, network: nn.Cell, step: TrainStep, fresh:
     """Restore weights and optimiser from the run's latest valid checkpoint; returns its progress."""
     found = _last_whole(out)
     if found is None:
+        if (out / "manifest.json").exists():  # it ended, so that its checkpoint has been removed since
+            raise InputError(f"{out}: holds a finished run without {LAST}; give another --out, or restore the file")
         return fresh
     path, (trained, values, state) = found
     before, now = asdict(trained), asdict(recipe)
