@@ -111,12 +111,12 @@ def _readable(read: Callable[[Path, Path], Iterator[Run]], folder: Path, path: P
 
 
 def _folder_name(folder: Path, path: Path) -> str:
-    """The run's name when the file `path` below `folder` says something about the folder that it lies in."""
+    """The name of the run in whose folder the file `path` below `folder` is."""
     return path.parent.as_posix() if path.parent.parts else Path(os.path.realpath(folder)).name
 
 
 def _joined(before: Run, run: Run) -> Run:
-    """What is known of a run from two sources, the later one the surer."""
+    """One run from two sources; where both say something, the later one counts."""
     return replace(run, settings=before.settings | run.settings, results=run.results or before.results)
 
 
