@@ -157,7 +157,7 @@ def test_a_full_disk_is_named(tmp_path: Path):
 
 
 def test_without_a_plain_folder_the_remedy_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("posekit.files.is_plain", lambda path: False)
+    monkeypatch.setattr("posekit.plain_paths.is_plain", lambda path: False)
     with pytest.raises(InputError, match="MindSpore takes only paths of ASCII letters.*; set TMPDIR to such a folder"):
         with plain_output(tmp_path / "a.onnx"):
             pass
