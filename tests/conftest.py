@@ -77,7 +77,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """All cores for a `machine` test; no program and no training in a quick one."""
     global _quick
     mine = sorted(os.sched_getaffinity(0)) if CORES else []
-    keep_to(CORES if tier(item) == 2 else mine)
+    if tier(item) == 2:
+        if WORKER:
+            start_mindspore()
+        keep_to(CORES)
     _quick = tier(item) == 0
     step = sys.modules.get("posekit.training.step") if _quick else None
     try:
@@ -86,6 +89,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     finally:
         _quick = False
         keep_to(mine)
+
+
+@cache
+def start_mindspore() -> None:
+    """Let MindSpore make its threads, one for each of the worker's own cores: the last bits depend on their number."""
+    from mindspore import Tensor, nn
+
+    from posekit.runtime import set_up
+
+    set_up("cpu")
+    nn.Dense(1, 1)(Tensor([[0.0]]))
 
 
 def not_quick(what: str) -> None:
