@@ -89,8 +89,22 @@ def as_compared(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def readers(source: Source, names: Sequence[str]) -> tuple[Callable[[int], bytes], Callable[[int], str]]:
-    """`read_bytes` and `where` of a `PoseDataset` whose row i shows the image `names[i]`."""
+def open_images(
+    data: Path,
+    images: str | Path | None,
+    folder: str,
+    split: str,
+    names: Sequence[str],
+    kind: str,
+    require_images: bool = True,
+) -> tuple[Callable[[int], bytes], Callable[[int], str]]:
+    """`read_bytes` and `where` of a `PoseDataset` whose row i shows the image `names[i]`.
+
+    They are found as by `find_images`; unless `require_images` is false, all must be there, as for `check_present`.
+    """
+    source = find_images(data, images, folder, split, names)
+    if require_images:
+        check_present(source, names, kind)
     if isinstance(source, Archive):
         return (lambda i: source.read(names[i])), (lambda i: source.where(names[i]))
     return (lambda i: read_file(source / names[i])), (lambda i: one_line(source / names[i]))

@@ -25,7 +25,7 @@ from posekit.datasets.check import (
     splits_present,
 )
 from posekit.datasets.dataset import PoseDataset
-from posekit.datasets.sources import check_present, find_images, is_plain_name, readers
+from posekit.datasets.sources import is_plain_name, open_images
 from posekit.errors import InputError, shortened, shown
 from posekit.evaluation.protocols import PUBLISHED, Protocol
 from posekit.evaluation.published import (
@@ -147,10 +147,7 @@ def dataset_of(
     adjusted already), the unit of PCK `normalize`. Every joint that is not missing is `visible`: Stacked Hourglass
     trains those that are covered, too (DatasetGenerator.py); they are `hidden` as well.
     """
-    source = find_images(Path(data), images, "images", split, labels.images)
-    if require_images:
-        check_present(source, labels.images, "mpii")
-    read_bytes, where = readers(source, labels.images)
+    read_bytes, where = open_images(Path(data), images, "images", split, labels.images, "mpii", require_images)
     return PoseDataset(
         skeleton=PERSON,
         split=split,

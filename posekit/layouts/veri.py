@@ -21,7 +21,7 @@ from posekit.bars import progress_bar
 from posekit.datasets.check import Finding, Report, across, check_dataset, of_split, problem, splits_present
 from posekit.datasets.dataset import BOX_MARGIN, PoseDataset
 from posekit.datasets.images import decode_image, read_file
-from posekit.datasets.sources import check_present, find_images, found_in, is_plain_name, readers
+from posekit.datasets.sources import check_present, found_in, is_plain_name, open_images
 from posekit.errors import InputError, shortened
 from posekit.evaluation.protocols import PUBLISHED, Protocol
 from posekit.evaluation.published import veri_pck, veri_published_table, veri_walk
@@ -109,10 +109,9 @@ def dataset_of(
 
     The box is the whole image, 1.25 times its longer side, about (width / 2, height / 2), as in PAMTRI.
     """
-    source = find_images(Path(data), images, IMAGE_FOLDERS[split], split, labels.names)
-    if require_images:
-        check_present(source, labels.names, "veri")
-    read_bytes, where = readers(source, labels.names)
+    read_bytes, where = open_images(
+        Path(data), images, IMAGE_FOLDERS[split], split, labels.names, "veri", require_images
+    )
     return PoseDataset(
         skeleton=VEHICLE,
         split=split,

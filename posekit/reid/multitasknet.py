@@ -16,7 +16,7 @@ import numpy as np
 
 from posekit import bounds
 from posekit.datasets.images import decode_image
-from posekit.datasets.sources import check_present, find_images, found_in, is_plain_name, readers
+from posekit.datasets.sources import found_in, is_plain_name, open_images
 from posekit.errors import InputError, shortened, shown
 from posekit.tables import read_rows
 
@@ -44,9 +44,7 @@ def read_split(data: str | Path, split: str) -> ReidSplit:
             "give the folder that holds the label files, or other --splits"
         )
     names = read_names(path)
-    source = find_images(data, data, f"image_{split}", split, names)
-    check_present(source, names, "reid")
-    read_bytes, where = readers(source, names)
+    read_bytes, where = open_images(data, data, f"image_{split}", split, names, "reid")
     return ReidSplit(split, names, lambda row: decode_image(read_bytes(row), where(row)))
 
 
