@@ -1,6 +1,5 @@
 """`posekit reid`: write the data that MultiTaskNet reads besides images."""
 
-import hashlib
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +25,7 @@ def reid(
     flip_test: FlipTest = None,
 ) -> None:
     """Write keypoints, heatmaps and segments of every image for re-identification with MultiTaskNet."""
+    from posekit.files import sha256
     from posekit.inference.run_times import load_predictor
     from posekit.inference.run_times.request import Request
     from posekit.locks import one_writer
@@ -36,8 +36,6 @@ def reid(
         raise InputError(f"--splits {splits!r}: names no split; give at least one, for example test,query,train")
     request = Request(model, device, backend=backend, precision=precision, lite_python=lite_python, flip_test=flip_test)
     predictor = load_predictor(request)
-    with model.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     with one_writer(out):
-        for split, computed in write_reid(predictor, data, names, out, threshold, lossless, digest).items():
+        for split, computed in write_reid(predictor, data, names, out, threshold, lossless, sha256(model)).items():
             print(f"{out / f'pose_{split}.csv'}: {computed} images computed")

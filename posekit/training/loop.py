@@ -5,7 +5,6 @@ device computes the same twice: order and augmentation are functions of (seed, e
 numbers are drawn after the weights are made, and a checkpoint holds the rest.
 """
 
-import hashlib
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,7 +19,7 @@ from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.pipeline import steps_per_epoch, training_iterator
 from posekit.errors import InputError, Stopped
 from posekit.evaluation.metrics import distances
-from posekit.files import remove_left_overs, write_text
+from posekit.files import remove_left_overs, sha256, write_text
 from posekit.inference.predictors import network_predictor, predict_dataset
 from posekit.layouts import open_split
 from posekit.locks import one_writer
@@ -168,8 +167,7 @@ def _start_from(pretrained: Path, network: nn.Cell, out: Path) -> str:
     if rank() == 0:
         write_report(out / "pretrained.csv", report)
         print(f"{pretrained}: {summary(report)}\nevery tensor: {out / 'pretrained.csv'}")
-    with pretrained.open("rb") as file:
-        return f"{pretrained.name}, sha256 {hashlib.file_digest(file, 'sha256').hexdigest()}"
+    return f"{pretrained.name}, sha256 {sha256(pretrained)}"
 
 
 def _train_epoch(training: Training, epoch: int, bar: Bar, save_seconds: float) -> None:
