@@ -4,7 +4,6 @@ Two trainings that share two cores wait for each other. Pinned to one core each,
 sequence, and work that uses one core anyway (imports, compiling, drawing figures) takes half the time.
 """
 
-import json
 import os
 import signal
 import subprocess
@@ -20,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from posekit.course.lessons import Step
-from posekit.course.results import read_results
+from posekit.course.results import read_cells, results_in
 from posekit.runtime import cores, keep_to
 
 _PATIENCE = 20  # seconds that an interrupted lesson gets to end
@@ -75,7 +74,7 @@ def _run(step: Step, share: set[int], folder: Path, root: Path, bars: Progress, 
     """Run a step until it ends or `stopped` holds a signal; return the new values of its manifest entry."""
     notebook, log = folder / f"{step.name}.ipynb", folder / f"{step.name}.log"
     notebook.unlink(missing_ok=True)  # of an earlier attempt
-    cells = json.loads(step.lesson.path.read_text(encoding="utf-8"))["cells"]
+    cells = read_cells(step.lesson.path)
     bar = bars.add_task(step.name, total=sum(cell["cell_type"] == "code" for cell in cells))
     started = time.monotonic()
     with log.open("w") as output, keep_to(share):
@@ -156,9 +155,10 @@ def _signals() -> Iterator[list[int]]:
 def _outcome(status: str, notebook: Path, log: Path) -> dict:
     """Return the results in the executed notebook and, unless the step is done, its error."""
     try:
-        results, cells = read_results(notebook), json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        cells = read_cells(notebook)
     except (OSError, ValueError):  # not written yet, or cut off when the lesson was ended
-        results, cells = [], []
+        cells = []
+    results = results_in(cells)
     return {"results": results} if status == "done" else {"results": results, "error": _error(status, cells, log)}
 
 

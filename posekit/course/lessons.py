@@ -1,12 +1,12 @@
 """List the lessons, and plan which of them a course runs, in which order and with which parameters."""
 
 import ast
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from posekit.course.results import read_cells
 from posekit.errors import InputError
 from posekit.files import ROOT, home
 
@@ -66,7 +66,7 @@ def list_lessons(root: Path = ROOT) -> list[Lesson]:
 
 def _read_lesson(path: Path) -> Lesson:
     try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        cells = read_cells(path)
     except (ValueError, KeyError) as error:
         raise InputError(f"{path}: not a notebook ({error}); restore it with git checkout") from error
     sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]

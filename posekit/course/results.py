@@ -77,10 +77,17 @@ def result_text(result: dict) -> str:
     return f"{result['name']} = {value} {result['unit']}".rstrip()
 
 
+def read_cells(notebook: Path) -> list[dict]:
+    """The cells of a notebook. ValueError or KeyError if it isn't one."""
+    return json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+
+
 def read_results(notebook: Path) -> list[dict]:
     """The results that `record` left in an executed notebook, in order; none where there is no notebook."""
-    if not notebook.is_file():
-        return []
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return results_in(read_cells(notebook)) if notebook.is_file() else []
+
+
+def results_in(cells: list[dict]) -> list[dict]:
+    """The results among the outputs of a notebook's cells, in order."""
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     return [output["data"][RESULT_MIME] for output in outputs if RESULT_MIME in output.get("data", {})]
