@@ -79,7 +79,7 @@ def _read(text: str, type_: type) -> object:
 
 
 def _apply(recipe: Recipe, changes: object, where: str) -> Recipe:
-    """The recipe with values of the fields' types applied, as `Recipe` checks them; a list may stand for a tuple."""
+    """The recipe with values of the fields' types applied, as `Recipe` checks them; a list is taken for a tuple."""
     if not isinstance(changes, dict):
         raise InputError(f"{where}: expected a table of fields and values")
     for name in changes:

@@ -51,7 +51,7 @@ def test_damaged_images_are_told_apart(data: Path):
 
 
 def test_damage_that_decoders_pass_over_and_huge_images_are_found(data: Path):
-    """The check goes on after each."""
+    """The check continues after each."""
     for split, folder in (("train", data / "images" / "image_train"), ("test", data / "images" / "image_test")):
         zeros, cut, huge = names_of(split, 3)
         content = jpeg(0)

@@ -130,7 +130,7 @@ def test_a_stopped_course_ends_its_kernels(tmp_path: Path, stop: signal.Signals,
         time.sleep(0.1)
     if background:
         process.send_signal(signal.SIGINT)
-        with pytest.raises(subprocess.TimeoutExpired):  # nothing to wait for: it goes on
+        with pytest.raises(subprocess.TimeoutExpired):  # nothing to wait for: it continues
             process.wait(0.5)
     process.send_signal(stop)
     if stop == signal.SIGINT:

@@ -109,7 +109,7 @@ def test_upright_is_as_opencv_turns(order: str, tag: int):
 
 def test_what_does_no_harm_is_read():
     """A film after the end, as phones keep it; padding; another JFIF; a selection that means nothing in a sequential
-    scan; a ratio of colours that is seldom."""
+    scan; a rare ratio of colours."""
     data, pixels = encoded("JPEG", picture(0)), by_opencv(encoded("JPEG", picture(0)))
     scan = next(s for s in jpeg.segments(data) if s.marker == 0xDA)
     for given in (
@@ -180,7 +180,7 @@ def test_missing_scans_of_a_progressive_jpeg_are_found():
 
 
 def test_even_areas_are_not_damage():
-    """Zeros may stand for even areas, where the Huffman code of zeros ends a block."""
+    """Zeros may code even areas, where the Huffman code of zeros ends a block."""
     for value in range(0, 256, 15):
         flat = np.full((1000, 1500, 3), value, np.uint8)
         for options in ({}, {"optimize": True}, {"progressive": True}, {"quality": 5}):

@@ -92,7 +92,7 @@ def test_lite_reads_and_writes_there(folder: Path, tiny_models, wanted):
 
 
 ATC = """#!/usr/bin/env bash
-# Stands for CANN's atc, which takes few letters in paths.
+# In place of CANN's atc, which takes few letters in paths.
 for word in "$@"; do
     case "$word" in --model=*) model="${word#*=}" ;; --output=*) output="${word#*=}" ;; esac
 done

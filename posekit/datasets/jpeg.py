@@ -101,7 +101,7 @@ def damage(data: bytes) -> str:
     Zeros among a sequential JPEG's pixels decode as the Huffman code 00…0 again and again. Where that ends a block they
     may be an even area; any other code becomes block after block of equal coefficients, which no encoder writes.
     """
-    zero_codes: dict[int, int] = {}  # Huffman table -> what its code 00…0 stands for
+    zero_codes: dict[int, int] = {}  # Huffman table -> what its code 00…0 means
     missing: dict[int, set[int]] = {}  # component -> coefficients that have not all their bits yet
     progressive, scans = False, 0
     for segment, following in pairwise(segments(data)):

@@ -82,6 +82,7 @@ def _version(package: str) -> str | None:
 
 
 def opencv_check() -> Check:
+    """Check that OpenCV can be imported: it may lack libraries of the system."""
     try:
         import cv2
     except ImportError as error:
@@ -91,6 +92,7 @@ def opencv_check() -> Check:
 
 
 def kernel_check() -> Check:
+    """Check that Jupyter has a kernel named python3, which the lessons ask for."""
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
     try:
@@ -101,6 +103,7 @@ def kernel_check() -> Check:
 
 
 def device_check(device: str) -> Check:
+    """Check that MindSpore can compute on the device: auto, cpu, gpu or ascend."""
     from posekit.runtime import set_up
 
     try:

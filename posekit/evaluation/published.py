@@ -278,7 +278,7 @@ VERI_STEPS = (
     Step("as published", "the evaluator as it shipped, behind a test loader with batches of 32", {}),
     Step("every image counts", "the loader dropped the last, incomplete batch: zeros", {"drop_remainder": None}),
     Step("two coordinates", "score minus visibility was a third coordinate of the distance", {"third_column": False}),
-    Step("the tenth at 0.10", "index 11 of a grid that begins at 0 stands for 0.11", {"late_index": False}),
+    Step("the tenth at 0.10", "index 11 of a grid that begins at 0 means 0.11", {"late_index": False}),
     Step("boxes have areas", "both corners of the box were one list, so its area was 1", {"unit_area": False}),
     Step("its own box each", "the norm went over all images, not over one", {"norm_over_images": False}),
 )  # fmt: skip

@@ -100,7 +100,7 @@ def _flush() -> None:
 
 
 def frames(capture: cv2.VideoCapture, complaints: list[str]) -> Iterator[tuple[float, np.ndarray]]:
-    """When each frame is shown, in milliseconds, and the frame (H, W, 3) uint8 RGB. Goes on after a damaged one.
+    """When each frame is shown, in milliseconds, and the frame (H, W, 3) uint8 RGB. Continues after a damaged one.
 
     Of each frame that FFmpeg complains about, its first line is added to `complaints`.
     """
