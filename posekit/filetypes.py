@@ -83,6 +83,11 @@ def said_to_be(path: Path) -> str | None:
             head = stream.read(HEAD)
     except OSError:
         return None
+    return begins_as(head)
+
+
+def begins_as(head: bytes) -> str | None:
+    """What a file that begins with these bytes is, in the words of `said_to_be`; None where they don't say."""
     return _binary(head) or _text(head)
 
 

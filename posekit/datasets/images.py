@@ -92,8 +92,7 @@ def form_of(data: bytes) -> str | None:
 
 def _other_form(data: bytes) -> BadImage:
     """The error for a file of no format that is read."""
-    head = data[: filetypes.HEAD]
-    said = filetypes._binary(head) or filetypes._text(head)
+    said = filetypes.begins_as(data[: filetypes.HEAD])
     if said is None:
         return BadImage("unreadable", f"not a readable image; {COPY} as JPEG or PNG")
     remedy = "convert it to JPEG or PNG" if "image" in said else COPY
