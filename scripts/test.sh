@@ -17,6 +17,7 @@ options=()
 cores="$("$venv/bin/python" -c 'import os; print(len(getattr(os, "sched_getaffinity", lambda _: [0])(0)))')"
 if ((cores > 1)); then
     options=(-n "$((cores < 4 ? cores : 4))" --dist loadfile --no-loadscope-reorder) # each worker needs gigabytes of memory
+    options+=(--max-worker-restart 0) # pytest-xdist would wait for ever for the tests of a worker that died
 fi
 if [[ "${1:-}" == --quick ]]; then
     shift

@@ -1,6 +1,7 @@
 """Each run time by itself: which is chosen, what it computes in, what is said where it is missing."""
 
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -244,3 +245,16 @@ def test_an_om_file_is_run_as_its_tool_is_documented(tiny_onnx, tiny_models, tmp
     write_description(model, replace(recipe, input_size=96, heatmap_size=24), 3, "fp16")
     with pytest.raises(InputError, match="model.om: makes 3×64×64 -> 36×16×16, but its recipe"):
         load_predictor(Request(model, "ascend:2"))
+
+
+@pytest.mark.slow
+def test_ctrl_c_after_several_models_on_openvino(tiny_onnx):
+    """With Python's fault handler, which JupyterLab's kernels and pytest switch on, too."""
+    program = (
+        "import os, signal; from pathlib import Path; from posekit.inference.run_times import Request, load_predictor;"
+        f"request = Request(Path({str(tiny_onnx['hrnet'])!r}), 'cpu', backend='openvino');"
+        "first = load_predictor(request); second = load_predictor(request); del first; del second;"
+        "signal.signal(signal.SIGINT, signal.default_int_handler); os.kill(os.getpid(), signal.SIGINT)"
+    )
+    done = subprocess.run([sys.executable, "-X", "faulthandler", "-c", program], capture_output=True, text=True)
+    assert done.stderr.endswith("KeyboardInterrupt\n"), done.stderr

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from posekit.skeletons import get_skeleton
 
 if TYPE_CHECKING:
     import onnxruntime
+    import openvino
 
 _PROVIDERS = {"ascend": "CANNExecutionProvider", "gpu": "CUDAExecutionProvider"}
 _HINTS = {"fp32": "f32", "bf16": "bf16"}  # what OpenVINO calls the precisions
@@ -94,15 +96,21 @@ def _providers(kind: str | None, device_id: int, precision: str) -> list:
     return [(_PROVIDERS[kind], {"device_id": str(device_id), **stated}), "CPUExecutionProvider"]
 
 
+@cache
+def _openvino_core() -> "openvino.Core":
+    """OpenVINO's core, one for the process: each sets up a stack for signals, and of several the wrong one is left."""
+    import openvino
+
+    return openvino.Core()
+
+
 def open_openvino(request: Request) -> Predictor:
     """An ONNX file on OpenVINO, on the CPU: in bf16 where the processor computes in it, else in fp32, unless said."""
     if find_spec("openvino") is None:
         raise MissingRunTime("openvino is not installed; pip install openvino")
-    import openvino
-
     if split_device(request.device)[0] not in ("auto", "cpu"):
         raise InputError(f"device {request.device}: openvino runs on the CPU here; use --backend onnxruntime")
-    core = openvino.Core()
+    core = _openvino_core()
     fast = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     precision = request.only(*("bf16", "fp32") if fast else ("fp32", "bf16"))
     if precision == "bf16" and not fast:  # OpenVINO would accept it and compute in fp32
