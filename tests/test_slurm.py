@@ -163,7 +163,8 @@ def test_an_array_of_four_tasks_one_failing_and_one_put_back_into_the_queue(clus
     cluster.wait(job, lambda states: (sweep / "seed-4/checkpoint").exists())
     cluster.command("scontrol", "requeue", f"{job}_4")
     cluster.wait(job, lambda states: states["4"] == "PENDING")
-    cluster.command("scontrol", "update", f"jobid={job}_4", "starttime=now")  # Slurm would wait for two minutes
+    # Slurm would wait for two minutes; its node refuses a job in the second in which it has killed that.
+    cluster.command("scontrol", "update", f"jobid={job}_4", "starttime=now+2")
 
     states = cluster.wait(job, ended)
     assert states == {"1": "COMPLETED", "2": "COMPLETED", "3": "FAILED", "4": "COMPLETED"}, logs_of(sweep)
