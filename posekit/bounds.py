@@ -16,6 +16,7 @@ LONGEST_NAME = 1024  # bytes of a file's name in a label file; file systems allo
 # Tables and label files
 MOST_ROWS = 1_000_000  # of a table: 9 hours of film, or all of VeRi 20 times
 LARGEST_CHUNK = 2**28  # bytes that HDF5 unpacks at once
+COCO_BYTES = 2**30  # of a COCO file: the keypoints of COCO's training split take 0.25 GB
 LARGEST_MATLAB = 2**30  # bytes of a MATLAB file, unpacked; MPII's annotation takes about 200 MB
 
 # Pixels and scores

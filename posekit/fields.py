@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from types import UnionType
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -46,8 +47,13 @@ def check(values: Any) -> None:
 
 
 def kind(field: dataclasses.Field) -> tuple[type, bool]:
-    """The field's type and False, or the type of its values and True if it is a tuple of them."""
+    """The field's type and False, or the type of its values and True if it is a tuple of them.
+
+    Of a field that takes text or an object, it is the type of what can be written: text.
+    """
     values = get_args(field.type)
+    if isinstance(field.type, UnionType):
+        return values[0], False
     return (values[0], True) if values else (cast(type, field.type), False)
 
 
@@ -76,6 +82,8 @@ def written(value: Any) -> str:
 
 def _takes(field: dataclasses.Field, value: Any) -> bool:
     type_, several = kind(field)
+    if isinstance(field.type, UnionType) and isinstance(value, get_args(field.type)[1:]):
+        return True
     if not several:
         return _takes_one(field.metadata, type_, value)
     fewest, most = field.metadata["length"]

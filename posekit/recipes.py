@@ -10,7 +10,7 @@ from dataclasses import MISSING, dataclass, replace
 from posekit.codecs import Codec
 from posekit.errors import InputError, shown
 from posekit.fields import check, setting
-from posekit.skeletons import SKELETONS
+from posekit.skeletons import FROM_DATA, SKELETONS, Skeleton
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,19 @@ class Recipe:
     """
 
     name: str = setting(MISSING, "what the recipe is called", length=(1, 100))
-    skeleton: str = setting("vehicle36", "keypoints that the network finds", choices=tuple(SKELETONS))
-    dataset: str = setting("veri", "layout of the data set", choices=("veri", "mpii"))
+    skeleton: str | Skeleton = setting(
+        "vehicle36",
+        "keypoints that the network finds: a name, or data for those of the data set, which model files then carry",
+        choices=(*SKELETONS, FROM_DATA),
+    )
+    dataset: str = setting("veri", "layout of the data set", choices=("veri", "mpii", "coco"))
+    flip_pairs: str = setting(
+        "names", "COCO: left/right pairs, found in the keypoints' names; or none; or a:b,c:d", length=(1, 10_000)
+    )
+    validation_share: float = setting(
+        0.2, "COCO: share of the images that validate, where one file has no splits", 0.001, 0.999
+    )
+    validation_seed: int = setting(0, "COCO: random seed by which those images are chosen", 0, 2**32 - 1)
     # network
     network: str = setting("hrnet", "architecture", choices=("hrnet", "hourglass"))
     width: int = setting(32, "channels of HRNet's finest branch, or of every hourglass", 1, 4096)

@@ -18,6 +18,7 @@ from posekit.errors import InputError, shortened, shown
 from posekit.fields import kind
 from posekit.files import parse_json, read_text
 from posekit.recipes import POSEESTNET, Recipe
+from posekit.skeletons import skeleton_from
 
 FIELDS = {field.name: kind(field) for field in dataclasses.fields(Recipe)}  # name -> type, whether a tuple of it
 LONGEST = 1_000_000  # bytes of a file of settings; all fields take 2,000
@@ -91,6 +92,8 @@ def _apply(recipe: Recipe, changes: object, where: str) -> Recipe:
         name: tuple(value) if isinstance(value, list) and FIELDS[name][1] else value for name, value in changes.items()
     }
     try:
+        if isinstance(values.get("skeleton"), dict):
+            values["skeleton"] = skeleton_from(values["skeleton"])
         changed = replace(recipe, **values)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None

@@ -33,6 +33,12 @@ def synth_people(out: Out, train: Train = 1500, test: Test = 300, seed: Seed = 0
     _draw("mpii", out, train, test, seed)
 
 
+@synth_app.command("mugs")
+def synth_mugs(out: Out, train: Train = 300, test: Test = 60, seed: Seed = 0) -> None:
+    """Draw mugs in COCO's layout: an object of your own, six keypoints."""
+    _draw("coco", out, train, test, seed)
+
+
 def _draw(layout: str, out: Path, train: int, test: int, seed: int) -> None:
     from posekit.layouts import LAYOUTS
 
@@ -87,6 +93,16 @@ def check_mpii(
 ) -> None:
     """Report problems in a data set in the MPII layout."""
     _check("mpii", data, images, strict)
+
+
+@check_app.command("coco")
+def check_coco(
+    data: Annotated[Path, typer.Argument(help="COCO keypoint file, or a folder with some.")],
+    images: Images = None,
+    strict: Strict = False,
+) -> None:
+    """Report problems in COCO keypoint files, and which keypoints are left/right pairs."""
+    _check("coco", data, images, strict)
 
 
 def _check(layout: str, data: Path, images: Path | None, strict: bool) -> None:

@@ -59,18 +59,24 @@ def train(
     config: Annotated[Path | None, typer.Option(help="TOML or JSON file of recipe fields.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out, if it has begun.")] = False,
     save_minutes: Annotated[float, typer.Option(min=0, help="Within an epoch, save as often as this.")] = 10,
+    flip_pairs: Annotated[
+        str | None, typer.Option(help="COCO: left/right pairs, a:b,c:d, or none; found in the names if not given.")
+    ] = None,
     pretrained: Annotated[
         Path | None, typer.Option(help="Start from what fits of a checkpoint or a published PyTorch file.")
     ] = None,
 ) -> None:
     """Train a recipe's network. Ctrl-C and SIGTERM save and exit with code 75; --resume continues."""
+    from posekit.layouts import for_training
     from posekit.recipes import get_recipe
     from posekit.settings import override, override_from_file
 
-    chosen = get_recipe(recipe)
+    chosen = for_training(get_recipe(recipe), data)
     if config:
         chosen = override_from_file(chosen, config)
     chosen = override(chosen, settings or [])
+    if flip_pairs:
+        chosen = override(chosen, [f"flip_pairs={flip_pairs}"])
     from posekit.training.loop import run
 
     best = run(chosen, data, out, device, images, resume, save_minutes, pretrained)

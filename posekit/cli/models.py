@@ -56,14 +56,14 @@ def predict(
     from posekit.inference.predictors import predict_dataset
     from posekit.inference.run_times import load_predictor
     from posekit.inference.run_times.request import Request
-    from posekit.layouts import open_split
+    from posekit.layouts import for_data, open_split
     from posekit.predictions import write_predictions
 
     request = Request(model, device, 16 if data else 1, backend, precision, lite_python, flip_test)
     predictor = load_predictor(request)
     print(f"{model}: {predictor.run_time}")
     if data:
-        dataset = open_split(predictor.recipe, data, split, images)
+        dataset = open_split(for_data(predictor.recipe, data), data, split, images)
         write_predictions(out, predict_dataset(predictor, dataset))
         print(f"{out}: {len(dataset)} samples")
     else:
@@ -87,13 +87,14 @@ def evaluate(
     from posekit.evaluation.protocols import evaluate as run
     from posekit.inference.run_times import load_predictor
     from posekit.inference.run_times.request import Request
-    from posekit.layouts import get_layout, open_split
+    from posekit.layouts import for_data, get_layout, open_split
 
     predictor = load_predictor(Request(model, device, 16, backend, precision, lite_python, flip_test))
     print(f"{model}: {predictor.run_time}")
-    dataset = open_split(predictor.recipe, data, split, images)
+    recipe = for_data(predictor.recipe, data)
+    dataset = open_split(recipe, data, split, images)
     with one_writer(out):
-        tables = run(predictor, dataset, get_layout(predictor.recipe.dataset).protocols, out)
+        tables = run(predictor, dataset, get_layout(recipe.dataset).protocols, out)
     for protocol, table in tables.items():
         print_scores(protocol, table.rows, table.about)
     print(f"{out}: predictions.csv and scores.json")

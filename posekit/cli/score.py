@@ -67,6 +67,34 @@ def score_mpii(
         write_scores(json, tables)
 
 
+@score_app.command("coco")
+def score_coco(
+    data: Annotated[Path, typer.Argument(help="COCO keypoint file, all of which counts, or a folder with some.")],
+    predictions: Annotated[Path, typer.Option(help="A pose csv; samples are named <file name>:<annotation id>.")],
+    protocol: Annotated[str, typer.Option(help="published (AP and AR over OKS) or pck.")] = "published",
+    split: Annotated[str | None, typer.Option(help="Of a file that posekit divided: train, val or all.")] = None,
+    json: Json = None,
+    results: Annotated[Path | None, typer.Option(help="Write COCO's results file, for other programs, here.")] = None,
+) -> None:
+    """Score predictions of any object by COCO's protocol."""
+    from posekit.evaluation.oks import results as in_coco
+    from posekit.evaluation.protocols import current_name, write_scores
+    from posekit.files import write_json
+    from posekit.layouts import score_file
+    from posekit.layouts.coco import COCO
+    from posekit.predictions import read_predictions
+
+    split = split or ("all" if data.is_file() else "test")
+    table = score_file(COCO, data, predictions, protocol, split)
+    print_scores(current_name(protocol), table.rows, table.about)
+    if json:
+        write_scores(json, table.rows)
+    if results:
+        labels = COCO.labels(data, split)
+        write_json(results, in_coco(labels, read_predictions(predictions, labels.skeleton.num_keypoints)))
+        print(f"{results}: {len(labels.names)} objects in COCO's results format")
+
+
 def compare(
     first: Annotated[Path, typer.Argument(help="A pose csv.")],
     labels: Annotated[Path, typer.Option(help="Folder in a published layout (labels suffice), or a label file.")],
@@ -85,8 +113,8 @@ def compare(
     layout = layout_of(labels)
     rows = layout.labels(labels, split)
     limit = layout.threshold if threshold is None else threshold
-    tables = [read_predictions(path, layout.skeleton.num_keypoints) for path in (first, second) if path]
-    lines = run(rows, layout.skeleton, limit, *tables, draws=draws)
+    tables = [read_predictions(path, rows.skeleton.num_keypoints) for path in (first, second) if path]
+    lines = run(rows, rows.skeleton, limit, *tables, draws=draws)
     _print_lines(lines, f"PCK@{limit:g}, percent [95 % interval over {draws} resamples of the images]")
     if json:
         write_scores(json, [line.as_dict() for line in lines])

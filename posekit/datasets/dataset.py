@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +47,8 @@ class PoseDataset:
     read_bytes: Callable[[int], bytes]
     where: Callable[[int], str]
     head_size: np.ndarray | None = None  # (N,) pixels by which PCKh divides, where the labels have head boxes
+    truth: dict[str, Any] | None = None  # COCO's lists as pycocotools takes them, where the labels are COCO's
+    notes: tuple[str, ...] = ()  # what people should know about how it was read
 
     def __len__(self) -> int:
         return len(self.names)

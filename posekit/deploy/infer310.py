@@ -9,6 +9,7 @@ preprocess.sha256 and infer.sha256 list the checksums. `infer` needs neither the
 `postprocess` needs no model.
 """
 
+import json
 import os
 import shutil
 import time
@@ -30,7 +31,7 @@ from posekit.inference.run_times import BACKENDS, load_predictor
 from posekit.inference.run_times.description import beside, read_description
 from posekit.inference.run_times.lite import convert_lite
 from posekit.inference.run_times.request import Request
-from posekit.layouts import get_layout, open_split
+from posekit.layouts import for_data, get_layout, open_split
 from posekit.predictions import Predictions
 from posekit.recipes import Recipe
 from posekit.runtime import chosen_device, split_device
@@ -57,7 +58,7 @@ def preprocess(
 
     Of the split, or of its `first` samples; returns their number. Inputs and heatmaps that were there are removed.
     """
-    recipe = _recipe_of(model)
+    recipe = for_data(_recipe_of(model), data)
     dataset = open_split(recipe, data, split, images).first(first)
     for folder in (name for pair in _PAIRS for name in pair):
         shutil.rmtree(out / folder, ignore_errors=True)
@@ -72,6 +73,8 @@ def preprocess(
             files.write_array(f"flipped/{number:06}.bin", image[0, :, :, ::-1])
     labels = {name: getattr(dataset, name) for name in _LABELS}
     present = {name: column for name, column in labels.items() if column is not None}
+    if dataset.truth is not None:
+        present["truth"] = np.array(json.dumps(dataset.truth))
     files.write_labels("labels.npz", {"names": np.array(dataset.names), "matrices": np.stack(matrices), **present})
     files.write("recipe.json", f"{to_json(recipe)}\n".encode())
     files.finish()
@@ -209,7 +212,9 @@ def postprocess(out: Path) -> dict[str, Table]:
         found.append(image_keypoints(recipe.codec, maps, matrix[None]))
     keypoints, scores = (np.concatenate(part) for part in zip(*found, strict=True))
     names = values["names"].tolist()
-    labels = Rows(names, *(values[name] for name in _LABELS if name in values))
+    columns = {name: values[name] for name in _LABELS if name in values}
+    truth = json.loads(str(values["truth"])) if "truth" in values else None
+    labels = Rows(names, skeleton=skeleton, truth=truth, **columns)
     return score_into(out, get_layout(recipe.dataset).protocols, labels, Predictions(names, keypoints, scores))
 
 

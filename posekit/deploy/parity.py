@@ -19,7 +19,7 @@ from posekit.inference.predictors import Predictor, predict_dataset
 from posekit.inference.run_times import load_predictor
 from posekit.inference.run_times.lite import convert_lite
 from posekit.inference.run_times.request import MissingRunTime, Request
-from posekit.layouts import get_layout, open_split
+from posekit.layouts import for_data, get_layout, open_split
 from posekit.predictions import Predictions
 from posekit.runtime import split_device, whole_fp32
 
@@ -90,8 +90,9 @@ def run(
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as files:
         predictor = load_predictor(replace(request, batch=1, backend="mindspore"))
         whole_fp32()
-        dataset = open_split(predictor.recipe, data, split, images).first(first)
-        protocols = get_layout(predictor.recipe.dataset).protocols
+        recipe = for_data(predictor.recipe, data)
+        dataset = open_split(recipe, data, split, images).first(first)
+        protocols = get_layout(recipe.dataset).protocols
         reference = _refer(predictor, request.model, dataset, protocols, Path(folder, "heatmaps.npy"))
         rows = [reference.row]
         for backend, precision in _RUN_TIMES + (_ON_ASCEND if kind == "ascend" else ()):

@@ -116,16 +116,16 @@ def _checked_labels(values: dict[str, np.ndarray], keypoints: int) -> dict[str, 
     count = len(values["names"])
     shapes = {
         "names": (count,), "matrices": (count, 2, 3), "keypoints": (count, keypoints, 2), "unit": (count,),
-        "visible": (count, keypoints), "hidden": (count, keypoints), "head_size": (count,),
+        "visible": (count, keypoints), "hidden": (count, keypoints), "head_size": (count,), "truth": (),
     }  # fmt: skip
     if not 0 < count <= MOST_ROWS:
         raise ValueError(f"{count:,} samples")
     for name, array in values.items():
         if array.shape != shapes.get(name):
             raise ValueError(f"{shown(name)} has the shape {array.shape}")
-        if array.dtype.kind != ("U" if name == "names" else "b" if name in ("visible", "hidden") else "f"):
+        if array.dtype.kind != ("U" if name in ("names", "truth") else "b" if name in ("visible", "hidden") else "f"):
             raise ValueError(f"{shown(name)} is {array.dtype}")
-    if missing := shapes.keys() - values.keys() - {"head_size"}:
+    if missing := shapes.keys() - values.keys() - {"head_size", "truth"}:
         raise ValueError(f"{min(missing)} is missing")
     if not np.isfinite(values["matrices"]).all():
         raise ValueError("matrices hold NaN or infinite values")

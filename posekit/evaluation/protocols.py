@@ -14,6 +14,7 @@ from posekit.evaluation.metrics import Counts, Labels, Scores
 from posekit.files import write_json
 from posekit.inference.predictors import Predictor, predict_dataset
 from posekit.predictions import Predictions, read_predictions, write_predictions
+from posekit.skeletons import Skeleton
 
 PUBLISHED = "published"  # the protocol by which the originals' tables were made
 SEED = "seed"  # its name in earlier versions
@@ -46,7 +47,12 @@ class Rows:
     visible: np.ndarray
     hidden: np.ndarray
     unit: np.ndarray
+    skeleton: Skeleton
     head_size: np.ndarray | None = None
+    truth: dict[str, Any] | None = None
+
+
+_PER_ROW = ("names", "keypoints", "visible", "hidden", "unit", "head_size")  # of the fields of Rows
 
 
 @dataclass(frozen=True)
@@ -76,11 +82,11 @@ def get_protocol(protocols: Mapping[str, Protocol], name: str) -> Protocol:
 
 def first_rows(labels: Labels, predictions: Predictions, count: int) -> tuple[Rows, Predictions]:
     """The first `count` rows, and the predictions without those of the other rows."""
-    columns = (getattr(labels, field.name, None) for field in fields(Rows))
+    columns = ((field.name, getattr(labels, field.name, None)) for field in fields(Rows))
     surplus = set(labels.names[count:])
     keep = [row for row, name in enumerate(predictions.names) if name not in surplus]
     return (
-        Rows(*(column[:count] for column in columns if column is not None)),
+        Rows(**{name: column[:count] if name in _PER_ROW else column for name, column in columns if column is not None}),
         Predictions([predictions.names[row] for row in keep], predictions.keypoints[keep], predictions.scores[keep]),
     )
 

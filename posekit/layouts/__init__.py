@@ -1,22 +1,24 @@
-"""The published data-set layouts, one file each with a record that says all about it, and opening data by them.
+"""The data-set layouts, one file each with a record that says all about it, and opening data by them.
 
 Builds on datasets (what a data set is once it is read), synthetic (drawn data) and evaluation (protocols).
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from posekit.datasets.dataset import PoseDataset
 from posekit.errors import InputError
-from posekit.evaluation.metrics import Labels
 from posekit.evaluation.protocols import Table, first_rows, get_protocol
 from posekit.files import ROOT, home
+from posekit.layouts.coco import COCO, is_coco
 from posekit.layouts.mpii import MPII
-from posekit.layouts.record import Layout
+from posekit.layouts.record import READING, Layout, Reading
 from posekit.layouts.veri import VERI
 from posekit.predictions import read_predictions
 from posekit.recipes import Recipe
+from posekit.skeletons import FROM_DATA, check_same_keypoints, get_skeleton
 
-LAYOUTS = {layout.name: layout for layout in (VERI, MPII)}
+LAYOUTS = {layout.name: layout for layout in (VERI, MPII, COCO)}
 DRAWN_SEED = 0  # of the data that a recipe without data gets
 
 
@@ -28,27 +30,41 @@ def get_layout(name: str) -> Layout:
 
 
 def layout_of(data: Path) -> Layout:
-    """The layout of a label file, by its suffix, or of a folder, by the label files in its annot."""
+    """The layout of a label file, by its suffix, or of a folder, by the label files in it."""
+    if is_coco(data):
+        return COCO
     suffixes = {data.suffix} if data.is_file() else {path.suffix for path in (data / "annot").glob("*")}
-    found = [layout for layout in LAYOUTS.values() if layout.suffix in suffixes]
+    found = [layout for layout in LAYOUTS.values() if layout.suffix in suffixes - {COCO.suffix}]
     if len(found) != 1:
         wanted = ", ".join(f"{layout.suffix} ({layout.name})" for layout in LAYOUTS.values())
-        raise InputError(f"{data}: no label file and no folder with labels in annot; give one of {wanted}, or a folder")
+        raise InputError(f"{data}: no label file and no folder with labels; give one of {wanted}, or a folder")
     return found[0]
+
+
+def for_training(recipe: Recipe, data: Path | None) -> Recipe:
+    """The recipe for a training on `data`: on COCO's, one for another layout leaves the skeleton to the data."""
+    chosen = for_data(recipe, data)
+    return recipe if chosen is recipe else replace(chosen, skeleton=FROM_DATA, validation_threshold=COCO.threshold)
+
+
+def for_data(recipe: Recipe, data: str | Path | None) -> Recipe:
+    """The recipe with the layout of the data set at `data`, where that is COCO's and the recipe is for another."""
+    if data is None or recipe.dataset == COCO.name or not is_coco(Path(data)):
+        return recipe
+    return replace(recipe, dataset=COCO.name)
 
 
 def open_split(recipe: Recipe, data: str | Path | None, split: str, images: str | Path | None = None) -> PoseDataset:
     """A split of the data set at `data` in the recipe's layout, or of the embedded data, drawn if need be, without one.
 
-    Raises InputError when the data set's keypoints are not the recipe's.
+    Raises InputError when the data set's keypoints are not the recipe's, unless that leaves them to the data.
     """
     layout = get_layout(recipe.dataset)
-    dataset = layout.read(Path(data) if data else embedded_data(recipe), split, images)
-    if dataset.skeleton.name != recipe.skeleton:
-        raise InputError(
-            f"{data or recipe.name}: the {recipe.dataset} layout has {dataset.skeleton.name} keypoints, the recipe "
-            f"{recipe.name} {recipe.skeleton}; set its field skeleton or dataset to the other's"
-        )
+    how = Reading(recipe.flip_pairs, recipe.validation_share, recipe.validation_seed)
+    dataset = layout.read(Path(data) if data else embedded_data(recipe), split, images, how=how)
+    if recipe.skeleton != FROM_DATA:
+        remedy = "use data with the same keypoints, or set the recipe's field skeleton or dataset to the other's"
+        check_same_keypoints(get_skeleton(recipe.skeleton), dataset.skeleton, str(data or recipe.name), remedy)
     return dataset
 
 
@@ -82,8 +98,8 @@ def score_file(
     later rows may be there or not.
     """
     chosen = get_protocol(layout.protocols, protocol)
-    labels: Labels = layout.labels(data, split)
-    found = read_predictions(predictions, layout.skeleton.num_keypoints)
+    labels = layout.labels(data, split)
+    found = read_predictions(predictions, labels.skeleton.num_keypoints)
     if first is not None:
         labels, found = first_rows(labels, found, first)
     table = chosen.apply(labels, found)

@@ -66,6 +66,7 @@ class MpiiLabels:
     seen: np.ndarray  # (N, 16) bool, the file's `visible`
     unit: np.ndarray  # (N,) float64, the file's `normalize`
     head_size: np.ndarray | None = None  # (N,) float64, HEAD_SHARE of the diagonal of the file's `headbox`, if any
+    skeleton = PERSON
 
     @property
     def visible(self) -> np.ndarray:
@@ -220,10 +221,9 @@ def _identities(people: MpiiLabels) -> list[str]:
 MPII = Layout(
     name="mpii",
     title="MPII",
-    skeleton=PERSON,
     label_files=LABEL_FILES,
     aliases={"valid": "test"},
-    read_labels=read_labels,
+    read_split=lambda data, split, how: read_labels(MPII.label_path(data, split)),
     dataset_of=dataset_of,
     check=check,
     protocols={

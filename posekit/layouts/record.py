@@ -9,34 +9,43 @@ from posekit.datasets.check import Report
 from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.sources import labels_missing
 from posekit.errors import InputError
-from posekit.evaluation.metrics import Labels
 from posekit.evaluation.protocols import Protocol
 from posekit.evaluation.published import Walk
 from posekit.predictions import Predictions
-from posekit.skeletons import Skeleton
-from posekit.tables import check_unique
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How label files are read that leave something open; the fields are a recipe's."""
+
+    flip_pairs: str = "names"
+    validation_share: float = 0.2
+    validation_seed: int = 0
+
+
+READING = Reading()
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One published layout.
+    """One layout of data sets.
 
     name: as recipes and commands say it; title: as its authors do.
-    label_files: split -> its label file below the data folder; aliases: other words for a split.
-    read_labels: a label file's rows, with what scoring needs; dataset_of: the data set of such rows, as
-        `dataset_of(labels, data, split, images, require_images)`.
+    label_files: split -> its label file below the data folder; remedy: what to do when it isn't there; aliases: other words for a split; validation: the split
+        that validates during training.
+    read_split: the rows of a split, with what scoring needs, their skeleton among it, as
+        `read_split(data, split, reading)`, data being a folder or a label file; dataset_of: the data set of such rows,
+        as `dataset_of(labels, data, split, images, require_images)`.
     check: `check(data, images)` finds what is wrong with a data set.
     protocols: name -> evaluator, the published one first; walk: from the published figures to the plain ones.
     threshold: the usual one of the plain protocol, in units of `Labels.unit`.
     drawn: what the data that posekit draws in this layout shows; draw: `draw(out, train, test, seed)` draws it.
-    remedy: what to do when a folder is of another layout.
     """
 
     name: str
     title: str
-    skeleton: Skeleton
     label_files: Mapping[str, str]
-    read_labels: Callable[[Path], Any]
+    read_split: Callable[[Path, str, Reading], Any]
     dataset_of: Callable[..., PoseDataset]
     check: Callable[..., Report]
     protocols: Mapping[str, Protocol]
@@ -44,7 +53,8 @@ class Layout:
     threshold: float
     drawn: str
     draw: Callable[..., None]
-    remedy: str
+    remedy: str = ""
+    validation: str = "test"
     aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -55,34 +65,39 @@ class Layout:
     def split(self, name: str) -> str:
         """The split that a word means; InputError lists the words."""
         split = self.aliases.get(name, name)
-        if split not in self.label_files:
-            also = "".join(f" ({alias} is the same as {split})" for alias, split in self.aliases.items())
+        if split not in (*self.label_files, *self.aliases):
+            same = {alias: split for alias, split in self.aliases.items() if alias != split}
+            also = "".join(f" ({alias} is the same as {split})" for alias, split in same.items())
             raise InputError(f"{name}: no split of {self.title}; use {' or '.join(self.label_files)}{also}")
         return split
 
     def label_path(self, data: str | Path, split: str) -> Path:
-        """The label file of a split below the folder `data`; InputError if it isn't there."""
+        """The label file of a split below the folder `data`, or `data` if it is a file; InputError if it isn't there."""
+        if Path(data).is_file():
+            return Path(data)
         path = Path(data) / self.label_files[self.split(split)]
         if not path.is_file():
             raise labels_missing(data, path, self.title, self.remedy)
         return path
 
-    def labels(self, data: str | Path, split: str) -> Labels:
+    def labels(self, data: str | Path, split: str, how: Reading = READING) -> Any:
         """The rows of a label file, or of a split of a folder; images need not be there.
 
         Raises InputError for a bad label file, and for a sample that is labelled twice: it would count twice.
         """
-        path = Path(data) if Path(data).is_file() else self.label_path(data, split)
-        labels = self.read_labels(path)
-        check_unique(path, labels.names)
-        return labels
+        return self.read_split(Path(data), split if Path(data).is_file() else self.split(split), how)
 
     def read(
-        self, data: str | Path, split: str, images: str | Path | None = None, require_images: bool = True
+        self,
+        data: str | Path,
+        split: str,
+        images: str | Path | None = None,
+        require_images: bool = True,
+        how: Reading = READING,
     ) -> PoseDataset:
         """One split of the folder `data`; pixels are read when asked for.
 
         `images` is a folder or zip to take instead of DATA/images. Raises InputError for another layout, a bad label
         file, an archive with unsafe paths and, unless `require_images` is false, images that are not there.
         """
-        return self.dataset_of(self.labels(data, split), Path(data), self.split(split), images, require_images)
+        return self.dataset_of(self.labels(data, split, how), Path(data), self.split(split), images, require_images)

@@ -27,7 +27,7 @@ from posekit.evaluation.protocols import PUBLISHED, Protocol
 from posekit.evaluation.published import veri_pck, veri_published_table, veri_walk
 from posekit.files import atomic_path, write_text, writing
 from posekit.geometry import box_side
-from posekit.layouts.record import Layout
+from posekit.layouts.record import Layout, Reading
 from posekit.skeletons import VEHICLE
 from posekit.synthetic.vehicle import write_vehicles
 from posekit.tables import check_unique, line_of, read_named_numbers
@@ -46,6 +46,7 @@ class VeriLabels:
     sizes: np.ndarray  # (N, 2) int64, width and height of the image
     keypoints: np.ndarray  # (N, 36, 2) float64; hidden keypoints have coordinates too
     visible: np.ndarray  # (N, 36) bool
+    skeleton = VEHICLE
 
     @property
     def hidden(self) -> np.ndarray:
@@ -91,6 +92,13 @@ def read_labels(path: str | Path) -> VeriLabels:
         ),
     )  # fmt: skip
     return VeriLabels(names, sizes.astype(np.int64), keypoints, visible == 1)
+
+
+def read_split(data: Path, split: str, how: Reading) -> VeriLabels:
+    """The rows of a split, or of a label file; each name is there once."""
+    labels = read_labels(path := VERI.label_path(data, split))
+    check_unique(path, labels.names)
+    return labels
 
 
 def _refuse(path: str | Path, names: list[str], wrong: np.ndarray, say: Callable[[int, int], tuple[int, str]]) -> None:
@@ -241,9 +249,8 @@ def _write_index(data: Path, names: list[str]) -> Finding:
 VERI = Layout(
     name="veri",
     title="VeRi",
-    skeleton=VEHICLE,
     label_files=LABEL_FILES,
-    read_labels=read_labels,
+    read_split=read_split,
     dataset_of=dataset_of,
     check=check,
     protocols={
