@@ -75,6 +75,20 @@ def add_heads(
     print(f"{labels}: head boxes of {add(annotation, labels)} people")
 
 
+@data_app.command("convert")
+def convert(
+    data: Annotated[Path, typer.Argument(help="Data set in the VeRi, MPII or COCO layout, or a label file.")],
+    to: Annotated[str, typer.Option(help="coco or mpii.")],
+    out: Annotated[Path, typer.Option(help="New folder for the data set.")],
+    images: Images = None,
+) -> None:
+    """Write a data set in another layout; what that has no place for is named."""
+    from posekit.layouts.converting import convert as run
+
+    print(*run(data, to, out, images), sep="\n")
+    print(f"{out}: in the {to} layout")
+
+
 @check_app.command("veri")
 def check_veri(
     data: Annotated[Path, typer.Argument(help="Folder in the VeRi layout.")],

@@ -23,7 +23,7 @@ from posekit.cli.options import (
     Soc,
     Split,
 )
-from posekit.cli.score import print_scores
+from posekit.cli.score import WIDEST, print_scores
 from posekit.errors import InputError
 from posekit.locks import one_writer
 
@@ -150,7 +150,8 @@ def print_parity(rows: "list[Row]") -> None:
 
     *_, (protocol, scores) = rows[0].tables.items()
     *_, part = (name for name in scores if name.startswith("PCK"))
-    columns = ("run time", "heatmaps", "px median", "px 99 %", "tied", "entry", *scores[part], "ms", "MB")
+    shown = list(scores[part]) if len(scores[part]) <= WIDEST else ["Mean"]
+    columns = ("run time", "heatmaps", "px median", "px 99 %", "tied", "entry", *shown, "ms", "MB")
     table = Table(*columns, title="run times against the checkpoint", title_justify="left")
     for row in rows:
         if not row.missing:
@@ -162,7 +163,7 @@ def print_parity(rows: "list[Row]") -> None:
                 str(row.tied),
                 f"{row.entry:.3f}",
             )
-            accuracy = (f"{value:.2f}" for value in row.tables[protocol][part].values())
+            accuracy = (f"{row.tables[protocol][part][name]:.2f}" for name in shown)
             table.add_row(row.run_time, *apart, *accuracy, f"{row.milliseconds:.1f}", f"{row.megabytes:.2f}")
     limits = ", ".join(f"{name} {limit:g}" for name, limit in HEATMAP_LIMITS.items())
     table.caption = (

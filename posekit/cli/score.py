@@ -14,6 +14,7 @@ from posekit.errors import InputError
 if TYPE_CHECKING:
     from posekit.evaluation.compare import Line
 
+WIDEST = 18  # columns of a table; of one with more, rows and columns are exchanged
 score_app = typer.Typer(help="Score a predictions table by the labels; no network is run.", no_args_is_help=True)
 
 
@@ -160,6 +161,8 @@ def gallery(
 
 def print_scores(protocol: str, rows: dict[str, dict[str, float]], about: str) -> None:
     """Print a protocol's table: rates in percent, counts as integers; at least 140 columns wide, to avoid cuts."""
+    if len(next(iter(rows.values()))) > WIDEST:
+        rows = {column: {name: row[column] for name, row in rows.items()} for column in next(iter(rows.values()))}
     columns = list(next(iter(rows.values())))
     table = Table("", *columns, title=f"protocol {protocol}, percent", title_justify="left")
     table.caption, table.caption_justify = f"{protocol}: {about}", "left"
