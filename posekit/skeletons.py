@@ -161,8 +161,8 @@ def find_flip_pairs(keypoints: Sequence[str]) -> tuple[tuple[int, int], ...]:
     """The left/right pairs that the names show, the lower index first.
 
     Two names are a pair when they differ in one word only, which is left in one and right in the other: as a word of
-    its own (left_eye), in mixed case (leftEye, eyeL, forelegL1), as a letter (L_eye), or near and off. A name that could
-    have two partners has none, and so have letters that count further than L and R (a, b, c, …).
+    its own (left_eye), in mixed case (leftEye, eyeL, forelegL1), as a letter (L_eye), or near and off. A name that
+    could have two partners has none, and so have letters that count further than L and R (a, b, c, …).
     """
     index = {name: k for k, name in enumerate(keypoints)}
     partners = {name: [other for other in _mirrored(name, index) if other in index] for name in keypoints}
@@ -225,7 +225,7 @@ def parse_flip_pairs(text: str, keypoints: Sequence[str]) -> tuple[tuple[int, in
 def skeleton_from(values: object) -> Skeleton:
     """The skeleton of `dataclasses.asdict`, as a model file carries it; InputError for values that it can't have."""
     try:
-        assert isinstance(values, dict)
+        assert isinstance(values, dict) and isinstance(values["keypoints"], list | tuple)
         name, keypoints = values["name"], tuple(values["keypoints"])
         assert isinstance(name, str) and all(isinstance(keypoint, str) for keypoint in keypoints)
         assert 0 < len(keypoints) <= MOST_KEYPOINTS and len(set(keypoints)) == len(keypoints)

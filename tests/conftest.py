@@ -144,6 +144,15 @@ def annotations() -> Path:
 
 
 @pytest.fixture(scope="session")
+def photos() -> Path:
+    """The folder of the real photographs, where POSEKIT_PHOTOS names one."""
+    folder = os.environ.get("POSEKIT_PHOTOS")
+    if not folder:
+        pytest.skip("set POSEKIT_PHOTOS to the folder of the real photographs")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
 def tiny_vehicles(once: Callable) -> Path:
     """24 training and 12 test vehicles in the VeRi layout. Copy it to change it."""
     from posekit.layouts.veri import VERI

@@ -53,7 +53,10 @@ def results(labels: Any, predictions: Predictions) -> list[dict]:
     for name, points, scores in zip(found.names, found.keypoints, found.scores, strict=True):
         annotation = by_id[int(name.rpartition(":")[2])]
         values = np.column_stack([points, scores]).ravel().tolist()
-        rows.append({name: annotation[name] for name in ("image_id", "category_id")} | {"keypoints": values, "score": float(scores.mean())})
+        rows.append(
+            {name: annotation[name] for name in ("image_id", "category_id")}
+            | {"keypoints": values, "score": float(scores.mean())}
+        )
     return rows
 
 
@@ -70,7 +73,9 @@ def coco_table(labels: Any, predictions: Predictions) -> Scores:
     by_id = {annotation["id"]: annotation["area"] for annotation in truth["annotations"]}
     area = np.array([by_id[int(name.rpartition(":")[2])] for name in labels.names])
     mean = 100 * float(similarities(labels.keypoints, found.keypoints, labels.visible, area, k).mean())
-    percent = {name: 100 * value if value >= 0 else float("nan") for name, value in zip(_STATISTICS, figures, strict=True)}
+    percent = {
+        name: 100 * value if value >= 0 else float("nan") for name, value in zip(_STATISTICS, figures, strict=True)
+    }
     return {"OKS": percent | {"mean": mean}}
 
 
@@ -110,7 +115,10 @@ def coco_walk(labels: Any, predictions: Predictions) -> list[tuple[Step, dict[st
     """From AP to the plain PCK, by what each asks of a prediction."""
     table, pck = coco_table(labels, predictions)["OKS"], coco_pck(labels, predictions)
     figures = (
-        (Step("AP", "objects above each of ten OKS thresholds, 0.50 to 0.95, by rank of their scores", {}), table["AP"]),
+        (
+            Step("AP", "objects above each of ten OKS thresholds, 0.50 to 0.95, by rank of their scores", {}),
+            table["AP"],
+        ),
         (Step("one threshold", "AP50: an OKS of 0.50 is enough", {}), table["AP50"]),
         (Step("no ranking", "AR50: the share of objects above it, whatever their scores", {}), table["AR50"]),
         (Step("no threshold", "the mean OKS: how near, not whether near enough", {}), table["mean"]),

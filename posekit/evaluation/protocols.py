@@ -86,7 +86,9 @@ def first_rows(labels: Labels, predictions: Predictions, count: int) -> tuple[Ro
     surplus = set(labels.names[count:])
     keep = [row for row, name in enumerate(predictions.names) if name not in surplus]
     return (
-        Rows(**{name: column[:count] if name in _PER_ROW else column for name, column in columns if column is not None}),
+        Rows(
+            **{name: column[:count] if name in _PER_ROW else column for name, column in columns if column is not None}
+        ),
         Predictions([predictions.names[row] for row in keep], predictions.keypoints[keep], predictions.scores[keep]),
     )
 

@@ -12,7 +12,7 @@ from posekit.evaluation.protocols import Table, first_rows, get_protocol
 from posekit.files import ROOT, home
 from posekit.layouts.coco import COCO, is_coco
 from posekit.layouts.mpii import MPII
-from posekit.layouts.record import READING, Layout, Reading
+from posekit.layouts.record import Layout, Reading
 from posekit.layouts.veri import VERI
 from posekit.predictions import read_predictions
 from posekit.recipes import Recipe

@@ -20,7 +20,7 @@ import numpy as np
 from posekit.datasets.check import Finding, Report, across, check_dataset, of_split, problem
 from posekit.datasets.dataset import BOX_MARGIN, PoseDataset
 from posekit.datasets.images import one_line, read_file
-from posekit.datasets.sources import found_in, listed, open_images
+from posekit.datasets.sources import found_in, open_images
 from posekit.errors import InputError, shortened
 from posekit.evaluation.oks import about_oks, coco_pck, coco_table, coco_walk
 from posekit.evaluation.protocols import PUBLISHED, Protocol
@@ -90,7 +90,9 @@ def read_split(data: Path, split: str, how: Reading) -> CocoLabels:
         return labels
     images = sorted(set(labels.images))
     if len(images) < FEWEST:
-        few = f"warning: {path} has only {len(images)} images with labels, too few to divide: all train and all validate"
+        few = (
+            f"warning: {path} has only {len(images)} images with labels, too few to divide: all train and all validate"
+        )
         return labels.noted(few)
     held = held_out(images, how)
     labels = labels.take([row for row, image in enumerate(labels.images) if (image in held) == (split != "train")])
@@ -144,14 +146,22 @@ def _place(data: Path, split: str, images: str | Path | None, names: list[str]) 
     if images and Path(images).is_file():
         return Path(images), names
     labels, _ = label_file(data, split)
-    above = [Path(images)] if images else list(dict.fromkeys([labels.parent, labels.parent.parent, data.parent if data.is_file() else data]))
+    above = (
+        [Path(images)]
+        if images
+        else list(dict.fromkeys([labels.parent, labels.parent.parent, data.parent if data.is_file() else data]))
+    )
     words = WORDS.get(split, ()) + WORDS.get(INSTEAD.get(split, ""), ())
     roots = [root for folder in above for root in (folder / "images", folder)]
     roots += [path for root in roots for word in words for path in sorted(root.glob(f"*{word}*")) if path.is_dir()]
     roots += [path for root in roots for path in sorted(root.glob("images/*")) if path.is_dir()]
     sample = list(dict.fromkeys(names))[:20]
     plain = [PurePosixPath(name).name for name in names]
-    choices = [(sum((root / name).is_file() for name in which[: len(sample)]), root, all_) for root in roots for which, all_ in ((sample, names), (list(dict.fromkeys(plain))[:20], plain))]
+    choices = [
+        (sum((root / name).is_file() for name in which[: len(sample)]), root, all_)
+        for root in roots
+        for which, all_ in ((sample, names), (list(dict.fromkeys(plain))[:20], plain))
+    ]
     best = max(choices, key=lambda choice: choice[0])
     return (best[1], best[2]) if best[0] else ((roots[0] if roots[0].is_dir() else above[0]), names)
 
@@ -188,7 +198,11 @@ def check(data: str | Path, images: str | Path | None = None) -> Report:
 def _check_objects(labels: CocoLabels) -> list[Finding]:
     """What only COCO files can have wrong, and their counts."""
     same = Counter((image, points.tobytes()) for image, points in zip(labels.images, labels.keypoints, strict=True))
-    twice = [n for n, image, points in zip(labels.names, labels.images, labels.keypoints, strict=True) if same[image, points.tobytes()] > 1]
+    twice = [
+        n
+        for n, image, points in zip(labels.names, labels.images, labels.keypoints, strict=True)
+        if same[image, points.tobytes()] > 1
+    ]
     left, top = labels.boxes[:, 0, None], labels.boxes[:, 1, None]
     right, bottom = left + labels.boxes[:, 2, None], top + labels.boxes[:, 3, None]
     x, y = labels.keypoints[..., 0], labels.keypoints[..., 1]

@@ -6,7 +6,7 @@ and whose `skeleton` are edges between them, counted from 1. A keypoint is x, y,
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -52,12 +52,16 @@ class CocoLabels:
         truth = self.truth | {
             "images": [image for image in self.truth["images"] if image["id"] in ids],
             "annotations": [
-                it for it in self.truth["annotations"] if it["image_id"] in ids and (it["id"] in kept or it["id"] not in counted)
+                it
+                for it in self.truth["annotations"]
+                if it["image_id"] in ids and (it["id"] in kept or it["id"] not in counted)
             ],
         }  # fmt: skip
         columns = (self.sizes, self.boxes, self.keypoints, self.visible, self.hidden)
         names = [self.names[row] for row in rows]
-        return CocoLabels(self.skeleton, names, images, *(column[rows] for column in columns), truth, self.skipped, self.notes)
+        return CocoLabels(
+            self.skeleton, names, images, *(column[rows] for column in columns), truth, self.skipped, self.notes
+        )
 
     def noted(self, note: str) -> "CocoLabels":
         """The labels with one more note."""
@@ -92,7 +96,9 @@ def read_coco(path: Path, flip_pairs: str = "names") -> CocoLabels:
             skipped["objects of categories without keypoints"] += 1
             continue
         used.append((where, annotation))
-    skeleton = _skeleton(path, [categories[number] for number in sorted({it["category_id"] for _, it in used})], flip_pairs)
+    skeleton = _skeleton(
+        path, [categories[number] for number in sorted({it["category_id"] for _, it in used})], flip_pairs
+    )
     rows = []
     for where, annotation in used:
         points, box = _keypoints(where, annotation, skeleton), _box(where, annotation)
@@ -106,7 +112,9 @@ def read_coco(path: Path, flip_pairs: str = "names") -> CocoLabels:
             continue
         size = _size(where, images[annotation["image_id"]])
         _check_places(where, points, box, size, skeleton)
-        rows.append((f"{files[annotation['image_id']]}:{annotation['id']}", files[annotation["image_id"]], size, box, points))
+        rows.append(
+            (f"{files[annotation['image_id']]}:{annotation['id']}", files[annotation["image_id"]], size, box, points)
+        )
     if not rows:
         why = ", ".join(f"{count} {what}" for what, count in skipped.items())
         raise InputError(f"{path}: no object with labelled keypoints{f' ({why})' if why else ''}; label some")
@@ -130,7 +138,9 @@ def _about_pairs(skeleton: Skeleton) -> str:
     names, pairs = skeleton.keypoints, skeleton.flip_pairs
     alone = [name for k, name in enumerate(names) if not any(k in pair for pair in pairs)]
     found = ", ".join(f"{names[a]}:{names[b]}" for a, b in pairs) or "none"
-    return f"{skeleton.name}: {len(names)} keypoints; flip pairs {found}; without a partner {', '.join(alone) or 'none'}"
+    return (
+        f"{skeleton.name}: {len(names)} keypoints; flip pairs {found}; without a partner {', '.join(alone) or 'none'}"
+    )
 
 
 def _read(path: Path) -> dict[str, list]:
@@ -188,7 +198,9 @@ def _skeleton(path: Path, categories: list[dict], flip_pairs: str) -> Skeleton:
     edges = first.get("skeleton") or []
     count = len(names)
     if not isinstance(edges, list) or not all(_is_edge(edge, count) for edge in edges):
-        raise InputError(f"{path}: the skeleton of category {first['id']} has an edge that is not two numbers from 1 to {count}; {FIX}")
+        raise InputError(
+            f"{path}: category {first['id']}: skeleton has an edge that is not two numbers from 1 to {count}; {FIX}"
+        )
     limbs = tuple((int(a) - 1, int(b) - 1) for a, b in edges)
     pairs = {"names": None, "none": ()}.get(flip_pairs, ...)
     pairs = parse_flip_pairs(flip_pairs, names) if pairs is ... else pairs

@@ -100,7 +100,10 @@ def _copy_images(splits: dict[str, Split], names: dict[str, str], folder: Path) 
 def _write_coco(out: Path, name: str, split: Split, names: dict[str, str], sizes: dict[str, tuple[int, int]]) -> int:
     """Write annotations/NAME.json."""
     truth = split.data.truth
-    category = {"keypoints": list(split.data.skeleton.keypoints), "skeleton": [[a + 1, b + 1] for a, b in split.data.skeleton.limbs]}
+    category = {
+        "keypoints": list(split.data.skeleton.keypoints),
+        "skeleton": [[a + 1, b + 1] for a, b in split.data.skeleton.limbs],
+    }
     if truth is None:
         numbers = {image: number for number, image in enumerate(dict.fromkeys(split.images), 1)}
         listed = [{"id": number, "file_name": names[image]} for image, number in numbers.items()]
@@ -115,7 +118,9 @@ def _write_coco(out: Path, name: str, split: Split, names: dict[str, str], sizes
         size = sizes[next(old for old, new in names.items() if new == image["file_name"])]
         image["width"], image["height"] = size
     (out / "annotations").mkdir(exist_ok=True)
-    write_json(out / "annotations" / f"{name}.json", {"images": listed, "annotations": annotations, "categories": categories})
+    write_json(
+        out / "annotations" / f"{name}.json", {"images": listed, "annotations": annotations, "categories": categories}
+    )
     return len(split.images)
 
 
@@ -138,7 +143,7 @@ def _annotation(split: Split, row: int, image: int, sizes: dict[str, tuple[int, 
 
 
 def _joints(skeleton: Skeleton) -> list[Callable[[np.ndarray], np.ndarray]]:
-    """For each of MPII's joints, what takes it from (N, K, 3); pelvis and thorax are midpoints where they aren't named."""
+    """For each of MPII's joints, what takes it from (N, K, 3); unnamed, pelvis and thorax are midpoints."""
     index = {name.replace("_", " ").lower(): k for k, name in enumerate(skeleton.keypoints)}
 
     def one(k: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -147,7 +152,9 @@ def _joints(skeleton: Skeleton) -> list[Callable[[np.ndarray], np.ndarray]]:
     def middle(a: int, b: int) -> Callable[[np.ndarray], np.ndarray]:
         def between(points: np.ndarray) -> np.ndarray:
             both = (points[:, a, 2] > 0) & (points[:, b, 2] > 0)
-            mean = np.column_stack([(points[:, a, :2] + points[:, b, :2]) / 2, np.minimum(points[:, a, 2], points[:, b, 2])])
+            mean = np.column_stack(
+                [(points[:, a, :2] + points[:, b, :2]) / 2, np.minimum(points[:, a, 2], points[:, b, 2])]
+            )
             return np.where(both[:, None], mean, 0)
 
         return between
@@ -170,7 +177,9 @@ def _lost_keypoints(splits: dict[str, Split], to: str) -> list[str]:
         return []
     names = [name.replace("_", " ").lower() for name in next(iter(splits.values())).data.skeleton.keypoints]
     lost = [name for name in names if name not in PERSON.keypoints]
-    empty = [joint for joint in PERSON.keypoints if joint not in names and not set(_MIDDLE.get(joint, ("-",))) <= set(names)]
+    empty = [
+        joint for joint in PERSON.keypoints if joint not in names and not set(_MIDDLE.get(joint, ("-",))) <= set(names)
+    ]
     return [f"lost: the keypoints {', '.join(lost)}"] * bool(lost) + [f"empty: {', '.join(empty)}"] * bool(empty)
 
 

@@ -31,8 +31,8 @@ class Layout:
     """One layout of data sets.
 
     name: as recipes and commands say it; title: as its authors do.
-    label_files: split -> its label file below the data folder; remedy: what to do when it isn't there; aliases: other words for a split; validation: the split
-        that validates during training.
+    label_files: split -> its label file below the data folder; remedy: what to do when it isn't there; aliases:
+        other words for a split; validation: the split that validates during training.
     read_split: the rows of a split, with what scoring needs, their skeleton among it, as
         `read_split(data, split, reading)`, data being a folder or a label file; dataset_of: the data set of such rows,
         as `dataset_of(labels, data, split, images, require_images)`.
@@ -72,7 +72,7 @@ class Layout:
         return split
 
     def label_path(self, data: str | Path, split: str) -> Path:
-        """The label file of a split below the folder `data`, or `data` if it is a file; InputError if it isn't there."""
+        """The label file of a split below the folder `data`, or `data` itself if it is a file."""
         if Path(data).is_file():
             return Path(data)
         path = Path(data) / self.label_files[self.split(split)]

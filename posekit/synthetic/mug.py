@@ -33,7 +33,12 @@ class Mug:
 
 
 def write_mugs(
-    out: Path, train: int, test: int, seed: int, label_files: Mapping[str, str] = LABEL_FILES, workers: int | None = None
+    out: Path,
+    train: int,
+    test: int,
+    seed: int,
+    label_files: Mapping[str, str] = LABEL_FILES,
+    workers: int | None = None,
 ) -> None:
     """Draw `train` and `test` pictures of a mug, labelled, into the new folder `out`.
 
@@ -56,8 +61,9 @@ def coco_file(mugs: list[tuple[str, np.ndarray, np.ndarray]]) -> dict:
     images = [{"id": n, "file_name": name, "width": WIDTH, "height": HEIGHT} for n, (name, _, _) in enumerate(mugs, 1)]
     annotations = [
         {
-            "id": n, "image_id": n, "category_id": 1, "iscrowd": 0, "bbox": box.tolist(), "area": float(box[2] * box[3]),
-            "num_keypoints": int((points[:, 2] > 0).sum()), "keypoints": points.ravel().tolist(),
+            "id": n, "image_id": n, "category_id": 1, "iscrowd": 0, "bbox": box.tolist(),
+            "area": float(box[2] * box[3]), "num_keypoints": int((points[:, 2] > 0).sum()),
+            "keypoints": points.ravel().tolist(),
         }
         for n, (_, points, box) in enumerate(mugs, 1)
     ]  # fmt: skip
@@ -87,7 +93,9 @@ def draw_mug(seed: int, split: int, index: int) -> Mug:
 
     top, bottom = -height / 2, height / 2
     _handle(canvas, place, side, radius, taper, height, colour, (reach := rng.uniform(0.55, 0.8) * radius))
-    body = np.concatenate([_arc(radius, radius * tilt, top, np.pi, 0), _arc(radius * taper, radius * taper * tilt, bottom, 0, np.pi)])
+    body = np.concatenate(
+        [_arc(radius, radius * tilt, top, np.pi, 0), _arc(radius * taper, radius * taper * tilt, bottom, 0, np.pi)]
+    )
     _shade(canvas, place(body), place([[-radius, 0], [radius, 0]]), colour)
     rim = _arc(radius, radius * tilt, top, 0, 2 * np.pi)
     _fill(canvas, place(rim), colour * 0.55)
@@ -120,7 +128,9 @@ def _handle_ends(side: int, radius: float, taper: float, height: float) -> list[
     return ends
 
 
-def _handle(canvas, place, side: int, radius: float, taper: float, height: float, colour: np.ndarray, reach: float) -> None:  # noqa: ANN001
+def _handle(
+    canvas, place, side: int, radius: float, taper: float, height: float, colour: np.ndarray, reach: float
+) -> None:  # noqa: ANN001
     (x0, y0), (x1, y1) = _handle_ends(side, radius, taper, height)
     t = np.linspace(-np.pi / 2, np.pi / 2, 24)
     share = (np.sin(t) + 1) / 2
@@ -153,10 +163,21 @@ def _cover(canvas: np.ndarray, rng: np.random.Generator, points: np.ndarray) -> 
     """Perhaps put a bar in front; which keypoints it covers, (6,)."""
     if rng.random() > 0.3:
         return np.zeros(len(points), bool)
-    at, angle, thick = points[rng.integers(len(points))] + rng.normal(0, 6, 2), rng.uniform(0, np.pi), rng.uniform(7, 15)
+    at, angle, thick = (
+        points[rng.integers(len(points))] + rng.normal(0, 6, 2),
+        rng.uniform(0, np.pi),
+        rng.uniform(7, 15),
+    )
     along = np.array([np.cos(angle), np.sin(angle)])
     across = np.array([-along[1], along[0]])
-    bar = np.array([at + 60 * along + thick * across, at + 60 * along - thick * across, at - 60 * along - thick * across, at - 60 * along + thick * across])
+    bar = np.array(
+        [
+            at + 60 * along + thick * across,
+            at + 60 * along - thick * across,
+            at - 60 * along - thick * across,
+            at - 60 * along + thick * across,
+        ]
+    )
     _fill(canvas, bar, rng.uniform(20, 240, 3))
     offset = points - at
     return (np.abs(offset @ along) <= 60) & (np.abs(offset @ across) <= thick)
@@ -172,7 +193,9 @@ def _fill(canvas: np.ndarray, points: np.ndarray, colour: np.ndarray) -> None:
 
 
 def _line(canvas: np.ndarray, points: np.ndarray, colour: np.ndarray, width: int, closed: bool = True) -> None:
-    cv2.polylines(canvas, [_pixels(points)], closed, np.clip(colour, 0, 255).tolist(), width * _FINE, cv2.LINE_AA, shift=4)
+    cv2.polylines(
+        canvas, [_pixels(points)], closed, np.clip(colour, 0, 255).tolist(), width * _FINE, cv2.LINE_AA, shift=4
+    )
 
 
 def _shade(canvas: np.ndarray, outline: np.ndarray, across: np.ndarray, colour: np.ndarray) -> None:

@@ -31,8 +31,8 @@ from posekit.models.report import summary, write_report
 from posekit.recipes import Recipe
 from posekit.runtime import memory_mb, precision, set_up
 from posekit.settings import to_json
-from posekit.skeletons import FROM_DATA
 from posekit.signals import ctrl_c, interrupted, uninterrupted
+from posekit.skeletons import FROM_DATA
 from posekit.training.progress import (
     BEST,
     LAST,
