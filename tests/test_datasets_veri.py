@@ -289,7 +289,7 @@ def test_a_folder_of_another_layout_is_refused_with_what_was_looked_for_and_foun
 
 def test_unknown_kinds_and_splits_are_refused(data: Path):
     with pytest.raises(InputError, match="veri"):
-        get_layout("coco").read(data, "test")
+        get_layout("cocoa").read(data, "test")
     with pytest.raises(InputError, match="train or test"):
         get_layout("veri").read(data, "valid")
 

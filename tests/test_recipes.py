@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
+from types import UnionType
 from typing import get_args
 
 import numpy as np
@@ -23,7 +24,7 @@ from posekit.models import NETWORKS
 from posekit.models.layers import BLOCKS
 from posekit.recipes import HALVINGS, POSEESTNET, PURPOSES, RECIPES, Recipe, get_recipe
 from posekit.settings import from_json, override, override_from_file, to_json
-from posekit.skeletons import SKELETONS, get_skeleton
+from posekit.skeletons import FROM_DATA, SKELETONS, get_skeleton
 from posekit.training.step import DECAYED, SCHEDULES
 
 TINY = get_recipe("poseestnet-tiny")
@@ -210,7 +211,8 @@ def test_an_unreadable_carried_recipe_names_the_file():
 def wrong_values(field: dataclasses.Field) -> Iterator[object]:
     """Values that the field doesn't take, by what it says of itself."""
     about, (fewest, most) = field.metadata, field.metadata["length"]
-    several, kind = bool(get_args(field.type)), (get_args(field.type) or [field.type])[0]
+    several = bool(get_args(field.type)) and not isinstance(field.type, UnionType)
+    kind = (get_args(field.type) or [field.type])[0]
     if kind is bool:
         items: list[object] = ["perhaps", 2, 0.5]
     elif kind is str:
@@ -243,7 +245,8 @@ def ways(name: str, value: object, folder: Path) -> Iterator[tuple[str, Callable
 
 def can_be_set(field: dataclasses.Field, value: object) -> bool:
     """By --set: it gives text to a field of text, and a tuple to a tuple."""
-    return isinstance(value, {str: str, bool: object, int: object, float: object}.get(field.type, tuple))
+    kind = str if isinstance(field.type, UnionType) else field.type
+    return isinstance(value, {str: str, bool: object, int: object, float: object}.get(kind, tuple))
 
 
 @pytest.mark.parametrize("field, value", WRONG, ids=lambda value: getattr(value, "name", repr(value)[:20]))
@@ -362,7 +365,7 @@ def test_choices_are_what_there_is():
     """A network, a layout, a skeleton, … is added by its file, its line in the table and its name here."""
     choices = {field.name: set(field.metadata["choices"]) for field in fields(Recipe) if field.metadata["choices"]}
     tables = {
-        "skeleton": SKELETONS, "dataset": LAYOUTS, "network": NETWORKS, "layer1_block": BLOCKS,
+        "skeleton": {*SKELETONS, FROM_DATA}, "dataset": LAYOUTS, "network": NETWORKS, "layer1_block": BLOCKS,
         "target_centre": CENTRES, "augment_shape": AUGMENT_SHAPES, "color_jitter": COLOR_JITTER, "decayed": DECAYED,
         "schedule": SCHEDULES, "offset": OFFSETS,
     }  # fmt: skip

@@ -15,11 +15,14 @@ from posekit.errors import InputError
 from posekit.evaluation.metrics import Labels, Scores, normalised_distances, pck_table
 from posekit.evaluation.published import Step
 from posekit.predictions import Predictions
-from posekit.skeletons import COCO_PERSON, Skeleton
+from posekit.skeletons import Skeleton
 
 # COCO's k is twice the standard deviation of people who labelled the same keypoint, in units of s.
-_SIGMAS = (0.026, 0.025, 0.035, 0.079, 0.072, 0.062, 0.107, 0.087, 0.089)
-_COCO_K = tuple(2 * sigma for k, sigma in enumerate(_SIGMAS) for _ in range(2 if k else 1))
+_SIGMAS = {
+    "eye": 0.025, "ear": 0.035, "shoulder": 0.079, "elbow": 0.072, "wrist": 0.062, "hip": 0.107, "knee": 0.087,
+    "ankle": 0.089,
+}  # fmt: skip
+_COCO_K = {"nose": 2 * 0.026} | {f"{side} {name}": 2 * s for name, s in _SIGMAS.items() for side in ("left", "right")}
 DEFAULT_K = 0.1  # as if each keypoint had a standard deviation of 0.05
 THRESHOLDS = (0.05, 0.1, 0.2)  # of the box's longer side
 LIMIT = 0.2  # to which the area under the curve goes
@@ -29,8 +32,7 @@ _STATISTICS = ("AP", "AP50", "AP75", "AP medium", "AP large", "AR", "AR50", "AR7
 def constants(skeleton: Skeleton) -> np.ndarray:
     """k of each keypoint, (K,): COCO's for COCO's 17 keypoints, by their names in order, else DEFAULT_K."""
     plain = [name.replace("_", " ").lower() for name in skeleton.keypoints]
-    coco = plain == list(COCO_PERSON.keypoints)
-    return np.array(_COCO_K) if coco else np.full(skeleton.num_keypoints, DEFAULT_K)
+    return np.array(list(_COCO_K.values())) if plain == list(_COCO_K) else np.full(skeleton.num_keypoints, DEFAULT_K)
 
 
 def similarities(
@@ -85,7 +87,7 @@ def _evaluate(truth: dict, found: list[dict], k: np.ndarray) -> list[float]:
     from pycocotools.cocoeval import COCOeval
 
     with redirect_stdout(io.StringIO()):
-        labelled = COCO()
+        labelled: Any = COCO()
         labelled.dataset = {"info": {}, **truth}
         labelled.createIndex()
         evaluation = COCOeval(labelled, labelled.loadRes(found), "keypoints")

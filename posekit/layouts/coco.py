@@ -17,6 +17,7 @@ from typing import NoReturn
 
 import numpy as np
 
+from posekit.bounds import COCO_BYTES
 from posekit.datasets.check import Finding, Report, across, check_dataset, of_split, problem
 from posekit.datasets.dataset import BOX_MARGIN, PoseDataset
 from posekit.datasets.images import one_line, read_file
@@ -24,6 +25,7 @@ from posekit.datasets.sources import found_in, open_images
 from posekit.errors import InputError, shortened
 from posekit.evaluation.oks import about_oks, coco_pck, coco_table, coco_walk
 from posekit.evaluation.protocols import PUBLISHED, Protocol
+from posekit.files import reading
 from posekit.layouts.coco_files import CocoLabels, read_coco
 from posekit.layouts.record import Layout, Reading
 from posekit.synthetic.mug import write_mugs
@@ -38,8 +40,14 @@ def is_coco(data: Path) -> bool:
     """Whether this is a COCO file, by its suffix, or a folder with some, and with no labels of other layouts."""
     if data.is_file() or not data.is_dir():
         return data.is_file() and data.suffix.lower() == ".json"
-    patterns = ("annotations/*.json", "*.json", "*/*.coco.json")
-    return not (data / "annot").exists() and any(any(data.glob(pattern)) for pattern in patterns)
+    found = any(any(data.glob(pattern)) for pattern in ("annotations/*.json", "*/*.coco.json"))
+    return not (data / "annot").exists() and (found or any(map(_lists_annotations, data.glob("*.json"))))
+
+
+def _lists_annotations(path: Path) -> bool:
+    """Whether a JSON file's text has what a COCO file must have; other files are beside data sets, too."""
+    with reading(path):
+        return path.stat().st_size <= COCO_BYTES and b'"annotations"' in path.read_bytes()
 
 
 def label_file(data: Path, split: str) -> tuple[Path, bool]:
@@ -49,7 +57,7 @@ def label_file(data: Path, split: str) -> tuple[Path, bool]:
     for word in dict.fromkeys((split, INSTEAD.get(split, split))):
         if found := _with_word(data, word):
             return _only(data, found), False
-    lone = [*data.glob("annotations/*.json"), *data.glob("*.json")]
+    lone = [*data.glob("annotations/*.json"), *filter(_lists_annotations, data.glob("*.json"))]
     if lone and not any(_with_word(data, word) for word in WORDS):
         return _only(data, lone), True
     _missing(data, split)
@@ -102,7 +110,7 @@ def read_split(data: Path, split: str, how: Reading) -> CocoLabels:
     )
 
 
-def held_out(images: Sequence[str], how: Reading) -> set[str]:
+def held_out(images: list[str], how: Reading) -> set[str]:
     """The images, of a sorted list, that validate: a share of them, at least one, drawn with a seed."""
     count = min(max(1, round(how.validation_share * len(images))), len(images) - 1)
     chosen = np.random.default_rng(how.validation_seed).permutation(len(images))[:count]

@@ -57,11 +57,8 @@ class CocoLabels:
                 if it["image_id"] in ids and (it["id"] in kept or it["id"] not in counted)
             ],
         }  # fmt: skip
-        columns = (self.sizes, self.boxes, self.keypoints, self.visible, self.hidden)
-        names = [self.names[row] for row in rows]
-        return CocoLabels(
-            self.skeleton, names, images, *(column[rows] for column in columns), truth, self.skipped, self.notes
-        )
+        arrays = {name: getattr(self, name)[rows] for name in ("sizes", "boxes", "keypoints", "visible", "hidden")}
+        return replace(self, names=[self.names[row] for row in rows], images=images, truth=truth, **arrays)
 
     def noted(self, note: str) -> "CocoLabels":
         """The labels with one more note."""
@@ -107,7 +104,7 @@ def read_coco(path: Path, flip_pairs: str = "names") -> CocoLabels:
             box = _around(where, points)
         if box is not None:
             truth.append(_for_pycocotools(where, annotation, points, box))
-        if reason:
+        if reason or box is None:
             skipped[reason] += 1
             continue
         size = _size(where, images[annotation["image_id"]])
@@ -208,7 +205,7 @@ def _skeleton(path: Path, categories: list[dict], flip_pairs: str) -> Skeleton:
     return make_skeleton(title[:100], names, limbs, pairs)
 
 
-def _is_edge(edge: object, count: int) -> bool:
+def _is_edge(edge: Any, count: int) -> bool:
     whole = isinstance(edge, list) and len(edge) == 2 and all(type(end) is int for end in edge)
     return whole and all(1 <= end <= count for end in edge)
 

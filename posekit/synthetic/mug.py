@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from posekit.files import new_folder, write_json
 from posekit.synthetic.writing import check_request, draw_all
@@ -88,7 +89,7 @@ def draw_mug(seed: int, split: int, index: int) -> Mug:
     colour = rng.uniform(40, 235, 3)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
 
-    def place(points: np.ndarray) -> np.ndarray:
+    def place(points: ArrayLike) -> np.ndarray:
         return np.asarray(points, float) @ turn + middle
 
     top, bottom = -height / 2, height / 2
@@ -201,7 +202,7 @@ def _line(canvas: np.ndarray, points: np.ndarray, colour: np.ndarray, width: int
 def _shade(canvas: np.ndarray, outline: np.ndarray, across: np.ndarray, colour: np.ndarray) -> None:
     """Fill with a colour that is bright left of the middle and dark at the right, as light on a cylinder."""
     mask = np.zeros(canvas.shape[:2], np.uint8)
-    cv2.fillPoly(mask, [_pixels(outline)], 255, cv2.LINE_AA, shift=4)
+    cv2.fillPoly(mask, [_pixels(outline)], (255,), cv2.LINE_AA, shift=4)
     y, x = np.mgrid[: canvas.shape[0], : canvas.shape[1]] / _FINE
     direction = across[1] - across[0]
     where = ((x - across[0, 0]) * direction[0] + (y - across[0, 1]) * direction[1]) / (direction @ direction)  # 0–1
