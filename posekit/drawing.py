@@ -10,8 +10,7 @@ LEFT, RIGHT, MIDDLE = (255, 120, 30), (40, 140, 255), (90, 210, 90)  # RGB
 
 def side_colors(skeleton: Skeleton) -> list[tuple[int, int, int]]:
     """Return an RGB colour per keypoint: orange on the object's left, blue on its right, green in the middle."""
-    sides = {"left": LEFT, "right": RIGHT}
-    return [sides.get(name.split()[0], MIDDLE) for name in skeleton.keypoints]
+    return [{"left": LEFT, "right": RIGHT}.get(side, MIDDLE) for side in skeleton.sides]
 
 
 def draw_pose(

@@ -29,6 +29,15 @@ class Skeleton:
         return len(self.keypoints)
 
     @property
+    def sides(self) -> tuple[str, ...]:
+        """left, right or, for a keypoint without a mirror partner, nothing, for each keypoint."""
+        found = [""] * self.num_keypoints
+        for a, b in self.flip_pairs:
+            left, right = (b, a) if _is_right(self.keypoints[a]) else (a, b)
+            found[left], found[right] = "left", "right"
+        return tuple(found)
+
+    @property
     def flip_order(self) -> tuple[int, ...]:
         """The index of each keypoint's mirror partner: `keypoints[flip_order]` are those of the mirrored object."""
         order = list(range(self.num_keypoints))
@@ -150,7 +159,7 @@ def make_skeleton(
     for k, keypoint in enumerate(keypoints):
         if k in partner:
             both = k, partner[k]
-            common = _without_side(keypoint)
+            common = without_side(keypoint)
             groups[keypoint if not common or common in {*keypoints, *groups} else common] = both
         elif k not in partner.values():
             groups[keypoint] = (k,)
@@ -197,7 +206,12 @@ def _differs_in_a_letter(name: str, before: str, after: str) -> bool:
     return same and name[len(before)].isalpha()
 
 
-def _without_side(name: str) -> str:
+def _is_right(name: str) -> bool:
+    """Whether a name of a pair is that of the right side."""
+    return bool({"right", "r", "off", "offside", "右"} & {token.lower() for token in _TOKEN.findall(name)})
+
+
+def without_side(name: str) -> str:
     """The name without its word for a side: eye of left_eye, foreleg1 of forelegL1."""
     kept = [token for token in _TOKEN.findall(name) if token.lower() not in _MIRROR]
     return re.sub(r"[\s_\-.]+", " ", "".join(kept)).strip()

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from posekit.datasets.dataset import PoseDataset, Sample
 from posekit.drawing import side_colors
 from posekit.figures.style import new_figure, show_picture
-from posekit.skeletons import Skeleton
+from posekit.skeletons import Skeleton, without_side
 
 OUTLINE = [withStroke(linewidth=2, foreground="black")]  # path effects of text on pictures
 
@@ -132,7 +132,7 @@ def visibility_statistics(dataset: PoseDataset) -> Figure:
     figure, (bars, counts) = new_figure(10, 1.4 + 0.21 * len(rows), 2, grid="", width_ratios=(1.5, 1))
     for row, members in enumerate(rows.values()):
         for k in members:
-            sign = -1 if skeleton.keypoints[k].startswith("left") else 1
+            sign = -1 if skeleton.sides[k] == "left" else 1
             bars.barh(-row, sign * share[k], color=palette[k])
             style = {"ha": "right" if sign > 0 else "left", "va": "center", "fontsize": 8, "color": "white"}
             bars.text(sign * (share[k] - 2), -row, f"{share[k]:.0f}", **style)
@@ -149,10 +149,11 @@ def visibility_statistics(dataset: PoseDataset) -> Figure:
 
 
 def parts(skeleton: Skeleton) -> dict[str, list[int]]:
-    """Group keypoints by their name without "left" or "right", in the skeleton's order."""
+    """Group keypoints by their name without their side, in the skeleton's order: the indices of one or two each."""
+    partner = {b: a for a, b in skeleton.flip_pairs}
     rows: dict[str, list[int]] = {}
-    for k, name in enumerate(skeleton.keypoints):
-        rows.setdefault(name.removeprefix("left ").removeprefix("right "), []).append(k)
+    for k in range(skeleton.num_keypoints):
+        rows.setdefault(without_side(skeleton.keypoints[partner.get(k, k)]), []).append(k)
     return rows
 
 

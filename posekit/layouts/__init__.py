@@ -68,6 +68,16 @@ def open_split(recipe: Recipe, data: str | Path | None, split: str, images: str 
     return dataset
 
 
+def open_training(
+    recipe: Recipe, data: str | Path | None, images: str | Path | None = None
+) -> tuple[Recipe, PoseDataset, PoseDataset]:
+    """What a training takes: the recipe, with the data's skeleton where it leaves that to them, and both splits."""
+    training = open_split(recipe, data, "train", images)
+    if recipe.skeleton == FROM_DATA:
+        recipe = replace(recipe, skeleton=training.skeleton)
+    return recipe, training, open_split(recipe, data, get_layout(recipe.dataset).validation, images)
+
+
 def embedded_data(recipe: Recipe) -> Path:
     """The drawn data set of a recipe, `data/<kind>-<train>-<test>-s0` below ROOT or `home`; drawn first if need be.
 

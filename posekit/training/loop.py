@@ -7,7 +7,6 @@ numbers are drawn after the weights are made, and a checkpoint holds the rest.
 
 import time
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 
 import mindspore as ms
@@ -22,7 +21,7 @@ from posekit.errors import InputError, Stopped
 from posekit.evaluation.metrics import distances
 from posekit.files import remove_left_overs, sha256, write_text
 from posekit.inference.predictors import network_predictor, predict_dataset
-from posekit.layouts import get_layout, open_split
+from posekit.layouts import open_training
 from posekit.locks import one_writer
 from posekit.models import build
 from posekit.models.checkpoint import save_checkpoint
@@ -32,7 +31,6 @@ from posekit.recipes import Recipe
 from posekit.runtime import memory_mb, precision, set_up
 from posekit.settings import to_json
 from posekit.signals import ctrl_c, interrupted, uninterrupted
-from posekit.skeletons import FROM_DATA
 from posekit.training.progress import (
     BEST,
     LAST,
@@ -126,12 +124,9 @@ def run(
     """What `posekit train` does: set the device up, open the data, train; returns the best PCK in percent."""
     print(set_up(device, recipe.seed))
     print(f"{describe_update(recipe, ranks())}; {precision(recipe.amp)}")
-    training = open_split(recipe, data, "train", images)
-    if recipe.skeleton == FROM_DATA:
-        recipe = replace(recipe, skeleton=training.skeleton)
-    validation = open_split(recipe, data, get_layout(recipe.dataset).validation, images)
-    if rank() == 0:
-        print(*dict.fromkeys(training.notes + validation.notes), sep="\n", end="\n" * bool(training.notes))
+    recipe, training, validation = open_training(recipe, data, images)
+    for note in dict.fromkeys(training.notes + validation.notes) if rank() == 0 else ():
+        print(note)
     log = train(recipe, training, validation, out, resume=resume, save_minutes=save_minutes, pretrained=pretrained)
     return float(log["valid_pck"].max())
 

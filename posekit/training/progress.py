@@ -180,6 +180,7 @@ def write_manifest(training: Training) -> None:
     manifest = {
         "recipe": json.loads(to_json(recipe)),
         "data": {split.split: {"samples": len(split), "labels_sha256": split.digest()} for split in splits},
+        "notes": list(dict.fromkeys(note for split in splits for note in split.notes)),
         "pretrained": state.pretrained,
         "device": str(chosen_device()),
         "results": {f"best PCK@{recipe.validation_threshold:g}": state.best},
