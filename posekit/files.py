@@ -261,7 +261,7 @@ def _not_json(constant: str) -> float:
 
 
 def read_json(path: Path, remedy: str, longest: int = DESCRIPTION_BYTES) -> dict:
-    """The object in a JSON file of up to `longest` bytes; InputError, with `remedy` at its end, when none can be read."""
+    """The object in a JSON file of up to `longest` bytes; InputError, with `remedy` at its end, if it can't be read."""
     text = read_text(path, remedy, longest)
     try:
         value = parse_json(text, parse_constant=_not_json)

@@ -83,7 +83,9 @@ class LabelFile:
         for part, fields in _PARTS.items():
             records = self._content.setdefault(part, [])
             if not isinstance(records, list):
-                raise InputError(f"{self.path}: {part} is not a list; give a COCO keypoints file, or choose another one")
+                raise InputError(
+                    f"{self.path}: {part} is not a list; give a COCO keypoints file, or choose another one"
+                )
             for number, record in enumerate(records):
                 missing = [f for f in fields if f not in record] if isinstance(record, dict) else list(fields)
                 if missing:
@@ -99,7 +101,9 @@ class LabelFile:
         if same:
             return next((category for category in same if category["name"] == self.skeleton.name), same[0])
         if known:
-            raise InputError(f"{self.path}: {self._difference(known[0])}; give the file's names, or choose another file")
+            raise InputError(
+                f"{self.path}: {self._difference(known[0])}; give the file's names, or choose another file"
+            )
         category = {
             "id": self._next_id("categories"),
             "name": self.skeleton.name,

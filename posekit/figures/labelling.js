@@ -23,6 +23,7 @@ class Page {
     this.number = -1; // of the picture
     this.states = [];
     this.dirty = false; // whether there are changes that weren't sent
+    this.busy = true; // whether a picture was asked for
     this.cursor = null; // of the keyboard
     this.pointers = new Map();
     this.build(root);
@@ -82,7 +83,7 @@ class Page {
     const keys = [["drag", "move"], ["H", "hidden"], ["Del", "delete or skip"], ["U", "undo"], ["N P", "next, previous keypoint"],
       ["A", "add object"], ["B", "new box"], ...(this.setup.proposes ? [["M", "propose"]] : []),
       ["wheel + −", "zoom"], ["0", "fit"], ["arrows, space", "move, click"], ["Page ↑↓", "picture"], ["Enter", "done"]];
-    keys.forEach(([key, what], i) => this.help.append(i ? " · " : "", make("kbd", { textContent: key }), ` ${what}`));
+    this.help.append(...keys.map(([key, what]) => make("span", {}, make("kbd", { textContent: key }), ` ${what}`)));
     this.error = make("div", { className: "pk-error", role: "alert", hidden: true });
     this.note = make("div", { className: "pk-note", hidden: true });
     root.classList.add("pk-label");
@@ -121,22 +122,27 @@ class Page {
     let title, text, color;
     if (this.number < 0) title = "Waiting for the picture…";
     else if (labels.boxing && labels.corner) [title, text] = ["Click the opposite corner", "of the object's box"];
-    else if (labels.boxing) [title, text] = ["Draw a box around the object", "drag, or click two corners; none there: ✓ Done"];
+    else if (labels.boxing) [title, text] = ["Draw a box around the object", "drag, or click two corners; if there is none: ✓ Done"];
     else if (now) {
       const { name, color: its } = this.setup.points[k];
       [title, color] = [`${k + 1}. ${name}`, its];
-      const hidden = labels.hideNext ? "its place, though it is hidden" : "it in the picture";
-      text = now[2] ? `${V_WORDS[now[2]]} at ${now[0]}, ${now[1]}; drag it or press arrows` : `click ${hidden}; not there: Skip`;
+      const hidden = labels.hideNext ? "where it is, though it is hidden" : "it in the picture";
+      text = now[2] ? `${V_WORDS[now[2]]} at ${now[0]}, ${now[1]}; drag it or press arrows` : `click ${hidden}; if it isn't there: Skip`;
     } else if (labels.chosen) {
       const placed = labels.chosen.points.filter(point => point[2]).length;
       [title, text] = [`${placed} of ${this.count} keypoints`, "✓ Done for the next picture, or add an object"];
     } else [title, text] = ["No object", "✓ Done for the next picture, or add an object"];
-    this.prompt.replaceChildren(...(color ? [make("span", { className: "pk-dot", style: `background:${color}` })] : []),
-      make("b", { textContent: title }), " ", make("span", { className: "pk-quiet", textContent: text || "" }));
+    this.say(title, text, color);
+  }
+
+  say(title, text = "", color = null) {
+    const dot = color ? [make("span", { className: "pk-dot", style: `background:${color}` })] : [];
+    this.prompt.replaceChildren(make("div", {}, ...dot, make("b", { textContent: title })),
+      make("div", { className: "pk-quiet", textContent: text }));
   }
 
   showObjects() {
-    const { labels } = this, adding = labels.boxing && !labels.redrawn;
+    const { labels } = this, adding = labels.boxing && !labels.again;
     this.chips.replaceChildren(...labels.objects.map((each, i) => this.button(`${i + 1}`, () => this.change(() => {
       labels.select(i, -1);
       labels.advance();
@@ -146,7 +152,7 @@ class Page {
   }
 
   showPoints() {
-    const { labels } = this, points = labels.boxing && !labels.redrawn ? [] : labels.chosen?.points || [];
+    const { labels } = this, points = labels.boxing && !labels.again ? [] : labels.chosen?.points || [];
     const rows = this.setup.points.map(({ name, color }, k) => {
       const v = points[k]?.[2] || 0, current = !labels.boxing && k === labels.point;
       const word = labels.chosen?.guesses.includes(k) && v ? "proposed" : V_WORDS[v];
@@ -174,7 +180,7 @@ class Page {
     labels.objects.forEach((each, i) => {
       const chosen = i === labels.object;
       context.globalAlpha = chosen ? 1 : 0.55;
-      if (each !== labels.redrawn) drawBox(context, view, each.box, chosen);
+      if (!chosen || !labels.again) drawBox(context, view, each.box, chosen);
       for (const [a, b] of this.setup.limbs) {
         if (each.points[a][2] && each.points[b][2]) {
           drawLimb(context, view, each.points[a], each.points[b], this.setup.points[a].color);
@@ -209,7 +215,7 @@ class Page {
 
   // Do something to the labels; if it returns true, they are saved.
   change(act) {
-    if (this.number < 0) return;
+    if (this.busy) return;
     const corner = this.labels.boxing, objects = this.labels.objects.length;
     if (act() === true) this.touch();
     if (this.setup.proposes && corner && this.labels.objects.length > objects) this.propose();
@@ -223,11 +229,12 @@ class Page {
   }
 
   save(finished, to) {
-    if (this.number < 0) return;
+    if (this.busy) return;
     clearTimeout(this.timer);
     const objects = this.dirty || finished ? this.labels.objects.map(({ id, box, points }) => ({ id, box, points })) : null;
     if (objects) [this.dirty, this.saving] = [false, true];
     this.model.send({ do: "save", picture: this.number, objects, finished, to });
+    if (to !== null) this.wait();
     this.show();
   }
 
@@ -246,7 +253,14 @@ class Page {
 
   ask() {
     this.model.send({ do: "open" });
-    this.asking = setTimeout(() => this.number < 0 && this.ask(), ASK_AGAIN);
+    this.wait();
+  }
+
+  // Wait for a picture; Jupyter may drop a message when there are many.
+  wait() {
+    this.busy = true;
+    clearTimeout(this.asking);
+    this.asking = setTimeout(() => this.busy && this.ask(), ASK_AGAIN);
   }
 
   async receive(message, buffers) {
@@ -262,7 +276,8 @@ class Page {
       this.note.textContent = `Skipped: ${message.skipped}`;
       this.note.hidden = !message.skipped;
     }
-    if (message.is === "picture") await this.open(message, buffers[0]);
+    if (message.is === "picture" && (this.busy || message.picture !== this.number)) await this.open(message, buffers[0]);
+    if (problem || message.is === "end") this.busy = this.number < 0;
     if (message.is === "proposal" && message.picture === this.number) {
       if (this.labels.accept(message.id, message.points)) this.touch();
     }
@@ -275,14 +290,15 @@ class Page {
     clearTimeout(this.timer);
     this.number = picture;
     this.labels = new Labels(this.count, objects.map(each => ({ ...each, guesses: [] })), this.states[picture] === "done");
-    Object.assign(this, { cursor: null, boxEnd: null, hover: null, dirty: false, saving: false, failed: false });
+    Object.assign(this, { cursor: null, boxEnd: null, hover: null, dirty: false, saving: false, failed: false, busy: false });
+    this.list.scrollTop = 0;
     this.view.picture = { image, width, height };
     this.view.fit();
   }
 
   sayEnd(way) {
     const text = { todo: "All pictures are done", next: "This is the last picture", previous: "This is the first picture" };
-    this.prompt.replaceChildren(make("b", { textContent: text[way] }));
+    this.say(text[way], way === "todo" ? `The labels are in ${this.setup.file}` : "");
   }
 
   // Pointers: mouse, pen and touch
@@ -306,7 +322,7 @@ class Page {
   }
 
   down(event) {
-    if (this.number < 0 || event.button > 1) return;
+    if (this.busy || event.button > 1) return;
     this.canvas.focus({ preventScroll: true });
     this.canvas.setPointerCapture(event.pointerId);
     const start = this.place(event), touch = event.pointerType === "touch";
@@ -434,7 +450,7 @@ class Page {
     if (!act) return;
     event.preventDefault();
     event.stopPropagation();
-    if (this.number >= 0) act();
+    if (!this.busy) act();
   }
 
   // Arrows move the chosen keypoint, or where the keyboard clicks: by a pixel of the picture, with shift by more.

@@ -1,7 +1,7 @@
-"""Label keypoints in the notebook: pictures of a folder to a COCO keypoints file, with a network's proposals if wanted.
+"""Label keypoints in the notebook: pictures of a folder to a COCO keypoints file, with proposals by a network.
 
-The page's half is labelling.js. It holds the labels of the picture that is shown, in upright pixels of the original, and
-sends them after each change; this half reads pictures, writes the file and answers with messages.
+The page's half is labelling.js. It holds the labels of the picture that is shown, in pixels of the upright original,
+and sends them after each change. This half reads pictures, writes the file and answers with messages.
 """
 
 import os
@@ -78,13 +78,14 @@ class Labeller(anywidget.AnyWidget):
             raise
         _open[os.path.realpath(out)] = self
         points = [{"name": n, "color": c} for n, c in zip(skeleton.keypoints, _colors(skeleton), strict=True)]
-        setup = {"points": points, "limbs": skeleton.limbs, "proposes": propose is not None, "pictures": self._names}
-        super().__init__(setup=setup)
+        setup = {"points": points, "limbs": skeleton.limbs, "proposes": propose is not None}
+        super().__init__(setup={**setup, "pictures": self._names, "file": str(out)})
         self.on_msg(self._receive)
 
     def close(self) -> None:
         """Remove the widget from the page and let others write to the file."""
-        self._file.close()
+        if hasattr(self, "_file"):  # ipywidgets also closes one that was never made
+            self._file.close()
         super().close()
 
     def progress(self) -> str:

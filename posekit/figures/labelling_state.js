@@ -10,6 +10,7 @@ export class Labels {
     this.hideNext = false; // the next point placed is a hidden one
     this.object = objects.length - 1; // the chosen one
     this.boxing = !objects.length && !finished; // whether a box is being drawn: of `object`, or of a new one
+    this.again = false; // whether that box takes the place of the chosen object's
     this.corner = null; // of that box, after its first click
     this.point = -1; // the chosen keypoint; -1 when all were placed or skipped
     if (objects.length && !finished) this.advance();
@@ -29,7 +30,7 @@ export class Labels {
   undo() {
     if (this.corner) { this.corner = null; return false; }
     if (!this.history.length) return false;
-    Object.assign(this, JSON.parse(this.history.pop()), { hideNext: false });
+    Object.assign(this, JSON.parse(this.history.pop()), { hideNext: false, again: false });
     return true;
   }
 
@@ -42,7 +43,7 @@ export class Labels {
   }
 
   select(object, point) {
-    Object.assign(this, { object, point, boxing: false, corner: null, hideNext: false });
+    Object.assign(this, { object, point, boxing: false, again: false, corner: null, hideNext: false });
   }
 
   step(by) {
@@ -56,9 +57,9 @@ export class Labels {
     if (box[2] < 1 || box[3] < 1) return false;
     this.remember();
     this.boxing = false;
-    if (this.redrawn) {
-      this.redrawn.box = box;
-      this.redrawn = null;
+    if (this.again) {
+      this.again = false;
+      this.chosen.box = box;
       return true;
     }
     const points = Array.from({ length: this.count }, () => [0, 0, 0]);
@@ -71,11 +72,11 @@ export class Labels {
 
   // Begin a box: of a new object, or another one of the chosen object.
   startBox(again) {
-    Object.assign(this, { boxing: true, corner: null, redrawn: again ? this.chosen : null });
+    Object.assign(this, { boxing: true, corner: null, again });
   }
 
   stopBox() {
-    if (this.objects.length) Object.assign(this, { boxing: false, corner: null, redrawn: null });
+    if (this.objects.length) Object.assign(this, { boxing: false, corner: null, again: false });
   }
 
   place([x, y], hidden) {
@@ -118,7 +119,7 @@ export class Labels {
     this.remember();
     this.objects.splice(this.object, 1);
     const object = Math.min(this.object, this.objects.length - 1);
-    Object.assign(this, { object, point: -1, boxing: !this.objects.length, corner: null, redrawn: null });
+    Object.assign(this, { object, point: -1, boxing: !this.objects.length, corner: null, again: false });
     return true;
   }
 

@@ -1,7 +1,7 @@
 """Notebook widgets, for any skeleton: a heatmap explorer, a data set browser, and labelling (see `labelling`).
 
-Of the first two, the picture is a separate output above the controls, replaced in place when a control changes. So it is shown once, and
-it stays in saved notebooks and pages, even where widgets don't work.
+The picture of the first two is a separate output above the controls, replaced in place when a control changes. So it
+is shown once, and it stays in saved notebooks and pages, even where widgets don't work.
 """
 
 from base64 import b64encode
