@@ -61,18 +61,23 @@ def wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
 
 
 @contextmanager
-def opened(address: str, notebook: str, last: str, **options: object) -> Iterator[object]:
-    """The page of a notebook in Chromium after Run → Run All Cells, when the text `last` has been printed."""
+def chromium() -> Iterator[object]:
+    """The browser, once in a process."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(**{"viewport": {"width": 1280, "height": 800}, **options})
-        page.set_default_timeout(120_000)
-        page.goto(f"{address}/lab/tree/notebooks/{notebook}?reset")
-        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        page.get_by_text(last, exact=True).wait_for(state="attached")
-        yield page
+        yield browser
         browser.close()
+
+
+def run_all(browser: object, address: str, notebook: str, last: str, **options: object) -> object:
+    """The page of a notebook after Run → Run All Cells, when the text `last` has been printed."""
+    page = browser.new_page(viewport={"width": 1280, "height": 800}, **options)
+    page.set_default_timeout(120_000)
+    page.goto(f"{address}/lab/tree/notebooks/{notebook}?reset")
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.get_by_text(last, exact=True).wait_for(state="attached")
+    return page

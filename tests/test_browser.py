@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import needs_chromium, opened, serve_lab
+from browsing import chromium, needs_chromium, run_all, serve_lab
 
 ROOT = Path(__file__).parents[1]
 LESSON = "01_explore_datasets.ipynb"
@@ -49,8 +49,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory, tiny_vehicles: Path) -> Iterat
 @pytest.fixture(scope="module")
 def page(lab: str) -> Iterator[object]:
     """The lesson in Chromium after Run → Run All Cells."""
-    with opened(lab, LESSON, "all cells done") as page:
-        yield page
+    with chromium() as browser:
+        yield run_all(browser, lab, LESSON, "all cells done")
 
 
 class Cell:

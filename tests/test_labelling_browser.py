@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from browsing import needs_chromium, opened, serve_lab
+from browsing import chromium, needs_chromium, run_all, serve_lab
 from lesson_files import write_lesson
 
 pytestmark = [pytest.mark.machine, needs_chromium]
@@ -61,9 +61,14 @@ def lab(root: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def label(lab: str, root: Path) -> Iterator["Label"]:
-    with opened(lab, "01_label.ipynb", "all cells done", has_touch=True) as page:
-        yield Label(page, root / "01_label.json")
+def browser() -> Iterator[object]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def label(browser: object, lab: str, root: Path) -> "Label":
+    return Label(run_all(browser, lab, "01_label.ipynb", "all cells done", has_touch=True), root / "01_label.json")
 
 
 class Label:
@@ -71,6 +76,7 @@ class Label:
 
     def __init__(self, page: object, file: Path) -> None:
         self.page, self.file = page, file
+        self.session = page.context.new_cdp_session(page)
         self.canvas = page.locator(".pk-label canvas")
         self.says("Draw a box")
         page.locator(".pk-label").evaluate("element => element.scrollIntoView()")
@@ -116,8 +122,7 @@ class Label:
 
     def touch(self, kind: str, *places: np.ndarray) -> None:
         fingers = [{"x": float(x), "y": float(y), "id": number} for number, (x, y) in enumerate(places)]
-        session = self.page.context.new_cdp_session(self.page)
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+        self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
 
     def screenshot(self, name: str, tmp_path: Path) -> None:
         self.page.screenshot(path=tmp_path / name)
@@ -180,7 +185,7 @@ def test_keys(label: Label, tmp_path: Path):
     assert label.points(name)[2].tolist() == [207, 139, 1]
     label.keys("Enter")
     label.says("2 of 5 done", "Draw a box")
-    assert label.page.locator(".jp-Cell").count() == 2  # no key was a command of JupyterLab's
+    assert label.page.locator(".jp-Cell").count() == 3  # no key was a command of JupyterLab's
 
 
 def test_a_picture_larger_than_the_page_to_the_pixel(label: Label, tmp_path: Path):
@@ -229,21 +234,20 @@ def test_fingers(label: Label, tmp_path: Path):
     label.says("4 of 5 done", "All pictures are done")
 
 
-def test_a_proposal_is_corrected(lab: str, root: Path, tmp_path: Path):
+def test_a_proposal_is_corrected(browser: object, lab: str, root: Path, tmp_path: Path):
     name = "1 mouse.png"
-    with opened(lab, "02_propose.ipynb", "all cells done") as page:
-        label = Label(page, root / "02_propose.json")
-        seen = label.seen()
-        label.drag(seen[0] - 20, seen[2] + 20)
-        label.says("3. handle", "proposed")
-        label.screenshot("proposal.png", tmp_path)
-        label.page.mouse.click(*seen[2])
-        label.says("3 of 3 keypoints")
-        label.settle()
-        points, box = label.points(name), np.array(label.saved(name)["bbox"])
-        np.testing.assert_allclose(points[:2, :2], box[:2] + [[5, 5], [10, 10]], atol=0.01)
-        np.testing.assert_allclose(points[2, :2], dots(name)[2], atol=0.6)
-        label.page.get_by_role("button", name="1 left rim").click()
-        label.keys("ArrowDown", "Enter")
-        label.says("1 of 5 done")
-        np.testing.assert_allclose(label.points(name)[0], [*points[0, :2] + (0, 1), 2], atol=0.01)
+    label = Label(run_all(browser, lab, "02_propose.ipynb", "all cells done"), root / "02_propose.json")
+    seen = label.seen()
+    label.drag(seen[0] - 20, seen[2] + 20)
+    label.says("3. handle", "proposed")
+    label.screenshot("proposal.png", tmp_path)
+    label.page.mouse.click(*seen[2])
+    label.says("3 of 3 keypoints")
+    label.settle()
+    points, box = label.points(name), np.array(label.saved(name)["bbox"])
+    np.testing.assert_allclose(points[:2, :2], box[:2] + [[5, 5], [10, 10]], atol=0.01)
+    np.testing.assert_allclose(points[2, :2], dots(name)[2], atol=0.6)
+    label.page.get_by_role("button", name="1 left rim").click()
+    label.keys("ArrowDown", "Enter")
+    label.says("1 of 5 done")
+    np.testing.assert_allclose(label.points(name)[0], [*points[0, :2] + (0, 1), 2], atol=0.01)
