@@ -1,5 +1,6 @@
 """Labelling: the file that it writes, what others wrote in it, pictures as stored and as seen, proposals, bad input."""
 
+import base64
 import json
 import os
 import re
@@ -10,8 +11,11 @@ from io import BytesIO
 from pathlib import Path
 
 import cv2
+import nbformat
 import numpy as np
 import pytest
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
 from PIL import Image
 
 from posekit.codecs import Codec
@@ -327,3 +331,21 @@ def test_folders_without_pictures(tmp_path: Path):
         with pytest.raises(InputError, match=f"{name}.*{message}"):
             label_keypoints(tmp_path / name, NAMES, tmp_path / "labels.json")
         assert not (tmp_path / "labels.json").exists()
+
+
+@pytest.mark.slow
+def test_a_run_without_a_browser_leaves_the_first_picture(folder: Path):
+    source = (
+        f"from posekit.figures.widgets import label_keypoints\nlabel_keypoints({str(folder)!r}, {NAMES!r}, 'out.json')"
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    resources = {"metadata": {"path": str(folder.parent)}}
+    NotebookClient(notebook, kernel_name="python3", store_widget_state=True, resources=resources).execute()
+    first, second = (output["data"] for output in notebook.cells[0].outputs)
+    assert sorted(first) == ["image/jpeg", "text/plain"]
+    assert sorted(second) == ["application/vnd.jupyter.widget-view+json", "text/plain"]
+    assert first["text/plain"] == "Run this cell in JupyterLab to label: 0 of 3 pictures done"
+    picture = cv2.imdecode(np.frombuffer(base64.b64decode(first["image/jpeg"]), np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape == (60, 80, 3) and not (folder.parent / "out.json").exists()
+    page, _ = HTMLExporter().from_notebook_node(notebook)
+    assert first["image/jpeg"].strip() in page.replace("\n", "")

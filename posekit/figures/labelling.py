@@ -14,7 +14,7 @@ from typing import Any
 import anywidget
 import numpy as np
 import traitlets
-from IPython.display import display
+from IPython.display import DisplayHandle, display
 
 from posekit.datasets.images import BadImage, one_line
 from posekit.drawing import draw_poses, side_colors
@@ -49,8 +49,8 @@ def label_keypoints(
     labeller = Labeller(expanded(folder), names, expanded(out), propose)
     data, text = b64encode(labeller.preview()).decode(), f"Run this cell in JupyterLab to label: {labeller.progress()}"
     labeller.placeholder = display({"image/jpeg": data, "text/plain": text}, raw=True, display_id=True)
-    view = {"text/plain": text, **labeller._repr_mimebundle_()[0]}
-    display(view, raw=True)
+    view, _ = labeller._repr_mimebundle_() or ({}, {})
+    display({**view, "text/plain": text}, raw=True)
 
 
 class Labeller(anywidget.AnyWidget):
@@ -59,7 +59,7 @@ class Labeller(anywidget.AnyWidget):
     _esm = "\n".join((_HERE / f"labelling{part}.js").read_text(encoding="utf-8") for part in ("_canvas", "_state", ""))
     _css = (_HERE / "labelling.css").read_text(encoding="utf-8")
     setup = traitlets.Dict().tag(sync=True)
-    placeholder = None  # the picture above the widget, for pages without Python
+    placeholder: DisplayHandle | None = None  # the picture above the widget, for pages without Python
 
     def __init__(
         self, folder: Path, names: Sequence[str] | Skeleton, out: Path, propose: Propose | Predictor | None = None
