@@ -260,9 +260,9 @@ def _not_json(constant: str) -> float:
     raise ValueError(f"{constant} is not a number")
 
 
-def read_json(path: Path, remedy: str) -> dict:
-    """The object in a JSON file; InputError, with `remedy` at its end, when there is none that can be read."""
-    text = read_text(path, remedy, DESCRIPTION_BYTES)
+def read_json(path: Path, remedy: str, longest: int = DESCRIPTION_BYTES) -> dict:
+    """The object in a JSON file of up to `longest` bytes; InputError, with `remedy` at its end, if it can't be read."""
+    text = read_text(path, remedy, longest)
     try:
         value = parse_json(text, parse_constant=_not_json)
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""One writer per folder: a lock file in it that names the process that writes there."""
+"""One writer per folder, or per file: a lock file that names the process that writes there."""
 
 import json
 import os
@@ -25,33 +25,49 @@ def one_writer(folder: Path) -> Iterator[None]:
     The system ends the lock of a process that has ended, however that came. Some network file systems keep locks to one
     host, others have none: there, whether the file is still touched tells.
     """
-    path, made = folder / LOCK, not folder.exists()
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = _open_locked(path)
+    made = not folder.exists()
+    try:
+        with _held(folder / LOCK, folder, "folder"):
+            yield
+    finally:
+        if made:
+            with suppress(OSError):  # it has content
+                folder.rmdir()
+
+
+@contextmanager
+def one_writer_of(file: Path) -> Iterator[None]:
+    """Keep one file to this process, as `one_writer` does with a folder; the lock file is beside it."""
+    with _held(file.with_name(f".{file.name}{LOCK}"), file, "file"):
+        yield
+
+
+@contextmanager
+def _held(path: Path, what: Path, kind: str) -> Iterator[None]:
+    """Hold the lock file `path`, which stands for `what`, a folder or a file."""
+    with writing(what):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = _open_locked(path, what, kind)
     ended = threading.Event()
     beat = threading.Thread(target=_touch, args=(path, ended), daemon=True)
     try:
-        with writing(folder):
+        with writing(what):
             _sign(descriptor)
         beat.start()
         yield
     finally:
         ended.set()
         _remove(descriptor, path)
-        if made:
-            with suppress(OSError):  # it has content
-                folder.rmdir()
 
 
-def _open_locked(path: Path) -> int:
+def _open_locked(path: Path, what: Path, kind: str) -> int:
     """A descriptor of the lock file, locked; InputError if another process has it."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         locked, holder = _lock(descriptor), _holder(descriptor)
         if locked is False or _writes(holder, os.fstat(descriptor).st_mtime, locked):
             os.close(descriptor)
-            raise _taken(path.parent, holder)
+            raise _taken(what, kind, holder)
         if _is_same(descriptor, path):
             return descriptor
         os.close(descriptor)  # another process has just removed the file: its lock holds nobody off
@@ -112,11 +128,11 @@ def _runs(process: int) -> bool:
     return True
 
 
-def _taken(folder: Path, holder: dict) -> InputError:
+def _taken(what: Path, kind: str, holder: dict) -> InputError:
     names = {name: shortened(str(holder.get(name))) for name in ("process", "host", "since")}
     who = "process {process} on {host} has been writing there since {since}".format(**names)
     who = who if holder else "another process writes there"
-    return InputError(f"{folder}: {who}; wait until it ends, or choose another folder")
+    return InputError(f"{what}: {who}; wait until it ends, or choose another {kind}")
 
 
 def _touch(path: Path, ended: threading.Event) -> None:

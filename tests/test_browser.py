@@ -2,25 +2,13 @@
 
 import hashlib
 import json
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browsing import chromium, needs_chromium, run_all, serve_lab
 
 ROOT = Path(__file__).parents[1]
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-quic",
-]  # fmt: skip
 LESSON = "01_explore_datasets.ipynb"
 # What lesson 06 does after a training, here with targets moved by a few pixels in place of a network's heatmaps.
 EXPLORE = """import numpy as np
@@ -32,10 +20,7 @@ points = np.stack([transform_points(cut.matrix, found) for cut, found in zip(cut
 drawn, _ = recipe.codec.encode(points, train.visible[:12])
 explore_heatmaps(heatmaps_of(train, range(12), recipe, {"coarse": drawn * 0.5, "fine": drawn}))"""
 
-pytestmark = [
-    pytest.mark.machine,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's Chromium: apt-get install chromium"),
-]
+pytestmark = [pytest.mark.machine, needs_chromium]
 
 
 def copy_lesson(target: Path, data: Path) -> None:
@@ -54,60 +39,18 @@ def copy_lesson(target: Path, data: Path) -> None:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory, tiny_vehicles: Path) -> Iterator[str]:
-    """The address of `posekit lab`, run on a copy of lesson 01 without any of the user's settings."""
+    """The address of JupyterLab on a copy of lesson 01."""
     root = tmp_path_factory.mktemp("lab")
     copy_lesson(root / "notebooks" / LESSON, tiny_vehicles)
-    quiet = root / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
-    quiet.parent.mkdir(parents=True)
-    quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')
-    folders = {
-        "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
-        "JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython",
-    }  # fmt: skip
-    environment = {**os.environ, "POSEKIT_ROOT": str(root)} | {name: str(root / f) for name, f in folders.items()}
-    environment.pop("MPLBACKEND", None)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    arguments = ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token="]
-    command = [sys.executable, "-c", "from posekit.cli.main import main; main()", "lab", *arguments]
-    with open(root / "lab.log", "w") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/api", server, root / "lab.log")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)  # the command and its JupyterLab, which ends the kernels
-        server.wait(30)
-
-
-def wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
-    for _ in range(240):
-        assert server.poll() is None, log.read_text()
-        try:
-            urllib.request.urlopen(address, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.25)
-    raise AssertionError(log.read_text())
+    with serve_lab(root) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
 def page(lab: str) -> Iterator[object]:
     """The lesson in Chromium after Run → Run All Cells."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        page.set_default_timeout(120_000)
-        page.goto(f"{lab}/lab/tree/notebooks/{LESSON}?reset")
-        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        page.get_by_text("all cells done", exact=True).wait_for(state="attached")
-        yield page
-        browser.close()
+    with chromium() as browser:
+        yield run_all(browser, lab, LESSON, "all cells done")
 
 
 class Cell:

@@ -1,7 +1,7 @@
-"""Notebook widgets: a heatmap explorer and a data set browser, for any skeleton.
+"""Notebook widgets, for any skeleton: a heatmap explorer, a data set browser, and labelling (see `labelling`).
 
-The picture is a separate output above the controls, replaced in place when a control changes. So it is shown once, and
-it stays in saved notebooks and pages, even where widgets don't work.
+The picture of the first two is a separate output above the controls, replaced in place when a control changes. So it
+is shown once, and it stays in saved notebooks and pages, even where widgets don't work.
 """
 
 from base64 import b64encode
@@ -16,7 +16,10 @@ from IPython.display import display
 from posekit.datasets.dataset import PoseDataset
 from posekit.errors import InputError
 from posekit.figures.explorer import Heatmaps, Picture, heatmap_picture, message_picture, sample_picture
+from posekit.figures.labelling import label_keypoints
 from posekit.recipes import Recipe
+
+__all__ = ["Explorer", "browse_dataset", "dataset_browser", "explore_heatmaps", "heatmap_explorer", "label_keypoints"]
 
 _STYLE = {"description_width": "70px"}
 _WIDE, _NARROW = ({"layout": {"width": width}, "style": _STYLE} for width in ("410px", "203px"))
