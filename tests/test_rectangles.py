@@ -25,7 +25,7 @@ from posekit.evaluation.robustness import BOX_JITTER, changed
 from posekit.figures import crops, diagrams, hourglass, poses
 from posekit.figures.data import size_statistics
 from posekit.figures.explorer import heatmap_picture, heatmaps_of, sample_picture
-from posekit.geometry import invert, transform_points
+from posekit.geometry import fit_box, invert, transform_points
 from posekit.inference.boxes import crop_box, predict_crops, whole
 from posekit.inference.predictors import network_predictor, predict_dataset
 from posekit.inference.run_times import Request, load_predictor
@@ -263,7 +263,8 @@ def test_pictures_of_rectangles(tiny_vehicles: Path):
     assert poses.cell_extent((64, 96, 3), (16, 24)) == (-2, 94, 62, -2)
     assert len(size_statistics(dataset, LYING.input_size).axes) == 3
     picture = sample_picture(dataset, 0, LYING)
-    assert "96 × 64 pixels" not in picture.caption and " × 1.00, turned by 0°" in picture.caption
+    width, height = (round(float(side)) for side in fit_box(0.0, sample.box, (96, 64)))
+    assert f"box of {width} × {height} px × 1.00, turned by 0°" in picture.caption
     heatmaps_shown = heatmaps_of(dataset, [0], LYING, {"truth": maps[None]})
     assert "error: mean" in heatmap_picture(heatmaps_shown, 0, None, "truth", 0.5).caption
 
