@@ -16,13 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from posekit.errors import InputError, shown
-from posekit.geometry import invert, transform_points
+from posekit.geometry import Size, invert, sides, transform_points
 
 
 @dataclass(frozen=True)
 class Codec:
     """How keypoints become heatmaps and heatmaps keypoints.
 
+    input_size, heatmap_size: the side of a square, or width and height.
     sigma: of the Gaussian, in cells; it is cut at 3 sigma and its peak is 1.
     centre: where it is: "round" (x + 0.5 cut to a whole cell, so to the nearest one on the map: PoseEstNet), "truncate"
         (towards cell 0, and only if that is a cell of the map and x above 0: Stacked Hourglass) or "exact" (between
@@ -37,8 +38,8 @@ class Codec:
         crop has to count the same way, see `geometry.crop_matrix`.
     """
 
-    input_size: int
-    heatmap_size: int
+    input_size: Size
+    heatmap_size: Size
     sigma: float
     centre: str = "round"
     supervise_missing: bool = False
@@ -51,9 +52,15 @@ class Codec:
                 raise InputError(f"{name} must be one of {', '.join(known)}, not {shown(getattr(self, name))}")
 
     @property
+    def strides(self) -> np.ndarray:
+        """Input pixels a cell, to the right and down, (2,): with intervals a rectangle's are a little apart."""
+        extents = [np.array(sides(size)) - self.intervals for size in (self.input_size, self.heatmap_size)]
+        return extents[0] / extents[1]
+
+    @property
     def stride(self) -> float:
-        """Input pixels a cell."""
-        return (self.input_size - self.intervals) / (self.heatmap_size - self.intervals)
+        """Input pixels a cell, to the right."""
+        return float(self.strides[0])
 
     def encode(self, keypoints: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Targets of keypoints (..., K, 2) in input pixels and visible (..., K).
@@ -64,22 +71,28 @@ class Codec:
         Left of the map and above it, HRNet's code ("round") and UDP's (intervals) cut towards 0, so that a centre moves
         one cell right, and count a keypoint whose Gaussian ends one cell before the map. This does the same.
         """
-        mu = CENTRES[self.centre](np.asarray(keypoints, np.float64) / self.stride)
+        mu = CENTRES[self.centre](np.asarray(keypoints, np.float64) / self.strides)
         radius = np.floor(3 * self.sigma)
         udp = self.centre == "exact" and self.intervals
         nearest = np.trunc(mu + 0.5) if udp else np.floor(mu + 0.5)
         reach = 0 if self.centre == "truncate" else radius
         before = reach + (udp or self.centre == "round")
-        on_map = ((nearest + before >= 0) & (nearest - reach < self.heatmap_size)).all(-1)
+        on_map = ((nearest + before >= 0) & (nearest - reach < sides(self.heatmap_size))).all(-1)
         present = visible.astype(bool) & on_map  # (..., K)
-        cells = np.arange(self.heatmap_size)
-        distance = cells - mu[..., None]  # (..., K, 2, cells)
-        gauss = np.exp(-(distance**2) / (2 * self.sigma**2))
-        gauss = np.where(np.abs(cells - nearest[..., None]) <= radius, gauss, 0).astype(np.float32)
-        gauss[..., 0, :] *= present[..., None]
-        heatmaps = gauss[..., 1, :, None] * gauss[..., 0, None, :]  # rows are y
+        columns, rows = (
+            self._gauss(mu[..., axis, None], nearest[..., axis, None], size)
+            for axis, size in enumerate(sides(self.heatmap_size))
+        )  # (..., K, w) and (..., K, h)
+        columns *= present[..., None]
+        heatmaps = rows[..., :, None] * columns[..., None, :]
         weights = np.ones_like(present) if self.supervise_missing else present
         return heatmaps, weights.astype(np.float32)
+
+    def _gauss(self, mu: np.ndarray, nearest: np.ndarray, size: int) -> np.ndarray:
+        """The Gaussians at mu (..., K, 1) of a map's axis of `size` cells, cut at 3 sigma from `nearest`, float32."""
+        cells = np.arange(size)
+        gauss = np.exp(-((cells - mu) ** 2) / (2 * self.sigma**2))
+        return np.where(np.abs(cells - nearest) <= np.floor(3 * self.sigma), gauss, 0).astype(np.float32)
 
     def decode(self, heatmaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Keypoints (..., K, 2) in input pixels and scores (..., K) of heatmaps (..., K, h, w).
@@ -96,7 +109,7 @@ class Codec:
         cells = np.stack([best % width, best // width], 1)  # (M, 2) x, y
         points = cells + OFFSETS[self.offset](maps, cells, self.sigma)
         points[scores <= 0] = 0
-        return (points * self.stride).reshape(*lead, 2), scores.reshape(lead)
+        return (points * self.strides).reshape(*lead, 2), scores.reshape(lead)
 
 
 def image_keypoints(codec: Codec, heatmaps: np.ndarray, matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

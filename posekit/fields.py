@@ -29,7 +29,8 @@ def setting(
     choices: tuple[str, ...] = (),
     length: tuple[int, int] = (1, 1),
 ) -> Any:
-    """Declare a field: its default, what it is, and what it takes. Its type is its annotation.
+    """Declare a field: its default, what it is, and what it takes. Its type is its annotation; `int | tuple[int, int]`
+    is a size: one side of a square, or width and height.
 
     low, high: the range of a number, both ends included, in `unit`. choices: the words that a text may be.
     length: the fewest and the most values of a tuple, or characters of any other text.
@@ -47,14 +48,19 @@ def check(values: Any) -> None:
 
 
 def kind(field: dataclasses.Field) -> tuple[type, bool]:
-    """The field's type and False, or the type of its values and True if it is a tuple of them.
+    """The field's type and False, or the type of its values and True if it is, or may be, a tuple of them.
 
     Of a field that takes text or an object, it is the type of what can be written: text.
     """
     values = get_args(field.type)
-    if isinstance(field.type, UnionType):
+    if isinstance(field.type, UnionType) and not is_size(field):
         return values[0], False
     return (values[0], True) if values else (cast(type, field.type), False)
+
+
+def is_size(field: dataclasses.Field) -> bool:
+    """Whether the field is one side of a square, or width and height."""
+    return field.type == int | tuple[int, int]
 
 
 def accepts(field: dataclasses.Field) -> str:
@@ -69,7 +75,10 @@ def accepts(field: dataclasses.Field) -> str:
     if type_ is str:
         return f"text of {count} printable characters"
     limits = (f"{limit:,}" if isinstance(limit, int) else f"{limit:g}" for limit in (about["low"], about["high"]))
-    span = f"{_NUMBERS[type_]}{'s' * several} from {' to '.join(limits)} {about['unit']}".rstrip()
+    plural = "s" * (several and not is_size(field))
+    span = f"{_NUMBERS[type_]}{plural} from {' to '.join(limits)} {about['unit']}".rstrip()
+    if is_size(field):
+        return f"a {span}, or two, as width,height"
     return f"a tuple of {count} {span}, such as {written(field.default)}" if several else f"a {span}"
 
 
@@ -82,11 +91,11 @@ def written(value: Any) -> str:
 
 def _takes(field: dataclasses.Field, value: Any) -> bool:
     type_, several = kind(field)
-    if isinstance(field.type, UnionType) and isinstance(value, get_args(field.type)[1:]):
+    if isinstance(field.type, UnionType) and not is_size(field) and isinstance(value, get_args(field.type)[1:]):
         return True
-    if not several:
+    if not several or (is_size(field) and not isinstance(value, tuple)):
         return _takes_one(field.metadata, type_, value)
-    fewest, most = field.metadata["length"]
+    fewest, most = (2, 2) if is_size(field) else field.metadata["length"]
     right = isinstance(value, tuple) and fewest <= len(value) <= most
     return right and all(_takes_one(field.metadata, type_, item) for item in value)
 

@@ -9,7 +9,8 @@ from dataclasses import MISSING, dataclass, replace
 
 from posekit.codecs import Codec
 from posekit.errors import InputError, shown
-from posekit.fields import check, setting
+from posekit.fields import check, setting, written
+from posekit.geometry import sides
 from posekit.skeletons import FROM_DATA, SKELETONS, Skeleton
 
 
@@ -53,8 +54,12 @@ class Recipe:
         False, "Stacked Hourglass: build the shortcut convolutions that the original has but never uses"
     )
     # input and target
-    input_size: int = setting(256, "side of the network's square input", 16, 4096, "pixels")
-    heatmap_size: int = setting(64, "side of a heatmap, a quarter of input_size", 4, 1024, "cells")
+    input_size: int | tuple[int, int] = setting(
+        256, "side of the network's square input, or its width and height", 16, 4096, "pixels"
+    )
+    heatmap_size: int | tuple[int, int] = setting(
+        64, "side of a heatmap, or its width and height, a quarter of input_size", 4, 1024, "cells"
+    )
     mean: tuple[float, ...] = setting(
         (0.485, 0.456, 0.406),
         "mean of red, green and blue in 0–1, which is subtracted from the input",
@@ -159,6 +164,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check(self)
+        for name in ("input_size", "heatmap_size"):  # a square has one form
+            width, height = sides(getattr(self, name))
+            object.__setattr__(self, name, width if width == height else (width, height))
         _check_together(self)
 
     @property
@@ -168,6 +176,18 @@ class Recipe:
             self.input_size, self.heatmap_size, self.sigma, self.target_centre, self.supervise_missing, self.offset,
             self.intervals,
         )  # fmt: skip
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an input."""
+        width, height = sides(self.input_size)
+        return 3, height, width
+
+    @property
+    def heatmap_shape(self) -> tuple[int, int]:
+        """Height and width of a heatmap."""
+        width, height = sides(self.heatmap_size)
+        return height, width
 
     @property
     def update_images(self) -> int:
@@ -185,10 +205,11 @@ HALVINGS: dict[str, Callable[[Recipe], int]] = {
 def _check_together(recipe: Recipe) -> None:
     """Raise InputError for values that don't go with each other."""
     multiple = 4 * 2 ** HALVINGS[recipe.network](recipe)
-    if recipe.input_size % multiple or recipe.heatmap_size * 4 != recipe.input_size:
+    pairs = zip(sides(recipe.input_size), sides(recipe.heatmap_size), strict=True)
+    if any(side % multiple or cells * 4 != side for side, cells in pairs):
         raise InputError(
             f"this {recipe.network} needs an input_size that is a multiple of {multiple} and "
-            f"heatmap_size = input_size / 4, not {recipe.input_size} and {recipe.heatmap_size}"
+            f"heatmap_size = input_size / 4, not {written(recipe.input_size)} and {written(recipe.heatmap_size)}"
         )
     if recipe.network == "hourglass" and recipe.width < 4:
         raise InputError(f"an hourglass needs a width of at least 4, not {recipe.width}")

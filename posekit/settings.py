@@ -5,6 +5,7 @@ Text becomes a value of the field's type here. `Recipe` itself says what is wron
 
 import dataclasses
 import json
+import re
 import tomllib
 from contextlib import suppress
 from dataclasses import replace
@@ -15,25 +16,27 @@ from typing import Any
 import numpy as np
 
 from posekit.errors import InputError, shortened, shown
-from posekit.fields import kind
+from posekit.fields import is_size, kind
 from posekit.files import parse_json, read_text
 from posekit.recipes import POSEESTNET, Recipe
 from posekit.skeletons import skeleton_from
 
 FIELDS = {field.name: kind(field) for field in dataclasses.fields(Recipe)}  # name -> type, whether a tuple of it
+_SIZES = [field.name for field in dataclasses.fields(Recipe) if is_size(field)]
 LONGEST = 1_000_000  # bytes of a file of settings; all fields take 2,000
 _WORDS = {"true": True, "false": False}
 
 
 def override(recipe: Recipe, settings: list[str]) -> Recipe:
-    """The recipe with `field=value` settings applied; a tuple is written 1,4,3."""
+    """The recipe with `field=value` settings applied; a tuple is written 1,4,3, a size 192,256 or 192x256, too."""
     changes = {}
     for setting in settings:
         name, separator, text = (part.strip() for part in setting.partition("="))
         if not separator:
             raise InputError(f"--set {shown(setting)}: write field=value, for example epochs=10")
         type_, several = FIELDS.get(name, (str, False))
-        items = text.split(",") if text else []
+        items = re.split(r",|(?<=\d)[x×](?=\d)" if name in _SIZES else ",", text) if text else []
+        several = several and not (name in _SIZES and len(items) < 2)
         changes[name] = tuple(_read(item, type_) for item in items) if several else _read(text, type_)
     return _apply(recipe, changes, "--set")
 

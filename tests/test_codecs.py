@@ -14,22 +14,30 @@ from posekit.errors import InputError
 from posekit.geometry import crop_matrix, transform_points
 
 SEED = Codec(256, 64, 2.0)
+SIZES = [(96, 24), ((64, 96), (16, 24)), ((128, 64), (32, 16))]  # of input and heatmap: a square, upright, lying
+
+
+def grid(codec: Codec) -> tuple[np.ndarray, np.ndarray]:
+    """Width and height of a map, and input pixels a cell on each axis: of pixels, or of intervals between them."""
+    pixels, cells = (np.broadcast_to(size, 2) for size in (codec.input_size, codec.heatmap_size))
+    return cells, (pixels - codec.intervals) / (cells - codec.intervals)
 
 
 def brute_force(codec: Codec, x: float, y: float) -> np.ndarray:
     """The heatmap of one visible keypoint in input pixels, pixel by pixel as the papers' code writes it."""
-    mu = [x / codec.stride, y / codec.stride]
+    (width, height), stride = grid(codec)
+    mu = [x / stride[0], y / stride[1]]
     if codec.centre == "round":
         mu = [int(v + 0.5) for v in mu]
     elif codec.centre == "truncate":
-        if mu[0] <= 0 or not all(0 <= int(v) < codec.heatmap_size for v in mu):
-            return np.zeros((codec.heatmap_size, codec.heatmap_size))
+        if mu[0] <= 0 or not (0 <= int(mu[0]) < width and 0 <= int(mu[1]) < height):
+            return np.zeros((height, width))
         mu = [int(v) for v in mu]
     nearest = [math.floor(v + 0.5) for v in mu]
     reach = math.floor(3 * codec.sigma)
-    heatmap = np.zeros((codec.heatmap_size, codec.heatmap_size))
-    for row in range(codec.heatmap_size):
-        for column in range(codec.heatmap_size):
+    heatmap = np.zeros((height, width))
+    for row in range(height):
+        for column in range(width):
             if abs(column - nearest[0]) <= reach and abs(row - nearest[1]) <= reach:
                 square = (column - mu[0]) ** 2 + (row - mu[1]) ** 2
                 heatmap[row, column] = math.exp(-square / (2 * codec.sigma**2))
@@ -38,8 +46,9 @@ def brute_force(codec: Codec, x: float, y: float) -> np.ndarray:
 
 @pytest.mark.parametrize("centre", ["round", "truncate", "exact"])
 @pytest.mark.parametrize("sigma", [1.0, 1.5, 2.0])
-def test_targets_equal_the_gaussian_of_every_pixel(centre, sigma):
-    codec = Codec(96, 24, sigma, centre)
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_targets_equal_the_gaussian_of_every_pixel(sizes, centre, sigma):
+    codec = Codec(*sizes, sigma, centre)
     points = np.random.default_rng(0).uniform(-10, 106, (12, 2))
     heatmaps, weights = codec.encode(points[None], np.ones((1, 12)))
     for k, (x, y) in enumerate(points):
@@ -59,9 +68,9 @@ def test_the_seed_rounds_to_a_cell_and_cuts_at_three_sigma():
 
 def edgy_coordinates(rng: np.random.Generator, codec: Codec, count: int) -> np.ndarray:
     """Coordinates (count, 2) in and around the crop: a third anywhere, the others on cells and ties or just beside."""
-    reach = int(3 * codec.sigma) + 4
-    anywhere = rng.uniform(-reach * codec.stride, codec.input_size + reach * codec.stride, (count, 2))
-    ties = rng.integers(-2 * reach, 2 * (codec.heatmap_size + reach), (count, 2)) * codec.stride / 2
+    reach, (cells, stride) = int(3 * codec.sigma) + 4, grid(codec)
+    anywhere = rng.uniform(-reach * stride, codec.input_size + reach * stride, (count, 2))
+    ties = rng.integers(-2 * reach, 2 * (cells + reach), (count, 2)) * stride / 2
     return np.where(rng.random((count, 2)) < 1 / 3, anywhere, ties + rng.choice([0, 0, -1e-9, 1e-9], (count, 2)))
 
 
@@ -72,27 +81,27 @@ def hrnet_target(codec: Codec, point: np.ndarray) -> tuple[np.ndarray, int]:
     Gaussian's peak is at mu itself. A keypoint is left out when its square begins behind the map, or ends, its end not
     included, before cell 0.
     """
-    size, reach = codec.heatmap_size, round(3 * codec.sigma)
-    mu = [float(v) / codec.stride for v in point]
+    ((width, height), stride), reach = grid(codec), round(3 * codec.sigma)
+    mu = [float(v) for v in point / stride]
     cell = [int(v + 0.5) for v in mu]
     peak = mu if codec.centre == "exact" else cell
-    heatmap = np.zeros((size, size))
-    if any(c - reach >= size or c + reach + 1 < 0 for c in cell):
+    heatmap = np.zeros((height, width))
+    if any(c - reach >= size or c + reach + 1 < 0 for c, size in zip(cell, (width, height), strict=True)):
         return heatmap, 0
-    for row in range(max(0, cell[1] - reach), min(size, cell[1] + reach + 1)):
-        for column in range(max(0, cell[0] - reach), min(size, cell[0] + reach + 1)):
+    for row in range(max(0, cell[1] - reach), min(height, cell[1] + reach + 1)):
+        for column in range(max(0, cell[0] - reach), min(width, cell[0] + reach + 1)):
             heatmap[row, column] = math.exp(-((column - peak[0]) ** 2 + (row - peak[1]) ** 2) / (2 * codec.sigma**2))
     return heatmap, 1
 
 
 def hourglass_target(codec: Codec, point: np.ndarray) -> np.ndarray:
     """One joint's map by the rule of Stacked Hourglass's published code, cut at 3 sigma."""
-    size, heatmap = codec.heatmap_size, np.zeros((codec.heatmap_size, codec.heatmap_size))
-    x, y = (float(v) / codec.stride for v in point)
-    if x <= 0 or int(x) >= size or not 0 <= int(y) < size:  # int(-0.5) is 0
+    (width, height), stride = grid(codec)
+    heatmap, (x, y) = np.zeros((height, width)), point / stride
+    if x <= 0 or int(x) >= width or not 0 <= int(y) < height:  # int(-0.5) is 0
         return heatmap
-    for row in range(size):
-        for column in range(size):
+    for row in range(height):
+        for column in range(width):
             if max(abs(row - int(y)), abs(column - int(x))) <= 3 * codec.sigma:
                 heatmap[row, column] = math.exp(-((column - int(x)) ** 2 + (row - int(y)) ** 2) / (2 * codec.sigma**2))
     return heatmap
@@ -100,8 +109,9 @@ def hourglass_target(codec: Codec, point: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("sigma", [1.0, 2.0, 3.0])
 @pytest.mark.parametrize("name", ["msra", "udp"])
-def test_targets_at_and_beyond_every_border_are_the_published_codes(name, sigma):
-    codec = Codec(96, 24, sigma, **CODECS[name])
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_targets_at_and_beyond_every_border_are_the_published_codes(sizes, name, sigma):
+    codec = Codec(*sizes, sigma, **CODECS[name])
     points = edgy_coordinates(np.random.default_rng(1), codec, 1000)
     heatmaps, weights = codec.encode(points, np.ones(1000))
     expected = [hrnet_target(codec, point) for point in points]
@@ -110,8 +120,9 @@ def test_targets_at_and_beyond_every_border_are_the_published_codes(name, sigma)
 
 
 @pytest.mark.parametrize("sigma", [1.0, 2.0])
-def test_people_targets_at_and_beyond_every_border_are_the_published_codes(sigma):
-    codec = Codec(96, 24, sigma, "truncate", supervise_missing=True)
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_people_targets_at_and_beyond_every_border_are_the_published_codes(sizes, sigma):
+    codec = Codec(*sizes, sigma, "truncate", supervise_missing=True)
     points = edgy_coordinates(np.random.default_rng(2), codec, 1000)
     heatmaps, weights = codec.encode(points, np.ones(1000))
     assert weights.all()
@@ -160,6 +171,17 @@ def test_udp_finds_the_place_between_cells(sigma):
     cells = np.random.default_rng(0).uniform(8, 55, (1, 300, 2))
     found, _ = codec.decode(codec.encode(cells * 255 / 63, np.ones((1, 300)))[0])
     assert np.abs(found * 63 / 255 - cells).max() < 0.001
+
+
+@pytest.mark.parametrize("name", ["dark", "udp"])
+def test_the_place_between_cells_of_a_rectangle_comes_back(name):
+    """256×192 as COCO's networks: with intervals a cell is 191 / 47 pixels wide and 255 / 63 high."""
+    codec = Codec((192, 256), (48, 64), 2.0, **CODECS[name])
+    points = np.random.default_rng(0).uniform(32, (160, 224), (1, 300, 2))
+    heatmaps, weights = codec.encode(points, np.ones((1, 300)))
+    found, scores = codec.decode(heatmaps)
+    assert heatmaps.shape == (1, 300, 64, 48) and weights.all() and scores.min() > 0.9
+    assert np.abs(found - points).max() < (0.08 if name == "dark" else 0.004)
 
 
 def area_in_square(radius: float, low: float, high: float) -> float:
@@ -258,13 +280,14 @@ def test_maps_without_a_peak(offset):
 # Decoding, by the published code's rules
 
 
-def edgy_maps(rng: np.random.Generator, count: int = 1000, size: int = 16) -> np.ndarray:
-    """Maps (count, size, size): peaks anywhere and on the border, noise, ties, and maps without a positive value."""
-    axis = np.arange(size)
-    centres = rng.uniform(-1, size, (count, 2))
-    centres[::3, 0] = rng.choice([0, 1, 2, size - 3, size - 2, size - 1], len(centres[::3]))
-    bumps = [np.exp(-((axis[:, None] - y) ** 2 + (axis - x) ** 2) / 4.5) for x, y in centres]
-    maps = np.stack(bumps) * rng.uniform(0.2, 1.3, (count, 1, 1)) + rng.normal(0, 0.02, (count, size, size))
+def edgy_maps(rng: np.random.Generator, width: int = 16, height: int = 16, count: int = 1000) -> np.ndarray:
+    """Maps (count, h, w): peaks anywhere and on the border, noise, ties, and maps without a positive value."""
+    rows, columns = np.arange(height)[:, None], np.arange(width)
+    centres = rng.uniform(-1, (width, height), (count, 2))
+    centres[::3, 0] = rng.choice([0, 1, 2, width - 3, width - 2, width - 1], len(centres[::3]))
+    centres[1::3, 1] = rng.choice([0, 1, 2, height - 3, height - 2, height - 1], len(centres[1::3]))
+    bumps = [np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / 4.5) for x, y in centres]
+    maps = np.stack(bumps) * rng.uniform(0.2, 1.3, (count, 1, 1)) + rng.normal(0, 0.02, (count, height, width))
     maps[::7] = np.round(maps[::7], 1)  # ties
     maps[1::50] = rng.integers(0, 3, maps[1::50].shape) / 2
     maps[2::50] -= 3  # no positive value
@@ -293,9 +316,9 @@ def hourglass_cell(heatmap: np.ndarray, sigma: float) -> tuple[float, float]:
     if best_cell(heatmap) is None:
         return 0, 0
     x, y = best_cell(heatmap)
-    last = len(heatmap) - 1
+    bottom, last = np.array(heatmap.shape) - 1
     right = heatmap[y, min(x + 1, last)] > heatmap[y, max(x - 1, 0)]
-    below = heatmap[min(y + 1, last), x] > heatmap[max(y - 1, 0), x]
+    below = heatmap[min(y + 1, bottom), x] > heatmap[max(y - 1, 0), x]
     return x + (0.75 if right else 0.25), y + (0.75 if below else 0.25)
 
 
@@ -331,10 +354,10 @@ def udp_cell(heatmap: np.ndarray, sigma: float) -> tuple[float, float]:
         return 0, 0
     x, y = best_cell(heatmap)
     logs = np.log(np.clip(cv2.GaussianBlur(heatmap, (3, 3), 0), 0.001, 50))
-    last = len(logs) - 1
+    bottom, last = np.array(logs.shape) - 1
 
     def log(column: int, row: int) -> float:
-        return logs[min(max(row, 0), last), min(max(column, 0), last)]
+        return logs[min(max(row, 0), bottom), min(max(column, 0), last)]
 
     middle, left, right, above, below = log(x, y), log(x - 1, y), log(x + 1, y), log(x, y - 1), log(x, y + 1)
     mixed = (log(x + 1, y + 1) - right - below + 2 * middle - left - above + log(x - 1, y - 1)) / 2
@@ -346,9 +369,10 @@ def udp_cell(heatmap: np.ndarray, sigma: float) -> tuple[float, float]:
     ("offset", "rule"),
     [("quarter", hrnet_cell), ("forced", hourglass_cell), ("dark", dark_cell), ("udp", udp_cell)],
 )
-def test_decoding_is_the_published_codes_on_any_map(offset, rule):
-    maps = edgy_maps(np.random.default_rng(3))
-    found, scores = Codec(64, 16, 1.5, offset=offset).decode(maps)
+@pytest.mark.parametrize(("width", "height"), [(16, 16), (12, 16), (24, 10)])
+def test_decoding_is_the_published_codes_on_any_map(width, height, offset, rule):
+    maps = edgy_maps(np.random.default_rng(3), width, height)
+    found, scores = Codec((4 * width, 4 * height), (width, height), 1.5, offset=offset).decode(maps)
     np.testing.assert_allclose(found / 4, [rule(heatmap, 1.5) for heatmap in maps], atol=1e-5)
     np.testing.assert_array_equal(scores, (np.minimum(maps, 1) if offset == "forced" else maps).max((1, 2)))
 

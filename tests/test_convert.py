@@ -26,6 +26,7 @@ from posekit.skeletons import SKELETONS
 
 SMALL = {"width": 8, "modules": (1, 2, 1), "blocks": 1}
 IMAGES = np.random.default_rng(0).standard_normal((1, 3, 64, 128)).astype(np.float32)
+UPRIGHT = np.random.default_rng(1).standard_normal((1, 3, 256, 192)).astype(np.float32)  # as COCO's networks see
 
 
 @pytest.fixture
@@ -59,18 +60,18 @@ def refused(capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
     return run
 
 
-def their_layers(network: torch.nn.Module) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def their_layers(network: torch.nn.Module, images: np.ndarray = IMAGES) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """The output of every convolution and normalisation that runs, by name, and the last heatmaps."""
     outputs = {}
     for name, module in network.named_modules():
         if isinstance(module, torch.nn.Conv2d | torch.nn.BatchNorm2d):
             module.register_forward_hook(lambda _, __, out, name=name: outputs.update({name: out.numpy()}))
     with torch.no_grad():
-        heatmaps = network(torch.from_numpy(IMAGES))
+        heatmaps = network(torch.from_numpy(images))
     return outputs, (heatmaps[-1] if isinstance(heatmaps, list) else heatmaps).numpy()
 
 
-def our_layers(network: nn.Cell) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def our_layers(network: nn.Cell, images: np.ndarray = IMAGES) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """As `their_layers`."""
     outputs = {}
     for name, cell in network.cells_and_names():
@@ -78,7 +79,7 @@ def our_layers(network: nn.Cell) -> tuple[dict[str, np.ndarray], np.ndarray]:
             cell.register_forward_hook(lambda _, __, out, name=name: outputs.update({name: out.asnumpy()}))
     ms.set_context(mode=ms.PYNATIVE_MODE)
     try:
-        return outputs, network.set_train(False)(ms.Tensor(IMAGES))[-1].asnumpy()
+        return outputs, network.set_train(False)(ms.Tensor(images))[-1].asnumpy()
     finally:
         ms.set_context(mode=ms.GRAPH_MODE)
 
@@ -89,10 +90,10 @@ def our_name(name: str) -> str:
     return re.sub(r"^(merge_\w+\.\d+)\.conv\.conv", r"\1.0.conv", name)
 
 
-def assert_agree(theirs: torch.nn.Module, ours: nn.Cell, layers: int) -> None:
+def assert_agree(theirs: torch.nn.Module, ours: nn.Cell, layers: int, images: np.ndarray = IMAGES) -> None:
     """Every layer to 1e-4 of its largest value, and the heatmaps."""
-    their_outputs, their_heatmaps = their_layers(theirs)
-    our_outputs, our_heatmaps = our_layers(ours)
+    their_outputs, their_heatmaps = their_layers(theirs, images)
+    our_outputs, our_heatmaps = our_layers(ours, images)
     assert {our_name(name) for name in their_outputs} == set(our_outputs) and len(our_outputs) == layers
     for name, expected in their_outputs.items():
         found = our_outputs[our_name(name)]
@@ -113,11 +114,19 @@ PUBLISHED = {
     # layers; a stack a block and 3 layers more; the stem 2 layers and 3 blocks, 2 of which widen; 2 layers merge.
     "vehicle": (HRNet(36), "hrnet-pose", "", True, 585),
     "person": (HRNet(16), "hrnet-pose", "module.", False, 585),  # as old files are: not a zip
+    "coco": (HRNet(17), "hrnet-pose", "", True, 585),
     "hourglass": (StackedHourglass(16), "hourglass", "model.module.", True, 2 + 3 * 6 + 2 + 2 * (14 * 6 + 3) + 2),
 }
 FIELDS = {
     "vehicle": {"skeleton": "vehicle36", "dataset": "veri", "head_bias": True},
     "person": {"skeleton": "person16", "dataset": "mpii", "head_bias": True},
+    "coco": {
+        "skeleton": "person17",
+        "dataset": "mpii",
+        "head_bias": True,
+        "input_size": (192, 256),
+        "heatmap_size": (48, 64),
+    },
     "hourglass": {},  # the seed's recipe is the published network
 }
 
@@ -142,7 +151,7 @@ def test_published_networks_agree_layer_by_layer_and_come_back(kind: str, conver
     recipe, ours = model.recipe, model.network
     base = HOURGLASS if kind == "hourglass" else POSEESTNET
     assert vars(recipe) == vars(base) | {"name": layout} | FIELDS[kind]
-    assert_agree(network, ours, layers)
+    assert_agree(network, ours, layers, UPRIGHT if kind == "coco" else IMAGES)
 
     convert(tmp_path / "a.ckpt", tmp_path / "b.pth", "--to", layout)
     back = torch.load(tmp_path / "b.pth", weights_only=True)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posekit.geometry import _part_seen, box_side, crop_matrix, invert, transform_points, warp
+from posekit.geometry import _part_seen, box_side, crop_matrix, fit_box, invert, transform_points, warp
 
 coordinates = st.floats(-500, 500)
 maps = st.builds(
@@ -38,6 +38,79 @@ def test_the_box_becomes_the_input():
     matrix = crop_matrix(np.array([50.0, 40.0]), 80.0, 64)
     found = transform_points(matrix, np.array([[50.0, 40.0], [10.0, 0.0], [90.0, 80.0], [60.0, 35.0]]))
     np.testing.assert_allclose(found, [[32, 32], [0, 0], [64, 64], [40, 28]], atol=1e-12)
+
+
+# Rectangular inputs, as COCO's networks have
+
+
+def official_box(width: float, height: float, aspect: float) -> tuple[float, float]:
+    """HRNet's rule for COCO: the side that is too short for the input's aspect grows; 1.25 is in the box already."""
+    if width > aspect * height:
+        return width, width / aspect
+    return (height * aspect, height) if width < aspect * height else (width, height)
+
+
+def official_map(center: np.ndarray, box_width: float, size: tuple[int, int], turn: float) -> np.ndarray:
+    """HRNet's map, fixed by three points: the center, the point half the box's width above it, and the corner that
+    makes a right angle with them; `turn` in degrees turns the box, so the picture the other way."""
+    angle = np.deg2rad(turn)
+    up = np.array([np.sin(angle), -np.cos(angle)]) * box_width / 2
+    middle, above = np.array(size) / 2, np.array([0, -size[0] / 2])
+    points = [center, center + up, center + up + [up[1], -up[0]]]
+    images = [middle, middle + above, middle + above + [above[1], -above[0]]]
+    homogeneous = np.column_stack([points, np.ones(3)])
+    return np.linalg.solve(homogeneous, np.array(images)).T
+
+
+SIZES = [(192, 256), (288, 384), (48, 64), (256, 192), (64, 64)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_crop_is_that_of_hrnets_code_for_coco(size, flip):
+    rng = np.random.default_rng(4)
+    for _ in range(200):
+        width = int(rng.integers(40, 800))
+        center, box = rng.uniform(0, 500, 2), rng.uniform(5, 400, 2).astype(np.float32)
+        scale, rotation = float(rng.uniform(0.7, 1.3)), float(rng.choice([0, rng.uniform(-80, 80)]))
+        fitted = fit_box(float(box.max()), box, size)
+        expected = official_box(*box.astype(float), size[0] / size[1])
+        np.testing.assert_allclose(fitted, expected, rtol=1e-12)
+        found = crop_matrix(center, (fitted[0] * scale, fitted[1] * scale), size, rotation, width if flip else None)
+        mirrored = np.array([width - 1 - center[0], center[1]]) if flip else center
+        official = official_map(mirrored, expected[0] * scale, size, -rotation)
+        if flip:
+            official = official @ np.array([[-1, 0, width - 1], [0, 1, 0], [0, 0, 1]])
+        np.testing.assert_allclose(found, official, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_with_intervals_a_rectangle_is_scaled_by_its_intervals(size):
+    """UDP: about the center, turned, each side by (its pixels - 1) / the box's side, to the middle of its pixels."""
+    rng, extent = np.random.default_rng(5), np.array(size) - 1
+    for _ in range(50):
+        center, box, rotation = rng.uniform(0, 500, 2), rng.uniform(20, 400, 2), float(rng.uniform(-80, 80))
+        fitted = fit_box(0.0, box, size) if size[0] != size[1] else (box[0], box[0])
+        points, angle = rng.uniform(0, 500, (9, 2)), np.deg2rad(rotation)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        expected = (points - center) @ turn.T * extent / fitted + extent / 2
+        found = transform_points(crop_matrix(center, fitted, size, rotation, intervals=True), points)
+        np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_boxes_by_hand():
+    assert fit_box(250.0, np.array([75.0, 250.0]), (192, 256)) == (187.5, 250)  # wider
+    assert fit_box(300.0, np.array([300.0, 200.0]), (192, 256)) == (300, 400)  # higher
+    assert fit_box(90.0, None, (192, 256)) == (90, 120)  # a square box, where the labels have no other
+    assert fit_box(200.0, np.array([75.0, 100.0]), 64) == fit_box(200.0, None, (64, 64)) == (200, 200)
+    many = fit_box(np.array([250.0, 300.0]), np.array([[75.0, 250.0], [300.0, 200.0]]), (192, 256))
+    np.testing.assert_array_equal(many, [[187.5, 300], [250, 400]])
+
+
+def test_a_rectangular_crop_has_the_boxs_pixels():
+    image = np.random.default_rng(0).integers(0, 255, (80, 100, 3), np.uint8)
+    crop = warp(image, crop_matrix(np.array([44.0, 42.0]), (48.0, 64.0), (48, 64)), (48, 64))
+    np.testing.assert_array_equal(crop, image[10:74, 20:68])
 
 
 @given(maps, st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=5))
@@ -125,6 +198,10 @@ def test_the_part_of_a_large_image_that_is_seen_gives_the_same_crop():
         whole = warp(image, matrix, 64)
         part, shifted = _part_seen(image, matrix, 64)
         assert (cv2.warpAffine(part, shifted, (64, 64), flags=cv2.INTER_LINEAR) == whole).all()
+        matrix = crop_matrix(center, fit_box(side, None, (48, 64)), (48, 64), rotation, flip)
+        part, shifted = _part_seen(image, matrix, (48, 64))
+        whole = cv2.warpAffine(image, matrix, (48, 64), flags=cv2.INTER_LINEAR)
+        assert (cv2.warpAffine(part, shifted, (48, 64), flags=cv2.INTER_LINEAR) == whole).all()
 
 
 @pytest.mark.parametrize("width", [32_767, 33_000, 65_500, 1_000_000])

@@ -17,7 +17,7 @@ from posekit.cli.main import main
 from posekit.codecs import CENTRES, OFFSETS
 from posekit.datasets.pipeline import AUGMENT_SHAPES, COLOR_JITTER
 from posekit.errors import InputError
-from posekit.fields import written
+from posekit.fields import is_size, written
 from posekit.inference.run_times.description import read_description
 from posekit.layouts import LAYOUTS
 from posekit.models import NETWORKS
@@ -89,6 +89,25 @@ def test_settings_take_each_fields_type():
     assert override(TINY, [" sigma = 2 "]).sigma == 2.0 and isinstance(override(TINY, ["sigma=2"]).sigma, float)
 
 
+@pytest.mark.parametrize("text", ["48,64", "48x64", "48×64", " 48 , 64 "])
+def test_a_size_is_one_side_or_width_and_height(text, tmp_path: Path):
+    recipe = override(TINY, [f"input_size={text}", "heatmap_size=12,16"])
+    assert (recipe.input_size, recipe.heatmap_size) == ((48, 64), (12, 16))
+    assert (recipe.input_shape, recipe.heatmap_shape) == ((3, 64, 48), (16, 12))
+    assert json.loads(to_json(recipe))["input_size"] == [48, 64] and from_json(to_json(recipe), "here") == recipe
+    (tmp_path / "a.toml").write_text("input_size = [48, 64]\nheatmap_size = [12, 16]\n")
+    assert override_from_file(TINY, tmp_path / "a.toml") == recipe
+    assert written(recipe.input_size) == "48,64"
+
+
+def test_a_square_has_one_form_and_is_what_it_was():
+    """Two equal sides are a side; model files of squares hold the whole number that they always held."""
+    assert override(TINY, ["input_size=64,64", "heatmap_size=16x16"]) == TINY
+    values = json.loads(to_json(replace(TINY, input_size=(64, 64))))
+    assert (values["input_size"], values["heatmap_size"]) == (64, 16)
+    assert (TINY.input_shape, TINY.heatmap_shape) == ((3, 64, 64), (16, 16))
+
+
 def test_no_setting_changes_nothing():
     assert override(TINY, []) == TINY
 
@@ -130,8 +149,20 @@ def test_no_setting_changes_nothing():
         ("accumulate=0", "accumulate must be a whole number from 1 to 65,536, not 0"),
         ("std=1,1", "std must be a tuple of 3 numbers from 1e-06 to 1,000, such as 0.229,0.224,0.225, not (1, 1)"),
         ("depth=20000", "depth must be a whole number from 1 to 10, not 20000"),
-        ("input_size=8", "input_size must be a whole number from 16 to 4,096 pixels, not 8"),
-        ("heatmap_size=2", "heatmap_size must be a whole number from 4 to 1,024 cells, not 2"),
+        ("input_size=8", "input_size must be a whole number from 16 to 4,096 pixels, or two, as width,height, not 8"),
+        ("heatmap_size=2", "heatmap_size must be a whole number from 4 to 1,024 cells, or two, as width,height, not 2"),
+        (
+            "input_size=64,64,64",
+            "input_size must be a whole number from 16 to 4,096 pixels, or two, as width,height, not (64, 64, 64)",
+        ),
+        (
+            "input_size=0x64",
+            "input_size must be a whole number from 16 to 4,096 pixels, or two, as width,height, not (0, 64)",
+        ),
+        (
+            "input_size=wide",
+            "input_size must be a whole number from 16 to 4,096 pixels, or two, as width,height, not 'wide'",
+        ),
         ("name=a\tb", "name must be text of 1 to 100 printable characters, not 'a\\tb'"),
     ],
 )
@@ -220,6 +251,9 @@ def wrong_values(field: dataclasses.Field) -> Iterator[object]:
     else:
         items = ["many", True, about["low"] - 1, about["high"] * 2 + 1, float("nan"), float("inf"), 10**30 + 10**60]
         items += [about["low"] + 0.5] if kind is int else []
+    if is_size(field):  # also as one of two
+        yield from (*items, *((item, field.default) for item in items), (field.default,) * 3, ())
+        return
     yield from ((item, *field.default[1:]) if several else item for item in items)
     if several:
         yield from (field.default * (most + 1), "none", *([()] if fewest else []))
@@ -245,6 +279,8 @@ def ways(name: str, value: object, folder: Path) -> Iterator[tuple[str, Callable
 
 def can_be_set(field: dataclasses.Field, value: object) -> bool:
     """By --set: it gives text to a field of text, and a tuple to a tuple."""
+    if is_size(field):
+        return value != ()
     kind = str if isinstance(field.type, UnionType) else field.type
     return isinstance(value, {str: str, bool: object, int: object, float: object}.get(kind, tuple))
 
@@ -267,6 +303,14 @@ NOT_TOGETHER = [
     (
         {"heatmap_size": 32},
         "this hrnet needs an input_size that is a multiple of 8 and heatmap_size = input_size / 4, not 64 and 32",
+    ),
+    (
+        {"input_size": (96, 92), "heatmap_size": (24, 23)},
+        "this hrnet needs an input_size that is a multiple of 8 and heatmap_size = input_size / 4, not 96,92 and 24,23",
+    ),
+    (
+        {"input_size": (96, 64), "heatmap_size": (16, 24)},
+        "this hrnet needs an input_size that is a multiple of 8 and heatmap_size = input_size / 4, not 96,64 and 16,24",
     ),
     (
         {"stage_modules": (1, 1, 1, 1, 1)},
@@ -451,7 +495,7 @@ def test_recipe_show_has_every_field_in_a_line(posekit):
         _, takes, meaning = rows[field.name]
         assert all(choice in takes for choice in field.metadata["choices"]) and meaning == field.metadata["help"]
     assert override(TINY, [f"{name}={row[0]}" for name, row in rows.items()]) == get_recipe("hourglass")
-    assert rows["input_size"][1] == "a whole number from 16 to 4,096 pixels"
+    assert rows["input_size"][:2] == ["256", "a whole number from 16 to 4,096 pixels, or two, as width,height"]
 
 
 def test_recipe_show_against_another_has_what_differs(posekit):

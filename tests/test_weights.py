@@ -240,12 +240,28 @@ def test_a_wrong_layout_says_which_it_is(pose: Tensors, tmp_path: Path):
 
 def test_the_input_size_is_said_to_be_assumed(pose: Tensors, tmp_path: Path):
     _, text = converted(pose, tmp_path)
-    assert "input size: not in the file, 256×256 is assumed. A network for 256×192 or 384×288" in text
+    assert "input size: not in the file, 256×256 is assumed; if it is another, add --set input_size=WIDTH" in text
     hourglass = with_random_values(StackedHourglass(16, 1, 16, 1), 1).state_dict()
     assert "input size: not in the file, 256×256 is assumed" in converted(hourglass, tmp_path)[1]
     seventeen = with_random_values(HRNet(17, **SMALL), 1).state_dict()
-    assert "no rectangular inputs yet" in converted(seventeen, tmp_path)[1]
-    assert read_checkpoint(tmp_path / "a.ckpt")[0].skeleton == "person17"
+    assert "not in the file, 256×192 is assumed" in converted(seventeen, tmp_path)[1]  # what most of COCO's are
+    recipe = read_checkpoint(tmp_path / "a.ckpt")[0]
+    assert (recipe.skeleton, recipe.input_size, recipe.heatmap_size) == ("person17", (192, 256), (48, 64))
+
+
+@pytest.mark.parametrize(
+    "name, size",
+    [("pose_hrnet_w32_384x288.pth", (288, 384)), ("hrnet_w32_coco_256x192-c78dce93_20200708.pth", (192, 256))]
+    + [("hrnet_w48_mpii_256x256.pth", 256), ("frames_1920x1081.pth", (192, 256))],
+)
+def test_the_files_name_says_its_input_size(name: str, size: int | tuple[int, int], tmp_path: Path):
+    """Height × width, as COCO's are named; what can't be one is no size."""
+    torch.save(with_random_values(HRNet(17, **SMALL), 1).state_dict(), tmp_path / name)
+    recipe, report = from_published(tmp_path / name, tmp_path / "a.ckpt")
+    assert recipe.input_size == read_checkpoint(tmp_path / "a.ckpt")[0].input_size == size
+    assert any("by the file's name" in note for note in report.attrs["notes"]) == ("1920" not in name)
+    settings = ["input_size=96,128", "heatmap_size=24,32"]
+    assert from_published(tmp_path / name, tmp_path / "a.ckpt", settings=settings)[0].input_size == (96, 128)
 
 
 MORE_LAYERS = {

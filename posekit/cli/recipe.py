@@ -13,10 +13,11 @@ recipe_app = typer.Typer(help="List the recipes, or show the fields of one.", no
 @recipe_app.command("list")
 def recipe_list() -> None:
     """The recipes, and what each is for."""
+    from posekit.fields import written
     from posekit.recipes import PURPOSES, RECIPES
 
     rows = [
-        (recipe.name, recipe.network, f"{recipe.input_size} px", str(recipe.epochs), PURPOSES[recipe.name])
+        (recipe.name, recipe.network, f"{written(recipe.input_size)} px", str(recipe.epochs), PURPOSES[recipe.name])
         for recipe in RECIPES.values()
     ]
     _print(["recipe", "network", "input", "epochs", "purpose"], rows)

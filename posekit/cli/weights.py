@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from posekit.cli.options import Settings
 from posekit.errors import InputError
 
 
@@ -22,6 +23,7 @@ def convert(
     weights: Annotated[
         str | None, typer.Option(help="If SOURCE has several networks: the prefix of its names, such as ema.")
     ] = None,
+    settings: Settings = None,
 ) -> None:
     """Convert weights between PyTorch and posekit; OUT.tensors.csv lists what became of every tensor."""
     from posekit.models.convert import describe, from_published, to_published
@@ -38,8 +40,13 @@ def convert(
         )
     if to and weights:
         raise InputError("--weights selects a network in a PyTorch file; leave it out with --to")
+    if to and settings:
+        raise InputError("--set changes the recipe of the .ckpt that is written; leave it out with --to")
     set_up("cpu")
-    recipe, report = to_published(source, out, to) if to else from_published(source, out, published, weights)
+    if to:
+        recipe, report = to_published(source, out, to)
+    else:
+        recipe, report = from_published(source, out, published, weights, settings or [])
     names = out.with_name(f"{out.stem}.tensors.csv")
     write_report(names, report)
     print(f"{out}: {describe(recipe, to or recipe.name)}\n{summary(report)}\nevery tensor: {names}")

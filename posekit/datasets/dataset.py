@@ -23,6 +23,7 @@ class Sample:
     center: np.ndarray  # (2,) float32, of the square box
     box_size: float  # side of the square box, pixels, before any augmentation
     skeleton: Skeleton
+    box: np.ndarray | None = None  # (2,) float32 width and height, which a rectangular input takes instead
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class PoseDataset:
     head_size: np.ndarray | None = None  # (N,) pixels by which PCKh divides, where the labels have head boxes
     truth: dict[str, Any] | None = None  # COCO's lists as pycocotools takes them, where the labels are COCO's
     notes: tuple[str, ...] = ()  # what people should know about how it was read
+    box: np.ndarray | None = None  # (N, 2) float32: width and height of boxes with margin, where labels have rectangles
 
     def __len__(self) -> int:
         return len(self.names)
@@ -57,6 +59,7 @@ class PoseDataset:
         return Sample(
             self.image(index), self.keypoints[index].astype(np.float32), self.visible[index],
             self.center[index], float(self.box_size[index]), self.skeleton,
+            None if self.box is None else self.box[index],
         )  # fmt: skip
 
     def take(self, rows: Sequence[int] | np.ndarray) -> "PoseDataset":
@@ -83,7 +86,7 @@ class PoseDataset:
         return int(left), int(top), int(min(right, shape[1])), int(min(bottom, shape[0]))
 
     def digest(self) -> str:
-        """SHA-256 of the labels: names, keypoints, visibility, boxes."""
+        """SHA-256 of the labels: names, keypoints, visibility, centers and sizes of the square boxes."""
         arrays = (self.keypoints.astype(np.float32), self.visible, self.center, self.box_size)
         content = "\n".join(self.names).encode() + b"".join(array.tobytes() for array in arrays)
         return hashlib.sha256(content).hexdigest()

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from posekit.datasets.dataset import PoseDataset, Sample
-from posekit.geometry import crop_matrix, transform_points, warp
+from posekit.geometry import crop_matrix, fit_box, transform_points, warp
 from posekit.recipes import Recipe
 from posekit.runtime import cores
 from posekit.signals import restore_handlers
@@ -21,7 +21,7 @@ from posekit.signals import restore_handlers
 class Crop:
     """A sample as the network sees it."""
 
-    image: np.ndarray  # (S, S, 3) uint8 RGB
+    image: np.ndarray  # (H, W, 3) uint8 RGB, of the recipe's input_size
     keypoints: np.ndarray  # (K, 2) in input pixels
     visible: np.ndarray  # (K,) bool
     matrix: np.ndarray  # (2, 3) from image to input pixels
@@ -84,14 +84,16 @@ def color_jitter(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def crop(sample: Sample, recipe: Recipe, augmentation: Augmentation | None = None) -> Crop:
-    """Cut the sample's box out as the recipe's square input, augmented if asked."""
+    """Cut the sample's box out as the recipe's input, augmented if asked."""
     a = augmentation or Augmentation()
     keypoints, visible, size = sample.keypoints, sample.visible, recipe.input_size
     if a.flip:
         order = list(sample.skeleton.flip_order)
         keypoints, visible = keypoints[order], visible[order]
     width = sample.image.shape[1] if a.flip else None
-    matrix = crop_matrix(sample.center, sample.box_size * a.scale, size, a.rotation, width, recipe.intervals)
+    box_width, box_height = fit_box(sample.box_size, sample.box, size)
+    box = (box_width * a.scale, box_height * a.scale)
+    matrix = crop_matrix(sample.center, box, size, a.rotation, width, recipe.intervals)
     return Crop(warp(sample.image, matrix, size), transform_points(matrix, keypoints), visible, matrix)
 
 
@@ -105,14 +107,14 @@ def augmented_crop(sample: Sample, recipe: Recipe, rng: np.random.Generator) -> 
 
 
 def normalise(images: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """(N, S, S, 3) uint8 RGB -> (N, 3, S, S) float32, (value / 255 - mean) / std."""
+    """(N, H, W, 3) uint8 RGB -> (N, 3, H, W) float32, (value / 255 - mean) / std."""
     scale = (1 / (255 * np.array(recipe.std))).astype(np.float32)
     shift = (np.array(recipe.mean) / np.array(recipe.std)).astype(np.float32)
     return np.ascontiguousarray((images * scale - shift).transpose(0, 3, 1, 2))
 
 
 class TrainingBatches:
-    """Batch number -> (images (B, 3, S, S), heatmaps (B, K, h, w), weights (B, K)) of one epoch, or what is left of it
+    """Batch number -> (images (B, 3, H, W), heatmaps (B, K, h, w), weights (B, K)) of one epoch, or what is left of it
     after `done` updates.
 
     The order is a permutation by (seed, epoch). The last update is filled up from the epoch's start, so every sample is
@@ -145,7 +147,7 @@ class TrainingBatches:
 
 
 class EvaluationBatches:
-    """Batch number -> (images (B, 3, S, S), matrices (B, 2, 3), count): the split in order, unaugmented.
+    """Batch number -> (images (B, 3, H, W), matrices (B, 2, 3), count): the split in order, unaugmented.
 
     The last batch is filled up with its last sample; only the first `count` are real.
     """

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from posekit.errors import InputError, shown
 from posekit.files import atomic_path, write_text
+from posekit.geometry import Size, sides
 from posekit.inference.run_times.description import write_description
 from posekit.inference.run_times.request import MissingRunTime
 from posekit.plain_paths import plain_input, plain_output
@@ -34,15 +35,16 @@ def atc_command(onnx: Path | str, out: Path | str, soc: str) -> list[str]:
     return ["atc", f"--model={onnx}", "--framework=5", f"--output={out}", f"--soc_version={soc}"]
 
 
-def converter_command(onnx: Path | str, out: Path | str, batch: int, size: int) -> list[str]:
-    """MindSpore Lite's converter: ONNX to `out`.mindir for an Ascend, images (batch, 3, size, size)."""
+def converter_command(onnx: Path | str, out: Path | str, batch: int, size: Size) -> list[str]:
+    """MindSpore Lite's converter: ONNX to `out`.mindir for an Ascend, images (batch, 3, height, width) of that size."""
+    width, height = sides(size)
     return [
         "converter_lite", "--fmk=ONNX", "--saveType=MINDIR", f"--modelFile={onnx}", f"--outputFile={out}",
-        f"--inputShape=images:{batch},3,{size},{size}", "--optimize=ascend_oriented",
+        f"--inputShape=images:{batch},3,{height},{width}", "--optimize=ascend_oriented",
     ]  # fmt: skip
 
 
-def write_commands(onnx: Path, batch: int, size: int, soc: str) -> Path:
+def write_commands(onnx: Path, batch: int, size: Size, soc: str) -> Path:
     """Write both commands for an ONNX file as a script beside it, `<stem>.atc.sh`; returns its path.
 
     InputError for names that can't be in a script.

@@ -35,7 +35,7 @@ class LastStage(nn.Cell):
         self.network = network
 
     def construct(self, images: Tensor) -> Tensor:
-        """(N, 3, S, S) -> (N, K, h, w)"""
+        """(N, 3, H, W) -> (N, K, h, w)"""
         return self.network(images)[-1]
 
 
@@ -83,9 +83,9 @@ def _export_ascend(cell: nn.Cell, out: Path, recipe: Recipe, batch: int, soc: st
 
 def _export_graph(cell: nn.Cell, out: Path, recipe: Recipe, batch: int | None) -> None:
     """MINDIR or AIR, by the suffix of `out`."""
-    images = Tensor(shape=(batch, *_shape(recipe)), dtype=ms.float32)
+    images = Tensor(shape=(batch, *recipe.input_shape), dtype=ms.float32)
     if batch is not None:
-        images = Tensor(np.zeros((batch, *_shape(recipe)), np.float32))
+        images = Tensor(np.zeros((batch, *recipe.input_shape), np.float32))
     syntax = ms.get_context("jit_syntax_level")
     try:
         with atomic_path(out) as temporary:
@@ -96,12 +96,8 @@ def _export_graph(cell: nn.Cell, out: Path, recipe: Recipe, batch: int | None) -
         ms.set_context(jit_syntax_level=syntax)
 
 
-def _shape(recipe: Recipe) -> tuple[int, int, int]:
-    return (3, recipe.input_size, recipe.input_size)
-
-
 def _export_onnx(cell: nn.Cell, out: Path, recipe: Recipe, batch: int | None) -> None:
-    images = Tensor(np.zeros((1, *_shape(recipe)), np.float32))
+    images = Tensor(np.zeros((1, *recipe.input_shape), np.float32))
     with atomic_path(out) as temporary, plain_output(temporary) as made:
         with quiet_logs():
             ms.onnx.export(cell, images, file_name=str(made), input_names=["images"], output_names=["heatmaps"])

@@ -1,6 +1,6 @@
 """The way to an Ascend 310 in four stages. They hand over files in one folder, so each can run on another machine.
 
-    preprocess  ->  recipe.json, labels.npz, images/000000.bin, flipped/000000.bin: float32 (3, S, S), normalised
+    preprocess  ->  recipe.json, labels.npz, images/000000.bin, flipped/000000.bin: float32 (3, H, W), normalised
     convert     ->  model.json, and the file that it names: what the run time reads
     infer       ->  heatmaps/000000.bin, heatmaps_flipped/000000.bin: float32 (K, h, w); times.json
     postprocess ->  predictions.csv, scores.json
@@ -145,15 +145,15 @@ def infer(request: Request, progress: bool = True) -> dict:
     for _, answers in _PAIRS:  # of another model, perhaps: not for `postprocess` if this stage fails
         shutil.rmtree(out / answers, ignore_errors=True)
     given, made = Reader(out, "preprocess"), Writer(out, "infer")
-    size, count, seconds = predictor.recipe.input_size, 0, 0.0
-    predictor.heatmaps(np.zeros((1, 3, size, size), np.float32))  # the first call is slower
+    shape, count, seconds = predictor.recipe.input_shape, 0, 0.0
+    predictor.heatmaps(np.zeros((1, *shape), np.float32))  # the first call is slower
     for inputs, answers in _PAIRS:
         files = sorted((out / inputs).glob("*.bin"))
         starts = range(0, len(files), predictor.batch)
         with ctrl_c(), progress_bar(starts, desc=inputs, unit="batch", disable=not progress) as bar:
             for start in bar:
                 part = files[start : start + predictor.batch]
-                images = np.stack([given.read_array(f"{inputs}/{path.name}", (3, size, size)) for path in part])
+                images = np.stack([given.read_array(f"{inputs}/{path.name}", shape) for path in part])
                 began = time.perf_counter()
                 heatmaps = predictor.heatmaps(images)
                 seconds, count = seconds + time.perf_counter() - began, count + len(part)
@@ -202,7 +202,7 @@ def postprocess(out: Path) -> dict[str, Table]:
     recipe = _recipe_in(out, given)
     skeleton = get_skeleton(recipe.skeleton)
     values = given.read_labels("labels.npz", skeleton.num_keypoints)
-    shape = (skeleton.num_keypoints, recipe.heatmap_size, recipe.heatmap_size)
+    shape = (skeleton.num_keypoints, *recipe.heatmap_shape)
     found = []
     for number, matrix in enumerate(values["matrices"]):
         maps = answers.read_array(f"heatmaps/{number:06}.bin", shape)[None]

@@ -157,8 +157,7 @@ def _file(request: Request, files: Path) -> Path:
 def _refer(
     predictor: Predictor, model: Path, dataset: PoseDataset, protocols: Mapping[str, Protocol], store: Path
 ) -> _Reference:
-    cells = predictor.recipe.heatmap_size
-    shape = (len(dataset), predictor.skeleton.num_keypoints, cells, cells)
+    shape = (len(dataset), predictor.skeleton.num_keypoints, *predictor.recipe.heatmap_shape)
     heatmaps = np.lib.format.open_memmap(store, "w+", np.float32, shape)
     predictions = predict_dataset(predictor, dataset, progress=False, visit=heatmaps.__setitem__)
     row = _measured(predictor, model, "fp32", dataset, predictions, protocols)

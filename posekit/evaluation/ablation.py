@@ -8,7 +8,7 @@ import numpy as np
 from posekit.codecs import Codec, image_keypoints
 from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.pipeline import evaluation_iterator
-from posekit.geometry import crop_matrix, transform_points
+from posekit.geometry import crop_matrix, fit_box, transform_points
 from posekit.inference.predictors import Predictor
 from posekit.predictions import Predictions
 
@@ -38,7 +38,8 @@ def perfect_predictions(dataset: PoseDataset, codec: Codec) -> Predictions:
     parts = []
     for start in range(0, len(dataset), _CHUNK):
         rows = slice(start, start + _CHUNK)
-        boxes = zip(dataset.center[rows], dataset.box_size[rows], strict=True)
+        sizes = fit_box(dataset.box_size[rows], None if dataset.box is None else dataset.box[rows], codec.input_size)
+        boxes = zip(dataset.center[rows], zip(*sizes, strict=True), strict=True)
         matrices = np.stack([crop_matrix(c, s, codec.input_size, intervals=codec.intervals) for c, s in boxes])
         heatmaps, _ = codec.encode(transform_points(matrices, dataset.keypoints[rows]), known[rows])
         parts.append(image_keypoints(codec, heatmaps, matrices))

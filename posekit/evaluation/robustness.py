@@ -116,6 +116,7 @@ def _jittered(dataset: PoseDataset, strength: float, seed: int) -> PoseDataset:
         dataset,
         center=(dataset.center + shift).astype(np.float32),
         box_size=(dataset.box_size * growth).astype(np.float32),
+        box=None if dataset.box is None else (dataset.box * growth[:, None]).astype(np.float32),
     )
 
 

@@ -19,8 +19,8 @@ from posekit.skeletons import Skeleton
 
 def show_box(axes: Axes, crop: Crop, color: object = "crimson") -> None:
     """Outline the crop in the image; the thick side is the crop's top. The axes grow to show all of the outline."""
-    size = crop.image.shape[0]
-    corners = np.array([(0, 0), (size, 0), (size, size), (0, size), (0, 0)], float) - 0.5
+    height, width = crop.image.shape[:2]
+    corners = np.array([(0, 0), (width, 0), (width, height), (0, height), (0, 0)], float) - 0.5
     outline = transform_points(invert(crop.matrix), corners)
     axes.plot(*outline.T, color=color, linewidth=1)
     axes.plot(*outline[:2].T, color=color, linewidth=2.5)
@@ -28,24 +28,26 @@ def show_box(axes: Axes, crop: Crop, color: object = "crimson") -> None:
 
 
 def show_heatmaps(axes: Axes, image: np.ndarray, heatmaps: np.ndarray, skeleton: Skeleton, title: str = "") -> None:
-    """Draw heatmaps (K, h, w) over the darkened crop (S, S, 3), each in the colour of its side; cells stay square."""
+    """Draw heatmaps (K, h, w) over the darkened crop (H, W, 3), each in the colour of its side; cells stay square."""
     show_picture(axes, image.mean(-1) / 255 * 0.5, title, cmap="gray", vmin=0, vmax=1)
     tint = side_palette(skeleton)[heatmaps.argmax(0)]  # (h, w, 3)
     layer = np.dstack([tint, np.clip(heatmaps.max(0), 0, 1)])
-    axes.imshow(layer, extent=cell_extent(image.shape[0], heatmaps.shape[-1]))
+    axes.imshow(layer, extent=cell_extent(image.shape, heatmaps.shape[1:]))
 
 
 def data_flow(sample: Sample, crop: Crop, heatmaps: np.ndarray, found: np.ndarray, skeleton: Skeleton) -> Figure:
     """Draw the data flow of one image: image, crop, heatmaps (K, h, w), and keypoints (K, 2) in image pixels."""
-    (height, width), side, cells = sample.image.shape[:2], crop.image.shape[0], heatmaps.shape[-1]
+    (height, width), sides, cells = sample.image.shape[:2], crop.image.shape[1::-1], heatmaps.shape[:0:-1]
     figure, panels = new_figure(11, 3.3, 4)
     layout = figure.get_layout_engine()
     assert isinstance(layout, ConstrainedLayoutEngine)
     layout.set(wspace=0.09)
     show_picture(panels[0], sample.image, f"1  image and box\n{width}×{height} pixels")
     show_box(panels[0], crop)
-    show_picture(panels[1], crop.image, f"2  crop: the input\n{side}×{side} pixels")
-    show_heatmaps(panels[2], crop.image, heatmaps, skeleton, f"3  heatmaps\n{len(heatmaps)} of {cells}×{cells} cells")
+    show_picture(panels[1], crop.image, f"2  crop: the input\n{sides[0]}×{sides[1]} pixels")
+    show_heatmaps(
+        panels[2], crop.image, heatmaps, skeleton, f"3  heatmaps\n{len(heatmaps)} of {cells[0]}×{cells[1]} cells"
+    )
     title = f"4  keypoints\n{len(found)} × (x, y, score)"
     show_pose(panels[3], sample.image, found, sample.visible, skeleton, hidden=False, title=title)
     half = max(height, width) / 2  # a square like the others

@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from posekit.datasets.dataset import PoseDataset, Sample
 from posekit.drawing import side_colors
 from posekit.figures.style import new_figure, show_picture
+from posekit.geometry import Size, fit_box, sides
 from posekit.skeletons import Skeleton, without_side
 
 OUTLINE = [withStroke(linewidth=2, foreground="black")]  # path effects of text on pictures
@@ -157,14 +158,15 @@ def parts(skeleton: Skeleton) -> dict[str, list[int]]:
     return rows
 
 
-def size_statistics(dataset: PoseDataset, input_size: int) -> Figure:
+def size_statistics(dataset: PoseDataset, input_size: Size) -> Figure:
     """Draw the sizes of the boxes, the scale of crops of `input_size`, and the extents of the objects."""
     figure, (boxes, zoom, extent) = new_figure(10, 3.2, 3, grid="")
     boxes.hist(dataset.box_size, 40, color="0.45")
-    boxes.axvline(input_size, color="crimson", label=f"the network's input, {input_size} px")
+    longer = max(sides(input_size))
+    boxes.axvline(longer, color="crimson", label=f"the network's input, {longer} px")
     boxes.set(xlabel="box side, pixels", ylabel="samples", title="The square box")
     boxes.legend(frameon=False, fontsize=8)
-    scale = input_size / dataset.box_size
+    scale = sides(input_size)[0] / fit_box(dataset.box_size, dataset.box, input_size)[0]
     zoom.hist(scale, np.geomspace(min(scale.min(), 0.5), max(scale.max(), 2), 40), color="0.45")
     zoom.axvline(1, color="crimson")
     zoom.set_xscale("log", base=2)

@@ -8,6 +8,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from posekit.figures.networks import BRANCH_COLORS
 from posekit.figures.style import new_figure
+from posekit.geometry import sides
 from posekit.models.layers import BLOCKS
 from posekit.recipes import Recipe
 from posekit.skeletons import Skeleton
@@ -50,16 +51,15 @@ def hrnet_branches(recipe: Recipe, skeleton: Skeleton) -> Figure:
 
 def _draw_stem(axes: Axes, recipe: Recipe) -> float:
     """Draw the input, two strided convolutions and stage 1; return the x where they end."""
-    size = recipe.input_size
-    box(axes, -6.0, 0, 1.0, 1.3, "#d9dee4", f"image\n3 × {size}²")
-    box(axes, -4.0, 0, 0.5, 1.0, STEM, f"conv / 2\n{recipe.stem_width} × {size // 2}²", below=True)
-    box(axes, -2.4, 0, 0.5, 0.62, STEM, f"conv / 2\n{recipe.stem_width} × {size // 4}²")
+    box(axes, -6.0, 0, 1.0, 1.3, "#d9dee4", f"image\n3 × {area(recipe)}")
+    box(axes, -4.0, 0, 0.5, 1.0, STEM, f"conv / 2\n{recipe.stem_width} × {area(recipe, 2)}", below=True)
+    box(axes, -2.4, 0, 0.5, 0.62, STEM, f"conv / 2\n{recipe.stem_width} × {area(recipe, 4)}")
     for a, b in ((-5.0, -4.0), (-3.5, -2.4), (-1.9, 0.0)):
         line(axes, (a, 0), (b, 0), None)
     end = _draw_blocks(axes, 0.0, 0, recipe.layer1_blocks)
     _bracket(axes, 0.0, end, "stage 1")
     wide = recipe.stem_width * BLOCKS[recipe.layer1_block].expansion
-    axes.text(0.0, -0.36, f"{wide} × {size // 4}²", va="top", fontsize=8.5, color=BRANCH_COLORS[0])
+    axes.text(0.0, -0.36, f"{wide} × {area(recipe, 4)}", va="top", fontsize=8.5, color=BRANCH_COLORS[0])
     return end
 
 
@@ -86,7 +86,7 @@ def _draw_head(axes: Axes, start: float, recipe: Recipe, keypoints: int) -> floa
     line(axes, (start, 0), (start + 0.9, 0), 0)
     box(axes, start + 0.9, 0, 0.35, block_height(0), STEM, "1 × 1\nconv", below=True)
     line(axes, (start + 1.25, 0), (start + 2.2, 0), None)
-    box(axes, start + 2.2, 0, 0.9, block_height(0), "#d9dee4", f"heatmaps\n{keypoints} × {recipe.heatmap_size}²")
+    box(axes, start + 2.2, 0, 0.9, block_height(0), "#d9dee4", f"heatmaps\n{keypoints} × {area(recipe, 4)}")
     return start + 3.1
 
 
@@ -97,14 +97,19 @@ def _bracket(axes: Axes, start: float, end: float, label: str) -> None:
 
 def _label_rows(axes: Axes, starts: Sequence[float], recipe: Recipe) -> None:
     for row in range(1, len(starts)):
-        size, channels = recipe.input_size // (4 * 2**row), recipe.width * 2**row
-        text = f"1/{4 * 2**row}: {channels} × {size}²"
+        text = f"1/{4 * 2**row}: {recipe.width * 2**row} × {area(recipe, 4 * 2**row)}"
         axes.text(starts[row] - 1.9, -row, text, ha="right", va="center", fontsize=9.5, color=BRANCH_COLORS[row])
-    text = f"1/4: {recipe.width} × {recipe.input_size // 4}²"
+    text = f"1/4: {recipe.width} × {area(recipe, 4)}"
     axes.text(starts[1], -0.36, text, ha="left", va="top", fontsize=8.5, color=BRANCH_COLORS[0])
 
 
 # Shared with the diagrams of other networks; places are (x, row), row 0 is the top row
+
+
+def area(recipe: Recipe, halved: int = 1) -> str:
+    """Return the size of maps that are 1 / `halved` of the input's: 64², or width × height."""
+    width, height = (side // halved for side in sides(recipe.input_size))
+    return f"{width}²" if width == height else f"{width} × {height}"
 
 
 def box(

@@ -12,7 +12,7 @@ from posekit.datasets.pipeline import Crop, augmented_crop, crop
 from posekit.drawing import LEFT, MIDDLE, RIGHT, side_colors
 from posekit.errors import InputError
 from posekit.figures.canvas import BOX, QUIET, Canvas, Color, Panel
-from posekit.geometry import invert, transform_points
+from posekit.geometry import fit_box, invert, transform_points
 from posekit.recipes import Recipe
 from posekit.skeletons import Skeleton
 
@@ -33,7 +33,7 @@ class Picture:
 class Heatmaps:
     """Crops and the heatmaps predicted for them. Coordinates are in input pixels; K keypoints, N samples."""
 
-    images: np.ndarray  # (N, S, S, 3) uint8 RGB
+    images: np.ndarray  # (N, H, W, 3) uint8 RGB
     stages: dict[str, np.ndarray]  # name of a stage, stack or variant -> heatmaps (N, K, h, w)
     keypoints: np.ndarray  # (N, K, 2) truth
     visible: np.ndarray  # (N, K) bool: keypoints that have a target and are counted
@@ -125,12 +125,13 @@ def sample_picture(
     sample, skeleton = dataset[row], dataset.skeleton
     rng = np.random.default_rng((seed, row, draw or 0))
     cut = crop(sample, recipe) if draw is None else augmented_crop(sample, recipe, rng)
-    (height, width), side = sample.image.shape[:2], cut.image.shape[0]
-    half = 0.52 * sample.box_size  # show the box with a small margin, and all of the image
+    (height, width), (down, across) = sample.image.shape[:2], cut.image.shape[:2]
+    box = np.array(fit_box(sample.box_size, sample.box, recipe.input_size))
+    half = 0.52 * box  # show the box with a small margin, and all of the image
     low, high = np.minimum(sample.center - half, 0), np.maximum(sample.center + half, (width, height))
     image = Panel(sample.image, _SIDE, extent=(*(low - 0.5), *(high - 0.5)))
     view = Panel(cut.image, _SIDE)
-    outline = transform_points(invert(cut.matrix), np.array([(0, 0), (side, 0), (side, side), (0, side)]) - 0.5)
+    outline = transform_points(invert(cut.matrix), np.array([(0, 0), (across, 0), (across, down), (0, down)]) - 0.5)
     image.lines(outline, [(1, 2), (2, 3), (3, 0)], [BOX] * 4, 1.5)
     image.lines(outline, [(0, 1)], [BOX] * 4, 4)
     seen, hidden = dataset.visible[row] & ~dataset.hidden[row], dataset.hidden[row]
@@ -139,8 +140,8 @@ def sample_picture(
         _label(image, sample.keypoints, seen, hidden, skeleton)
         _label(view, cut.keypoints, seen[order], hidden[order], skeleton)
     kind = "crop" if draw is None else f"augmented crop, draw {draw + 1}"
-    lines = [f"{seen.sum()} keypoints in sight, {hidden.sum()} hidden, of {len(seen)}", _change(sample.box_size, cut)]
-    titles = f"image, {width} × {height} pixels", f"{kind}, {side} × {side} pixels"
+    lines = [f"{seen.sum()} keypoints in sight, {hidden.sum()} hidden, of {len(seen)}", _change(box, cut)]
+    titles = f"image, {width} × {height} pixels", f"{kind}, {across} × {down} pixels"
     title = " · ".join(text for text in (f"#{row}", dataset.names[row], note) if text)
     return _page([image, view], titles, title, lines, {"discs": "in sight", "rings": "hidden"}, side_colors(skeleton))
 
@@ -157,12 +158,13 @@ def _mirrored(cut: Crop) -> bool:
     return bool(np.linalg.det(cut.matrix[:, :2]) < 0)
 
 
-def _change(box_size: float, cut: Crop) -> str:
+def _change(box: np.ndarray, cut: Crop) -> str:
     """Describe the augmentation, as derived from the crop's matrix."""
     zoom = np.sqrt(abs(np.linalg.det(cut.matrix[:, :2])))  # input pixels per image pixel
-    taken = cut.image.shape[0] / zoom / box_size
+    taken = cut.image.shape[1] / zoom / box[0]
+    sides = " × ".join(f"{side:.0f}" for side in (box if box[0] != box[1] else box[:1]))
     angle = round(np.degrees(np.arctan2(-cut.matrix[0, 1], cut.matrix[1, 1])))
-    words = f"box of {box_size:.0f} px × {taken:.2f}, turned by {angle}°"
+    words = f"box of {sides} px × {taken:.2f}, turned by {angle}°"
     return f"{words}, mirrored" if _mirrored(cut) else words
 
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from posekit.figures.diagrams import INK, STEM, block_height, box, line, plus
+from posekit.figures.diagrams import INK, STEM, area, block_height, box, line, plus
 from posekit.figures.networks import BRANCH_COLORS, show_channels
 from posekit.recipes import Recipe
 from posekit.skeletons import Skeleton
@@ -33,7 +33,7 @@ def stacks(recipe: Recipe, skeleton: Skeleton) -> Figure:
         axes.text((start + x) / 2, 1.0, f"stack {stack + 1}", ha="center", fontsize=10, color=INK, weight="bold")
         x = _draw_supervision(axes, start, x, recipe, skeleton.num_keypoints, stack == recipe.stacks - 1)
     for row in range(1, recipe.depth + 1):
-        text = f"1/{4 * 2**row}: {recipe.width} × {recipe.heatmap_size // 2**row}²"
+        text = f"1/{4 * 2**row}: {recipe.width} × {area(recipe, 4 * 2**row)}"
         axes.text(-0.15, -row, text, ha="right", va="center", fontsize=9.5, color=BRANCH_COLORS[row])
     _finish(figure, axes, (-6.6, x + 0.5), (-recipe.depth - 0.5, 1.3), 0.33)
     title = f"{recipe.name}: a box is a residual block, a grey slat a convolution, + sums maps"
@@ -56,7 +56,7 @@ def recursion(recipe: Recipe) -> Figure:
     for name, place in zip(("low1", "low2", "low3"), (-1.1, 0, 1.1), strict=True):
         axes.text(middle + place, -bottom, name, ha="center", va="center", fontsize=8, color="white", zorder=6)
     for row in range(recipe.depth + 1):
-        text = f"1/{4 * 2**row}: {recipe.width} × {recipe.heatmap_size // 2**row}²"
+        text = f"1/{4 * 2**row}: {recipe.width} × {area(recipe, 4 * 2**row)}"
         axes.text(-1.2, -row, text, ha="right", va="center", fontsize=9.5, color=BRANCH_COLORS[row])
     _finish(figure, axes, (-3.9, end + 1.1), (-bottom - 0.5, 0.75), 0.62)
     return figure
@@ -121,16 +121,18 @@ def _frame(axes: Axes, left: float, right: float, bottom: float, top: float, lab
 
 def _draw_stem(axes: Axes, recipe: Recipe) -> float:
     """Draw the image and the layers before the first stack; return the x where they end."""
-    size, width = recipe.input_size, recipe.width
-    box(axes, -6.2, 0, 1.0, 1.3, PALE, f"image\n3 × {size}²")
+    width = recipe.width
+    box(axes, -6.2, 0, 1.0, 1.3, PALE, f"image\n3 × {area(recipe)}")
     box(axes, -4.4, 0, 0.3, 1.0, STEM, "conv / 2", below=True)
-    box(axes, -3.6, 0, 0.8, 1.0, STEM, f"{width // 2} × {size // 2}²")
+    box(axes, -3.6, 0, 0.8, 1.0, STEM, f"{width // 2} × {area(recipe, 2)}")
     line(axes, (-5.2, 0), (-2.0, 0), None)
     axes.text(-2.4, 0.08, "pool", ha="center", va="bottom", fontsize=8, color=INK)
     line(axes, (-2.0, 0), (0.0, 0), 0)
     _block(axes, -1.55, 0)
     _block(axes, -0.6, 0)
-    axes.text(-1.05, 0.4, f"{width} × {size // 4}²", ha="center", va="bottom", fontsize=8.5, color=BRANCH_COLORS[0])
+    axes.text(
+        -1.05, 0.4, f"{width} × {area(recipe, 4)}", ha="center", va="bottom", fontsize=8.5, color=BRANCH_COLORS[0]
+    )
     return 0.0
 
 
@@ -143,7 +145,7 @@ def _draw_supervision(axes: Axes, start: float, x: float, recipe: Recipe, keypoi
     line(axes, (fork, 0), (fork + 0.4, row), 0)
     box(axes, fork + 0.4, row, 0.3, block_height(0), STEM)
     line(axes, (fork + 0.7, row), (fork + 1.1, row), None)
-    text = f"heatmaps\n{keypoints} × {recipe.heatmap_size}²"
+    text = f"heatmaps\n{keypoints} × {area(recipe, 4)}"
     box(axes, fork + 1.1, row, 1.2, block_height(0), PALE, text, below=True)
     axes.text(fork + 1.7, -row, "loss", ha="center", va="center", fontsize=9, color=LOSS, weight="bold", zorder=6)
     if last:
@@ -176,7 +178,7 @@ def down_and_up(
 ) -> Figure:
     """Draw four channels of an hourglass's maps at every depth: the way down in the top row, the way up below.
 
-    image: (S, S, 3); down and up: (C, h, w) of each resolution, finest first; heatmaps: (K, h, w).
+    image: (H, W, 3); down and up: (C, h, w) of each resolution, finest first; heatmaps: (K, h, w).
     """
     figure = Figure(figsize=(2.35 * (len(down) + 1), 5.2), layout="constrained", dpi=DPI)
     grid = figure.subplots(2, len(down) + 1)

@@ -25,12 +25,12 @@ def show_channels(axes: Axes, values: np.ndarray, branch: int, title: str) -> No
         inset = axes.inset_axes((0.51 * (number % 2), 0.51 * (1 - number // 2), 0.49, 0.49))
         show_picture(inset, values[channel], cmap="viridis", aspect="auto")
         inset.spines[:].set(color=color, linewidth=1.6)
-    axes.set(aspect="equal", xlim=(0, 1), ylim=(0, 1))
+    axes.set(aspect=values.shape[1] / values.shape[2], xlim=(0, 1), ylim=(0, 1))
     axes.set_title(f"{title}\n{' × '.join(map(str, values.shape))}", fontsize=9, color=color)
 
 
 def influence_maps(image: np.ndarray, maps: dict[str, np.ndarray], place: tuple[float, float]) -> Figure:
-    """Draw which pixels of the image (S, S, 3) influence the cell at `place`: |gradient| (S, S), a circle around 90 %.
+    """Draw which pixels of the image (H, W, 3) influence the cell at `place`: |gradient| (H, W), a circle around 90 %.
 
     place: (x, y) in pixels of the image.
     """
@@ -49,7 +49,7 @@ def influence_maps(image: np.ndarray, maps: dict[str, np.ndarray], place: tuple[
 
 
 def _radius_of(values: np.ndarray, place: tuple[float, float], share: float) -> float:
-    """Return the radius of the smallest circle around (x, y) with this share of the sum of `values` (S, S)."""
+    """Return the radius of the smallest circle around (x, y) with this share of the sum of `values` (H, W)."""
     y, x = np.indices(values.shape)
     distance = np.hypot(x - place[0], y - place[1]).ravel()
     order = np.argsort(distance)

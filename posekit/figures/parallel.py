@@ -23,7 +23,7 @@ def rank_color(rank: int) -> str:
 def data_parallel(batches: Sequence[np.ndarray]) -> Figure:
     """Draw one update twice: by one worker per batch, and by a single worker that accumulates the batches.
 
-    batches: images (B, S, S, 3) uint8 RGB of each rank.
+    batches: images (B, H, W, 3) uint8 RGB of each rank.
     """
     ranks, means = len(batches), " + ".join(f"g{rank}" for rank in range(len(batches)))
     figure, (left, right) = new_figure(11, 6, 2, width_ratios=(ranks, 1))

@@ -22,12 +22,12 @@ GOOD, BAD = "#35d04a", "#ff3b30"
 
 
 def displayed(images: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """Convert network inputs (N, 3, S, S) back to pictures (N, S, S, 3) in 0–1."""
+    """Convert network inputs (N, 3, H, W) back to pictures (N, H, W, 3) in 0–1."""
     return np.clip(images.transpose(0, 2, 3, 1) * np.array(recipe.std) + np.array(recipe.mean), 0, 1)
 
 
 def target_pictures(images: np.ndarray, heatmaps: np.ndarray, most: int = 8) -> Figure:
-    """Draw crops (N, S, S, 3) above the same crops overlaid with the maximum of their heatmaps (N, K, h, w)."""
+    """Draw crops (N, H, W, 3) above the same crops overlaid with the maximum of their heatmaps (N, K, h, w)."""
     images = images[:most]
     figure = picture_rows([images, images])
     for axes, image, maps in zip(figure.axes[len(images) :], images, heatmaps, strict=False):
@@ -36,7 +36,7 @@ def target_pictures(images: np.ndarray, heatmaps: np.ndarray, most: int = 8) -> 
 
 
 def heatmap_rows(image: np.ndarray, rows: dict[str, np.ndarray], names: Sequence[str], chosen: Sequence[int]) -> Figure:
-    """Draw a row per name: the maximum of its heatmaps (K, h, w) over the crop (S, S, 3), then the chosen maps.
+    """Draw a row per name: the maximum of its heatmaps (K, h, w) over the crop (H, W, 3), then the chosen maps.
 
     Each map is scaled to its highest value, which is written on it.
     """
@@ -127,17 +127,18 @@ def pose_pictures(images: Sequence[np.ndarray], titles: Sequence[str]) -> Figure
 
 
 def overlay(axes: Axes, image: np.ndarray, heatmap: np.ndarray) -> None:
-    """Overlay a heatmap (h, w) on a greyed crop (S, S, 3), brightest where it is highest."""
+    """Overlay a heatmap (h, w) on a greyed crop (H, W, 3), brightest where it is highest."""
     grey, strength = image.mean(-1), np.clip(heatmap / max(float(heatmap.max()), 1e-9), 0, 1)
     show_picture(axes, grey, cmap="gray", vmax=grey.max() * 1.4)
-    extent = cell_extent(image.shape[0], len(heatmap))
+    extent = cell_extent(image.shape, heatmap.shape)
     axes.imshow(strength, cmap="inferno", alpha=0.15 + 0.75 * strength, extent=extent, vmin=0, vmax=1)
 
 
-def cell_extent(size: int, cells: int) -> tuple[float, float, float, float]:
-    """Return the extent of a heatmap in input pixels: cell i is centred on pixel i * stride."""
-    stride = size / cells
-    return -0.5 * stride, size - 0.5 * stride, size - 0.5 * stride, -0.5 * stride
+def cell_extent(size: tuple[int, ...], cells: tuple[int, ...]) -> tuple[float, float, float, float]:
+    """Return the extent of a heatmap (h, w) over a crop (H, W, …), in its pixels: cell i is centred on i * stride."""
+    (height, width), (rows, columns) = size[:2], cells
+    right, down = width / columns, height / rows  # strides
+    return -0.5 * right, width - 0.5 * right, height - 0.5 * down, -0.5 * down
 
 
 def _cut(dataset: PoseDataset, row: int, keypoints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -79,8 +79,8 @@ def crop_box(image: np.ndarray, box: np.ndarray, recipe: Recipe, skeleton: Skele
     """Crop a box (4,) out of an image (H, W, 3) uint8 RGB as network input for `recipe`; the crop has no labels."""
     none = np.zeros((skeleton.num_keypoints, 2), np.float32)
     corner, size = box[:2], box[2:]
-    side = float(size.max()) * BOX_MARGIN
-    return crop(Sample(image, none, none[:, 0] > 0, corner + size / 2, side, skeleton), recipe)
+    side, visible = float(size.max()) * BOX_MARGIN, none[:, 0] > 0
+    return crop(Sample(image, none, visible, corner + size / 2, side, skeleton, size * BOX_MARGIN), recipe)
 
 
 def predict_crops(predictor: Predictor, crops: Iterable[Crop]) -> tuple[np.ndarray, np.ndarray]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Predictor:
     """A network loaded into a run time.
 
-    run: maps images (batch, 3, S, S) float32, normalised by the recipe, to the last stage's heatmaps (batch, K, h, w).
+    run: maps images (batch, 3, H, W) float32, normalised by the recipe, to the last stage's heatmaps (batch, K, h, w).
     It takes exactly `batch` images, because a graph is compiled for one shape.
     run_time: name and precision of the run time, for people to read.
     """
@@ -38,7 +38,7 @@ class Predictor:
     run_time: str = "fp32"
 
     def heatmaps(self, images: np.ndarray) -> np.ndarray:
-        """Return heatmaps (N, K, h, w) for any number of images (N, 3, S, S)."""
+        """Return heatmaps (N, K, h, w) for any number of images (N, 3, H, W)."""
         parts = []
         for start in range(0, len(images), self.batch):
             part = images[start : start + self.batch]

@@ -122,7 +122,7 @@ def dataset_of(
 ) -> PoseDataset:
     """The data set of labels already read, its images where the labelling tools put them, or in `images`.
 
-    The square box is 1.25 times the longer side of the label's box, about its middle.
+    The box is 1.25 times as large as the label's, about its middle; square, its side is 1.25 times the longer one.
     """
     root, names = _place(data, split, images, labels.images)
     if root.is_file():
@@ -144,6 +144,7 @@ def dataset_of(
         unit=labels.unit,
         read_bytes=read_bytes,
         where=where,
+        box=(size * BOX_MARGIN).astype(np.float32),
         truth=labels.truth,
         notes=labels.notes,
     )

@@ -115,7 +115,8 @@ def dataset_of(
 ) -> PoseDataset:
     """The data set of labels already read, its images in DATA/images or in `images`, a folder or zip.
 
-    The box is the whole image, 1.25 times its longer side, about (width / 2, height / 2), as in PAMTRI.
+    The box is the whole image, 1.25 times its longer side, about (width / 2, height / 2), as in PAMTRI; for a
+    rectangular input, 1.25 times each side.
     """
     read_bytes, where = open_images(
         Path(data), images, IMAGE_FOLDERS[split], split, labels.names, "veri", require_images
@@ -129,6 +130,7 @@ def dataset_of(
         hidden=labels.hidden,
         center=(labels.sizes * 0.5).astype(np.float32),
         box_size=(labels.sizes.max(axis=1) * BOX_MARGIN).astype(np.float32),
+        box=(labels.sizes * BOX_MARGIN).astype(np.float32),
         unit=labels.unit,
         read_bytes=read_bytes,
         where=where,

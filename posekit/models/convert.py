@@ -9,7 +9,8 @@ Which layout a file has and what stands before its names is found from the names
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from posekit.models.report import COLUMNS, COUNTER, USED, matched, notes
 from posekit.models.torch_files import as_float32, holds_torch_weights, read_weights, write_state_dict
 from posekit.recipes import HOURGLASS as HOURGLASS_RECIPE
 from posekit.recipes import POSEESTNET, Recipe
+from posekit.settings import override
 from posekit.skeletons import SKELETONS, get_skeleton
 
 HEADS = ("final_layer.", "outs.", "merge_preds.")  # what has one channel per keypoint
@@ -57,17 +59,20 @@ def published_name(name: str) -> str:
 
 
 def from_published(
-    source: Path, out: Path, layout: str | None = None, weights: str | None = None
+    source: Path, out: Path, layout: str | None = None, weights: str | None = None, settings: Sequence[str] = ()
 ) -> tuple[Recipe, pd.DataFrame]:
     """Write the published file `source` as a checkpoint; returns its recipe, as read off the tensors, and the report.
 
+    The recipe's input size, which no tensor tells, is that of the file's name, or what is usual; `settings`
+    (field=value) are applied to it.
     The layout is found from the names where it isn't given, and is the recipe's name; `weights` names one of several
     networks. Of hrnet-imagenet the backbone is written, for `load_pretrained`. Raises InputError when the file is of
     another layout or holds several networks, and when a tensor is missing, has another shape or isn't finite.
     """
     reading = find(read_weights(source), layout, weights)
     layout = layout or reading.layout
-    recipe = _read_recipe(reading, layout)
+    recipe, size = _with_input_size(_read_recipe(reading, layout), layout, source.name)
+    recipe = override(recipe, list(settings))
     with no_init_parameters():  # only the shapes are wanted
         network = build(recipe, get_skeleton(recipe.skeleton))
     wanted = {parameter.name: tuple(parameter.shape) for parameter in network.get_parameters()}
@@ -82,7 +87,7 @@ def from_published(
         _refuse_more_layers(report, reading)
     save_checkpoint(out, _parameters(report, reading), recipe, epoch=0, step=0)
     report = pd.concat([report, pd.DataFrame(absent, columns=COLUMNS)], ignore_index=True)
-    report.attrs["notes"] = notes(report, reading) + _input_size(recipe, layout)
+    report.attrs["notes"] = notes(report, reading) + ([] if layout == IMAGENET or settings else [size])
     return recipe, report
 
 
@@ -147,18 +152,24 @@ def describe(recipe: Recipe, layout: str) -> str:
     return PUBLISHED[layout].words(recipe)
 
 
-def _input_size(recipe: Recipe, layout: str) -> list[str]:
-    """What can't be read off the tensors of a fully convolutional network."""
-    if layout == IMAGENET:
-        return []
-    size = f"{recipe.input_size}×{recipe.input_size}"
-    note = f"input size: not in the file, {size} is assumed"
-    if layout == POSE:
-        note += (
-            ". A network for 256×192 or 384×288, as most of COCO's are, sees square crops, which it wasn't trained on: "
-            "expect lower scores than published; posekit has no rectangular inputs yet"
-        )
-    return [note]
+def _with_input_size(recipe: Recipe, layout: str, name: str) -> tuple[Recipe, str]:
+    """The recipe with what can't be read off the tensors of a fully convolutional network, and a note on it.
+
+    Published files have it in their names, height × width: pose_hrnet_w32_256x192.pth. Most of COCO's are for 256×192.
+    """
+    found = re.search(r"(?<!\d)(\d{2,4})x(\d{2,4})(?!\d)", name)
+    with suppress(InputError):  # some other number
+        if found:
+            return _sized(recipe, int(found[2]), int(found[1])), f"input size: {found[0]} by the file's name"
+    if layout == POSE and recipe.skeleton == "person17":
+        recipe = _sized(recipe, 192, 256)
+    _, height, width = recipe.input_shape
+    change = "if it is another, add --set input_size=WIDTH,HEIGHT --set heatmap_size=… (a quarter)"
+    return recipe, f"input size: not in the file, {height}×{width} is assumed; {change}"
+
+
+def _sized(recipe: Recipe, width: int, height: int) -> Recipe:
+    return replace(recipe, input_size=(width, height), heatmap_size=(width // 4, height // 4))
 
 
 def _read_checkpoint(path: Path) -> Reading:

@@ -75,6 +75,10 @@ def write_reid(
         raise InputError(
             f"{predictor.recipe.name} finds {skeleton.name}, which has no segments; take a vehicle's model"
         )
+    if len(set(predictor.recipe.heatmap_shape)) > 1:
+        raise InputError(
+            f"{predictor.recipe.name} has a rectangular input, and MultiTaskNet takes square maps; take a square model"
+        )
     opened = [read_split(data, split) for split in splits]
     described = {"model": model, "recipe": predictor.recipe.name, "run_time": predictor.run_time}
     settings = {"flip_test": predictor.recipe.flip_test, "threshold": threshold, "lossless": lossless}

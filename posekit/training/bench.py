@@ -11,6 +11,7 @@ from rich.table import Table
 
 from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.pipeline import training_iterator
+from posekit.geometry import sides
 from posekit.inference.predictors import network_predictor
 from posekit.layouts import open_split
 from posekit.models import build
@@ -57,9 +58,9 @@ def _network(recipe: Recipe, skeleton: Skeleton, device: str, repeats: int) -> l
     averaged = averaged_network(network, recipe, skeleton) if recipe.ema else None
     step = make_step(network, recipe, 1000, averaged)
     step.set_train(True)
-    images = np.random.default_rng(0).random((recipe.batch, 3, recipe.input_size, recipe.input_size), np.float32)
+    images = np.random.default_rng(0).random((recipe.batch, *recipe.input_shape), np.float32)
     shape = (recipe.batch, skeleton.num_keypoints)
-    heatmaps = np.zeros((*shape, recipe.heatmap_size, recipe.heatmap_size), np.float32)
+    heatmaps = np.zeros((*shape, *recipe.heatmap_shape), np.float32)
     batch = [Tensor(array) for array in (images, heatmaps, np.ones(shape, np.float32))]
     update = _median(lambda: step(*batch).asnumpy(), repeats)
     forward = network_predictor(network, recipe, skeleton, recipe.batch)
@@ -69,7 +70,7 @@ def _network(recipe: Recipe, skeleton: Skeleton, device: str, repeats: int) -> l
 def _codec(recipe: Recipe, skeleton: Skeleton, repeats: int) -> list[tuple[str, float]]:
     """Return the seconds per batch of encoding and of decoding."""
     shape = (recipe.batch, skeleton.num_keypoints)
-    keypoints = np.random.default_rng(0).uniform(0, recipe.input_size, (*shape, 2))
+    keypoints = np.random.default_rng(0).uniform(0, sides(recipe.input_size), (*shape, 2))
     heatmaps, _ = recipe.codec.encode(keypoints, np.ones(shape, bool))
     encode = _median(lambda: recipe.codec.encode(keypoints, np.ones(shape, bool)), repeats)
     return [("encode", encode), ("decode", _median(lambda: recipe.codec.decode(heatmaps), repeats))]

@@ -101,7 +101,7 @@ class TrainStep(nn.Cell):
             self.finish = Finish(update, self.sums, accumulate)
 
     def losses(self, images: Tensor, heatmaps: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the scaled and the plain loss of images (B, 3, S, S), heatmaps (B, K, h, w), weights (B, K)."""
+        """Return the scaled and the plain loss of images (B, 3, H, W), heatmaps (B, K, h, w), weights (B, K)."""
         loss = heatmap_loss(self.network(images), heatmaps, weights, self.loss_factor)
         return (loss if self.scaler is None else self.scaler.scale(loss)), loss
 

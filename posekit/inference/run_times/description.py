@@ -190,10 +190,9 @@ def guarded(model: Path, run: Callable[[np.ndarray], np.ndarray]) -> Callable[[n
 
 
 def check_shapes(model: Path, about: Description, images: list[int], heatmaps: list[int]) -> None:
-    """InputError when a file's input (N, 3, S, S) or output (N, K, h, w) isn't what it says; N isn't looked at."""
+    """InputError when a file's input (N, 3, H, W) or output (N, K, h, w) isn't what it says; N isn't looked at."""
     recipe = about.recipe
-    size, cells = recipe.input_size, recipe.heatmap_size
-    wanted = ([3, size, size], [get_skeleton(recipe.skeleton).num_keypoints, cells, cells])
+    wanted = ([*recipe.input_shape], [get_skeleton(recipe.skeleton).num_keypoints, *recipe.heatmap_shape])
     found = (list(images[1:]), list(heatmaps[1:]))
     if found != wanted:
         shapes = [" -> ".join("×".join(map(str, shape)) for shape in pair) for pair in (found, wanted)]

@@ -24,7 +24,7 @@ _WORKER = Path(__file__).with_name("lite_worker.py")
 
 
 class Worker:
-    """A process that runs one model file; called with images (batch, 3, S, S) float32, it returns heatmaps."""
+    """A process that runs one model file; called with images (batch, 3, H, W) float32, it returns heatmaps."""
 
     def __init__(self, python: Path, path: Path, settings: dict, model: Path) -> None:
         """path: the file to run; `model` is what errors call it."""
@@ -68,7 +68,7 @@ def open_lite(request: Request) -> Predictor:
             convert_lite(request, model)
         about = read_description(model)
         batch, recipe = about.batch or request.batch, about.recipe
-        settings = {"shape": [batch, 3, recipe.input_size, recipe.input_size], "target": target}
+        settings = {"shape": [batch, *recipe.input_shape], "target": target}
         settings |= {"device_id": device_id, "precision": precision, "threads": len(cores())}
         with plain_input(model) as path:
             worker = Worker(python, path, settings, request.model)
@@ -82,7 +82,7 @@ def convert_lite(request: Request, out: Path) -> None:
     python = find_python(request.lite_python)
     about = read_description(request.model)
     batch, recipe = about.batch or request.batch, about.recipe
-    settings = {"shape": [batch, 3, recipe.input_size, recipe.input_size], "target": target}
+    settings = {"shape": [batch, *recipe.input_shape], "target": target}
     with atomic_path(out) as temporary:
         with plain_input(request.model) as source, plain_output(temporary) as made:
             arguments = [str(python), str(_WORKER), "convert", str(source), str(made), json.dumps(settings)]

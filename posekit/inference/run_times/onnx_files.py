@@ -116,10 +116,9 @@ def open_openvino(request: Request) -> Predictor:
     if precision == "bf16" and not fast:  # OpenVINO would accept it and compute in fp32
         raise MissingRunTime("this processor does not compute in bf16 (AMX or AVX512-BF16); use --precision fp32")
     about, data = read_onnx(request.model)
-    size = about.recipe.input_size
     try:
         model = core.read_model(data, b"")
-        model.reshape([about.batch or request.batch, 3, size, size])
+        model.reshape([about.batch or request.batch, *about.recipe.input_shape])
         compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": _HINTS[precision]})
     except Exception as error:  # RuntimeError and more
         raise unreadable(request.model, KINDS[".onnx"], error, AGAIN) from error
