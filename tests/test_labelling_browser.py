@@ -251,3 +251,29 @@ def test_a_proposal_is_corrected(browser: object, lab: str, root: Path, tmp_path
     label.keys("ArrowDown", "Enter")
     label.says("1 of 5 done")
     np.testing.assert_allclose(label.points(name)[0], [*points[0, :2] + (0, 1), 2], atol=0.01)
+
+
+def test_a_file_that_another_program_changed_is_left_alone(label: Label):
+    label.page.get_by_role("button", name="Previous").click()
+    label.says("3 of 3 keypoints")
+    changed = label.file.read_text().replace("handle", "grip")
+    label.file.write_text(changed)
+    label.page.get_by_role("button", name="Delete object").click()
+    label.says("not saved", "01_label.json: another program has changed it; run the cell again")
+    label.keys("PageUp")
+    label.settle()
+    label.says("Draw a box")  # still the same picture
+    assert label.file.read_text() == changed
+
+
+def test_a_page_that_is_loaded_again_goes_on(browser: object, lab: str, root: Path):
+    page = run_all(browser, lab, "02_propose.ipynb", "all cells done")
+    label = Label(page, root / "02_propose.json")
+    label.canvas.focus()
+    label.keys("Space", "Shift+ArrowRight", "Shift+ArrowDown", "Space")
+    label.says("3. handle")
+    label.settle()
+    label.keys("Control+s")  # JupyterLab's own
+    page.locator(".jp-mod-dirty").first.wait_for(state="detached")
+    page.reload()
+    label.says("3. handle", "1 of 5 done")

@@ -38,6 +38,7 @@ class Page {
 
   close() {
     this.model.off("msg:custom", this.onMessage);
+    window.removeEventListener("keydown", this.onKey, true);
     this.resizes.disconnect();
     clearTimeout(this.asking);
   }
@@ -87,9 +88,9 @@ class Page {
     this.error = make("div", { className: "pk-error", role: "alert", hidden: true });
     this.note = make("div", { className: "pk-note", hidden: true });
     root.classList.add("pk-label");
-    root.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab's, for single letters
-    root.append(top, make("div", { className: "pk-body" }, left, side), this.help, this.error, this.note);
-    root.addEventListener("keydown", event => this.key(event));
+    root.append(top, this.error, make("div", { className: "pk-body" }, left, side), this.help, this.note);
+    this.onKey = event => root.contains(event.target) && this.key(event);
+    window.addEventListener("keydown", this.onKey, true); // before JupyterLab, which has commands for single letters
     this.listen();
   }
 
@@ -103,6 +104,7 @@ class Page {
     [...this.jump.options].forEach((option, i) => {
       option.textContent = (marks[this.states[i]] || "") + this.setup.pictures[i];
     });
+    this.progress.classList.toggle("pk-bad", !!this.failed);
     this.jump.selectedIndex = this.number;
     this.showPrompt();
     this.showObjects();
@@ -418,9 +420,10 @@ class Page {
 
   key(event) {
     const tag = event.target.tagName, name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    if (tag === "SELECT" || (tag === "BUTTON" && ["Enter", " "].includes(name))) return;
     const { labels } = this, undo = (event.ctrlKey || event.metaKey) && name === "z";
     if ((event.ctrlKey || event.metaKey || event.altKey) && !undo) return;
+    event.stopPropagation();
+    if (tag === "SELECT" || (tag === "BUTTON" && ["Enter", " "].includes(name))) return;
     const middle = this.view.size.map(v => v / 2);
     const acts = {
       h: () => this.change(() => labels.toggleHidden()),
@@ -449,7 +452,6 @@ class Page {
     const act = undo ? acts.u : acts[name];
     if (!act) return;
     event.preventDefault();
-    event.stopPropagation();
     if (!this.busy) act();
   }
 
