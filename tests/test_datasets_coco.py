@@ -328,6 +328,24 @@ def test_check_says_which_keypoints_are_pairs(tmp_path: Path) -> None:
     }
 
 
+def test_an_image_of_another_size_than_the_labels_say(tmp_path: Path) -> None:
+    values = content(2)
+    values["images"][0] |= {"width": 160, "height": 120}
+    data = COCO.read(write(tmp_path / "l.json", values, tmp_path), "all")
+    with pytest.raises(InputError, match="mug0.png: has 80 × 60 pixels, but the labels say 160 × 120; give the images"):
+        data.image(0)
+    assert data.image(1).shape == (60, 80, 3)
+    (error,) = COCO.check(tmp_path / "l.json").errors
+    assert (error.what, error.examples) == ("all: wrongly sized images", ("mug0.png:100",))
+
+
+def test_pictures_whose_labelling_is_not_finished_are_left_out(tmp_path: Path) -> None:
+    values = content(3)
+    values["images"][1]["unfinished"] = True
+    labels = read_coco(write(tmp_path / "l.json", values))
+    assert labels.names == ["mug0.png:100", "mug2.png:102"] and sum(labels.skipped.values()) == 1
+
+
 def test_real_files_load_with_the_pairs_that_a_person_would_write(photos: Path) -> None:
     pairs = {"ap10k": 7, "macaque": 8, "zebra": 2, "fly": 14}
     for name, count in pairs.items():

@@ -20,10 +20,11 @@ from PIL import Image
 
 from posekit.codecs import Codec
 from posekit.errors import InputError
-from posekit.figures.label_pictures import read_picture
+from posekit.figures.label_pictures import copy_for_page, read_picture
 from posekit.figures.labelling import Labeller
 from posekit.figures.widgets import label_keypoints
 from posekit.inference.predictors import Predictor
+from posekit.layouts import COCO
 from posekit.recipes import get_recipe
 from posekit.skeletons import PERSON, Skeleton
 
@@ -215,8 +216,8 @@ def test_a_picture_of_another_size_than_the_file_says_is_skipped(folder: Path, l
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_labels_are_in_stored_pixels_of_a_picture_that_is_shown_upright(orientation: int, tmp_path: Path):
-    """A bright block of 8 × 8 pixels with its middle at (51.5, 19.5) of the stored 96 × 64."""
+def test_labels_are_in_pixels_of_the_picture_as_it_is_seen(orientation: int, tmp_path: Path):
+    """A bright block of 8 × 8 pixels: where it is shown, the data set of the labels finds it again."""
     pixels = np.zeros((64, 96, 3), np.uint8)
     pixels[16:24, 48:56] = 255
     exif = Image.Exif()
@@ -225,16 +226,24 @@ def test_labels_are_in_stored_pixels_of_a_picture_that_is_shown_upright(orientat
     Image.fromarray(pixels).save(file, "JPEG", quality=95, exif=exif)
     (tmp_path / "a.jpg").write_bytes(file.getvalue())
     shown = read_picture(tmp_path / "a.jpg")
-    seen = np.argwhere(shown.image[..., 0] > 128).mean(0)[::-1]
-    found = made(box=[*(seen - 3.5), 7, 7], points=[[*seen, 2], [0, 0, 0]])
-    stored = shown.stored(found)
-    assert stored["points"] == [[51.5, 19.5, 2], [0, 0, 0]] and stored["box"] == [48, 16, 7, 7]
-    assert shown.upright(stored) == found and shown.stored_size == (96, 64)
+    assert shown.shape == ((64, 96, 3) if orientation < 5 else (96, 64, 3))
+    x, y = np.argwhere(shown[..., 0] > 128).mean(0)[::-1]
+    values = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": shown.shape[1], "height": shown.shape[0]}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [x - 4, y - 4, 8, 8], "keypoints": [x, y, 2]}
+        ],
+        "categories": [{"id": 1, "name": "block", "keypoints": ["middle"]}],
+    }
+    (tmp_path / "l.json").write_text(json.dumps(values))
+    sample = COCO.read(tmp_path / "l.json", "all")[0]
+    (at_x, at_y) = sample.keypoints[0].round().astype(int)
+    assert sample.image[at_y, at_x].min() > 200
 
 
 def test_the_copy_for_the_page_is_small_and_whole(tmp_path: Path):
     save(tmp_path / "large.png", 3000, 2000)
-    data = read_picture(tmp_path / "large.png").copy()
+    data = copy_for_page(read_picture(tmp_path / "large.png"))
     assert len(data) < 1_000_000
     assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape[1::-1] in ((1024, 683), (724, 483))
 

@@ -143,7 +143,7 @@ def _read_images(dataset: PoseDataset) -> tuple[dict[str, list[str]], np.ndarray
             sizes[where] = width, height
         except BadImage as error:
             sizes[where] = 0, 0
-            damage[error.kind].append(dataset.names[i])
+            damage.setdefault(error.kind, []).append(dataset.names[i])
     return damage, np.array([sizes[dataset.where(i)] for i in range(len(dataset))], np.int64)
 
 

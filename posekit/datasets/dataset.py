@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from posekit.datasets.images import decode_image
+from posekit.datasets.images import BadImage, decode_image
 from posekit.skeletons import Skeleton
 
 BOX_MARGIN = 1.25  # the box of an object that fills its image is this much larger than the longer side (PAMTRI)
@@ -49,6 +49,8 @@ class PoseDataset:
     where: Callable[[int], str]
     head_size: np.ndarray | None = None  # (N,) pixels by which PCKh divides, where the labels have head boxes
     truth: dict[str, Any] | None = None  # COCO's lists as pycocotools takes them, where the labels are COCO's
+    sizes: np.ndarray | None = None  # (N, 2) width and height that the labels state, 0 where they don't
+    upright: bool = False  # labels are in pixels of the image turned as its orientation tag says, as COCO's are
     notes: tuple[str, ...] = ()  # what people should know about how it was read
     box: np.ndarray | None = None  # (N, 2) float32: width and height of boxes with margin, where labels have rectangles
 
@@ -92,5 +94,14 @@ class PoseDataset:
         return hashlib.sha256(content).hexdigest()
 
     def image(self, index: int) -> np.ndarray:
-        """Decode image `index` to (H, W, 3) uint8 RGB. Raises BadImage naming a missing, damaged or unreadable file."""
-        return decode_image(self.read_bytes(index), self.where(index))
+        """Decode image `index` to (H, W, 3) uint8 RGB.
+
+        Raises BadImage naming a missing, damaged or unreadable file, or one of another size than the labels state.
+        """
+        image = decode_image(self.read_bytes(index), self.where(index), self.upright)
+        stated = image.shape[1::-1] if self.sizes is None else tuple(self.sizes[index].tolist())
+        if all(stated) and stated != image.shape[1::-1]:
+            real, says = ("{} × {}".format(*size) for size in (image.shape[1::-1], stated))
+            what = f"{self.where(index)}: has {real} pixels, but the labels say {says}"
+            raise BadImage("wrongly sized", f"{what}; give the images that were labelled, or scale the labels")
+        return image

@@ -24,7 +24,7 @@ KINDS = ("missing", "truncated", "damaged", "too large", "unreadable")  # what c
 
 
 class BadImage(InputError):
-    """An image file that can't be used; `kind` is one of KINDS."""
+    """An image file that can't be used; `kind` is one of KINDS, or wrongly sized: not as large as its labels say."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)

@@ -1,51 +1,27 @@
-"""Pictures of a folder to label: as a person sees them, and the map to the pixels that the file stores."""
+"""Pictures of a folder to label, as a person sees them: turned as their orientation tags say, as COCO's readers do."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from posekit.datasets import jpeg
-from posekit.datasets.images import decode_image, form_of, one_line, read_file
+from posekit.datasets.images import decode_image, one_line, read_file
 from posekit.errors import InputError
-from posekit.geometry import invert, transform_points
 from posekit.inference.inputs import find_inputs
 
 _SIDES = (2048, 1448, 1024, 724)  # pixels of a copy's longer side
 _MOST = 700_000  # bytes of a copy: Jupyter drops messages above 1 MB a second
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A picture upright, (H, W, 3) uint8 RGB, and the (2, 3) map from the stored pixels to these."""
-
-    image: np.ndarray
-    matrix: np.ndarray
-
-    @property
-    def stored_size(self) -> tuple[int, int]:
-        """Width and height as stored."""
-        height, width = self.image.shape[:2]
-        return (width, height) if self.matrix[0, 0] else (height, width)
-
-    def upright(self, found: dict) -> dict:
-        """An object of a label file, in upright pixels."""
-        return _moved(found, self.matrix)
-
-    def stored(self, found: dict) -> dict:
-        """An object in upright pixels as the label file has it."""
-        return _moved(found, invert(self.matrix))
-
-    def copy(self) -> bytes:
-        """A JPEG for the page: the whole picture, smaller where it is large."""
-        longest, data = max(self.image.shape[:2]), b""
-        for side in _SIDES:
-            if side < longest or side == _SIDES[0]:
-                data = _encoded(self.image, min(1.0, side / longest))
-            if len(data) <= _MOST:
-                break
-        return data
+def copy_for_page(image: np.ndarray) -> bytes:
+    """A JPEG of an image (H, W, 3) uint8 RGB for the page: the whole picture, smaller where it is large."""
+    longest, data = max(image.shape[:2]), b""
+    for side in _SIDES:
+        if side < longest or side == _SIDES[0]:
+            data = _encoded(image, min(1.0, side / longest))
+        if len(data) <= _MOST:
+            break
+    return data
 
 
 def find_pictures(folder: Path) -> tuple[dict[str, Path], str]:
@@ -65,37 +41,9 @@ def find_pictures(folder: Path) -> tuple[dict[str, Path], str]:
     return pictures, "; ".join(reasons)
 
 
-def read_picture(path: Path) -> Shown:
-    """Read a picture; `BadImage` if it can't be decoded. A JPEG is turned upright as its orientation tag says."""
-    data, where = read_file(path), one_line(path)
-    turned = form_of(data) == "JPEG"
-    image = decode_image(data, where, upright=turned)
-    return Shown(image, _upright_matrix(jpeg.orientation(data) if turned else 1, *image.shape[:2]))
-
-
-def _upright_matrix(orientation: int, height: int, width: int) -> np.ndarray:
-    """The map (2, 3) from stored to upright pixels; height and width are those of the upright picture."""
-    right, bottom = width - 1, height - 1
-    rows = {
-        2: [[-1, 0, right], [0, 1, 0]],
-        3: [[-1, 0, right], [0, -1, bottom]],
-        4: [[1, 0, 0], [0, -1, bottom]],
-        5: [[0, 1, 0], [1, 0, 0]],
-        6: [[0, -1, right], [1, 0, 0]],
-        7: [[0, -1, right], [-1, 0, bottom]],
-        8: [[0, 1, 0], [-1, 0, bottom]],
-    }
-    return np.array(rows.get(orientation, [[1, 0, 0], [0, 1, 0]]), float)
-
-
-def _moved(found: dict, matrix: np.ndarray) -> dict:
-    x, y, width, height = found["box"]
-    corners = transform_points(matrix, np.array([[x, y], [x + width, y + height]]))  # (2, 2)
-    low, high = corners.min(0), corners.max(0)
-    points = np.array(found["points"], float)  # (K, 3)
-    places = transform_points(matrix, points[:, :2])
-    points[:, :2] = np.where(points[:, 2:] > 0, places, points[:, :2])
-    return {**found, "box": [*low.tolist(), *(high - low).tolist()], "points": points.tolist()}
+def read_picture(path: Path) -> np.ndarray:
+    """Read a picture as a person sees it, (H, W, 3) uint8 RGB; `BadImage` if it can't be decoded."""
+    return decode_image(read_file(path), one_line(path), upright=True)
 
 
 def _encoded(image: np.ndarray, scale: float) -> bytes:

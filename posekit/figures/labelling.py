@@ -20,11 +20,11 @@ from posekit.datasets.images import BadImage, one_line
 from posekit.drawing import draw_poses, side_colors
 from posekit.errors import InputError, in_words, shortened, shown
 from posekit.figures.label_file import UNFINISHED, LabelFile
-from posekit.figures.label_pictures import Shown, find_pictures, read_picture
+from posekit.figures.label_pictures import copy_for_page, find_pictures, read_picture
 from posekit.files import expanded
 from posekit.inference.boxes import crop_box, predict_crops
 from posekit.inference.predictors import Predictor
-from posekit.skeletons import Skeleton
+from posekit.skeletons import Skeleton, make_skeleton
 
 Propose = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -94,12 +94,12 @@ class Labeller(anywidget.AnyWidget):
 
     def preview(self) -> bytes:
         """The present picture with its labels, as JPEG."""
-        points = [self._shown.upright(found)["points"] for found in self._file.objects(self._names[self._now])]
-        image = self._shown.image
+        points = [found["points"] for found in self._file.objects(self._names[self._now])]
+        image = self._shown
         if points:
             labels = np.array(points)  # (M, K, 3)
             image = draw_poses(image, labels[..., :2], labels[..., 2], self._file.skeleton, 0.5)
-        return Shown(np.asarray(image), np.eye(2, 3)).copy()
+        return copy_for_page(np.asarray(image))
 
     # Messages from the page
 
@@ -121,9 +121,9 @@ class Labeller(anywidget.AnyWidget):
             self._send_picture()
             return
         if message["objects"] is not None:
-            found = [self._shown.stored(given) for given in message["objects"]]
+            found = message["objects"]
             name = self._names[message["picture"]]
-            self._file.put(name, self._shown.stored_size, found, message["finished"])
+            self._file.put(name, self._shown.shape[1::-1], found, message["finished"])
             self.send({"is": "saved", **self._status()})
         if message["to"] is not None:
             self._go(message["picture"], message["to"])
@@ -142,9 +142,9 @@ class Labeller(anywidget.AnyWidget):
     def _suggest(self, message: dict) -> None:
         if self._propose is None:
             return
-        width, height = self._shown.image.shape[1::-1]
+        width, height = self._shown.shape[1::-1]
         try:
-            keypoints, scores = self._propose(self._shown.image, np.array(message["box"], np.float32))
+            keypoints, scores = self._propose(self._shown, np.array(message["box"], np.float32))
         except InputError:
             raise
         except Exception as error:  # the user's own function
@@ -175,7 +175,7 @@ class Labeller(anywidget.AnyWidget):
         order = sorted(order, key=lambda i: states[i] != UNFINISHED) if now < 0 else order
         return [i for i in order if states[i] in ("", UNFINISHED)]
 
-    def _first_readable(self, way: Iterable[int]) -> tuple[int, Shown]:
+    def _first_readable(self, way: Iterable[int]) -> tuple[int, np.ndarray]:
         """The first of these pictures that can be read; the others' errors are kept. InputError if none can."""
         errors = []
         for number in way:
@@ -183,8 +183,8 @@ class Labeller(anywidget.AnyWidget):
             try:
                 picture = read_picture(self._pictures[name])
                 stated = self._file.size(name)
-                if stated not in (None, picture.stored_size):
-                    raise BadImage("unreadable", self._other_size(name, stated, picture.stored_size))
+                if stated not in (None, picture.shape[1::-1]):
+                    raise BadImage("unreadable", self._other_size(name, stated, picture.shape[1::-1]))
             except BadImage as error:
                 self._bad[name] = str(error)
                 errors.append(str(error))
@@ -204,19 +204,19 @@ class Labeller(anywidget.AnyWidget):
         return {"states": self._states(), "skipped": shortened(bad, 500)}
 
     def _send_picture(self) -> None:
-        name, (height, width) = self._names[self._now], self._shown.image.shape[:2]
-        objects = [self._shown.upright(found) for found in self._file.objects(name)]
+        name, (height, width) = self._names[self._now], self._shown.shape[:2]
+        objects = self._file.objects(name)
         place = {"picture": self._now, "width": width, "height": height, "objects": objects}
-        self.send({"is": "picture", **place, **self._status()}, [self._shown.copy()])
+        self.send({"is": "picture", **place, **self._status()}, [copy_for_page(self._shown)])
 
 
 def _skeleton_of(names: Sequence[str]) -> Skeleton:
-    """A skeleton with these keypoints and nothing else."""
+    """A skeleton with these keypoints, their pairs found in the names."""
     if isinstance(names, str) or not names or not all(isinstance(name, str) and name.strip() for name in names):
         raise InputError(f'names: {shown(names)}; give a list of the keypoints\' names, such as ["left eye", "nose"]')
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise InputError(f"names: {', '.join(map(shown, twice))} is there twice; give each keypoint its own name")
-    return Skeleton("object", tuple(names), (), {}, ())
+    return make_skeleton("object", names)
 
 
 def _proposer(propose: Propose | Predictor | None, skeleton: Skeleton) -> Propose | None:

@@ -122,7 +122,8 @@ def dataset_of(
 ) -> PoseDataset:
     """The data set of labels already read, its images where the labelling tools put them, or in `images`.
 
-    The box is 1.25 times as large as the label's, about its middle; square, its side is 1.25 times the longer one.
+    Coordinates are those of the picture as people see it: labelling tools turn it as its orientation tag says, and so
+    do COCO's readers. The box is 1.25 times as large as the label's; square, its side is 1.25 times the longer one.
     """
     root, names = _place(data, split, images, labels.images)
     if root.is_file():
@@ -146,6 +147,8 @@ def dataset_of(
         where=where,
         box=(size * BOX_MARGIN).astype(np.float32),
         truth=labels.truth,
+        sizes=labels.sizes,
+        upright=True,
         notes=labels.notes,
     )
 
@@ -197,8 +200,7 @@ def check(data: str | Path, images: str | Path | None = None) -> Report:
     for split in splits:
         labels = found[split] = read_split(data, split, Reading())
         dataset = dataset_of(labels, data, split, images, require_images=False)
-        sizes = labels.sizes if labels.sizes.all() else None
-        findings += check_dataset(dataset, sizes, outside="warning") + of_split(split, _check_objects(labels))
+        findings += check_dataset(dataset, outside="warning") + of_split(split, _check_objects(labels))
     findings += _about_skeleton(found[splits[0]])
     findings += across("images", "warning", [set(labels.images) for labels in found.values()][:2])
     return Report(data, findings)

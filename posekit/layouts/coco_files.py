@@ -92,6 +92,9 @@ def read_coco(path: Path, flip_pairs: str = "names") -> CocoLabels:
         if not categories[annotation["category_id"]].get("keypoints"):
             skipped["objects of categories without keypoints"] += 1
             continue
+        if images[annotation["image_id"]].get("unfinished"):  # as `label_keypoints` marks it
+            skipped["objects in pictures whose labelling isn't finished"] += 1
+            continue
         used.append((where, annotation))
     skeleton = _skeleton(
         path, [categories[number] for number in sorted({it["category_id"] for _, it in used})], flip_pairs
