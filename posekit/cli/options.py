@@ -22,7 +22,7 @@ Precision = Annotated[
 LitePython = Annotated[Path | None, typer.Option(help="For lite: a Python that has MindSpore Lite.")]
 FlipTest = Annotated[bool | None, typer.Option(help="Average with the mirrored image; the recipe's default.")]
 Soc = Annotated[str, typer.Option(help="For om: Ascend and the name that npu-smi info shows.")]
-Data = Annotated[Path | None, typer.Option(help="Data set; the embedded one if not given.")]
+Data = Annotated[Path | None, typer.Option(help="Data set: a folder, or a COCO file; the embedded one if not given.")]
 Split = Annotated[str, typer.Option(help="The split.")]
 Images = Annotated[Path | None, typer.Option(help="Images of the data set, if they are in another place.")]
 First = Annotated[int | None, typer.Option(min=1, help="Only the split's first samples.")]

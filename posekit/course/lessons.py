@@ -17,7 +17,7 @@ SCALES = {
     "full": ("poseestnet", "hourglass"),
 }
 EACH_RECIPE = ("04", "06", "07")  # lessons that run once for every recipe of the scale
-TRAINED = ("06", "07", "08")  # lessons that use the network that lesson 04 trains with their recipe
+TRAINED = ("06", "07", "08", "09")  # lessons that use the network that lesson 04 trains with their recipe
 ALONE = ("05",)  # lessons that measure the speed of the whole machine, so no other lesson may run beside them
 LINUX = ("05",)  # lessons that start msrun, which exists on Linux only; elsewhere a course skips them unless named
 
