@@ -362,6 +362,18 @@ def test_odd_labels_are_found(data: Path):
     assert count(report, "test: joints at x = 0, not missing") == 1
 
 
+@pytest.mark.parametrize("center", [(-1000, 20), (20, 1e5), (1e5, -1e5)])
+def test_boxes_outside_the_image_are_found_and_not_cut(data: Path, center: tuple[float, float]):
+    """Their crops would be black."""
+    change(data, "center", 1, center)
+    report = MPII.check(data)
+    assert ("error", "test: boxes outside the image", 1) in problems(report)
+    dataset = MPII.read(data, "test")
+    assert dataset[0].image.shape == (HEIGHT, WIDTH, 3)
+    with pytest.raises(InputError, match=rf":1: its box is outside the image of {WIDTH} × {HEIGHT} pixels; fix"):
+        dataset[1]
+
+
 def test_people_without_joints_are_found(data: Path):
     change(data, "part", 0, np.zeros((16, 2)))
     change(data, "visible", 0, np.zeros(16))
