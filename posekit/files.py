@@ -37,7 +37,10 @@ def _find_root() -> Path:
     if named := os.environ.get("POSEKIT_ROOT"):
         return Path(os.path.realpath(expanded(named)))
     package = Path(__file__).resolve().parents[1]
-    here = Path(os.path.abspath("x"))
+    try:
+        here = Path(os.path.abspath("x"))
+    except FileNotFoundError:  # the current folder was removed
+        here = package
     places = (package, *here.parents)
     return next((place for place in places if any(place.glob("notebooks/[0-9][0-9]_*.ipynb"))), package)
 
@@ -91,9 +94,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a path of the same name in a new folder beside `path`; its file moves to `path` when the block succeeds.
 
     When the block fails (a full disk, Ctrl-C) the folder and all that writers left in it are removed and `path` is
-    untouched. An error of the system that names no other file becomes InputError.
+    untouched. An error of the system that names no other file becomes InputError, as does a device or a pipe.
     """
     path = Path(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):  # root would replace /dev/null, for every program
+        raise InputError(f"{path}: is a device or a pipe; give the name of a file")
     with _beside(path) as folder:
         temporary = Path(folder, path.name)
         try:

@@ -195,3 +195,15 @@ def test_ctrl_c_at_any_time_is_one_line(seconds: float, tmp_path: Path):
         return
     assert process.returncode == 130 and text.splitlines()[-1] == "posekit: interrupted" and "Traceback" not in text
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps such a folder")
+def test_a_current_folder_that_was_removed_is_one_line(tmp_path: Path):
+    script = 'mkdir "$1/gone" && cd "$1/gone" && rmdir "$1/gone" && exec "$2" -m posekit.cli data check veri x'
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", tmp_path, sys.executable],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("posekit: the current folder can't be used (No such file or directory)")

@@ -219,6 +219,20 @@ def test_a_huge_chunk_or_value_is_refused_before_memory_is_asked_for(data: Path)
     assert "field imgname, row 0 (from 0): 5,004 bytes are not a file's name" in refused(data)
 
 
+def test_an_unknown_compression_is_named(data: Path):
+    """Of a plugin; another copy of the file would not help."""
+    path = data / "annot" / "valid.h5"
+    with h5py.File(path, "a") as labels:
+        values = labels["part"][:]
+        del labels["part"]
+        labels.create_dataset("part", data=values, compression="gzip")
+    content = path.read_bytes()
+    at = content.index(b"deflate") - 8  # of the filter's number
+    path.write_bytes(content[:at] + (32001).to_bytes(2, "little") + content[at + 2 :])
+    message = refused(data)
+    assert "field part: packed by a filter that isn't there (32001, deflate); save the file with gzip" in message
+
+
 def test_links_are_not_followed(data: Path, tmp_path: Path):
     secret = tmp_path / "other.h5"
     write_labels(secret, people(images_of("test", 4)))
@@ -360,6 +374,18 @@ def test_odd_labels_are_found(data: Path):
     ]
     assert report.problems[0].examples == ("000005000.jpg:1: left hip",)
     assert count(report, "test: joints at x = 0, not missing") == 1
+
+
+@pytest.mark.parametrize("center", [(-1000, 20), (20, 1e5), (1e5, -1e5)])
+def test_boxes_outside_the_image_are_found_and_not_cut(data: Path, center: tuple[float, float]):
+    """Their crops would be black."""
+    change(data, "center", 1, center)
+    report = MPII.check(data)
+    assert ("error", "test: boxes outside the image", 1) in problems(report)
+    dataset = MPII.read(data, "test")
+    assert dataset[0].image.shape == (HEIGHT, WIDTH, 3)
+    with pytest.raises(InputError, match=rf":1: its box is outside the image of {WIDTH} × {HEIGHT} pixels; fix"):
+        dataset[1]
 
 
 def test_people_without_joints_are_found(data: Path):

@@ -135,6 +135,18 @@ def test_files_and_folders_are_as_the_umask_says(umask: int, tmp_path: Path):
     assert len(list(tmp_path.rglob("*"))) == 6, "nothing else is left"
 
 
+@posix
+def test_devices_and_pipes_are_not_replaced(tmp_path: Path):
+    """Root could replace /dev/null."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/null")
+    for name in ("pipe", "link"):
+        with pytest.raises(InputError, match=f"{name}: is a device or a pipe; give the name of a file"):
+            write_text(tmp_path / name, "x")
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_char_device()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 # File systems that lack something
 
 

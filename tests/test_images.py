@@ -16,6 +16,7 @@ from PIL import Image
 from posekit import bounds
 from posekit.datasets import images, jpeg
 from posekit.datasets.images import BadImage, decode_image, holds_several, read_file
+from posekit.datasets.png import chunks as png_chunks
 
 EXIF = b"\xff\xe1\x00\x22Exif\0\0"
 JPEGS = [
@@ -44,6 +45,10 @@ def encoded(form: str, pixels: np.ndarray, mode: str = "RGB", **options: object)
 def by_opencv(data: bytes, upright: bool = False) -> np.ndarray:
     flags = cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     return cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), flags), cv2.COLOR_BGR2RGB)
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def fault(data: bytes) -> tuple[str, str]:
@@ -105,6 +110,24 @@ def test_upright_is_as_opencv_turns(order: str, tag: int):
         for upright in (False, True):
             assert (decode_image(given, "here", upright) == by_opencv(given, upright)).all()
     assert decode_image(turned, "here", upright=True).shape[:2] == ((120, 90) if 5 <= tag <= 8 else (90, 120))
+
+
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+TURNED = {  # NumPy's own words for the tags of TIFF 6.0 and Exif 2.3
+    1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, 3), 7: lambda a: np.rot90(a, 2).swapaxes(0, 1), 8: np.rot90,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tag", TURNED)
+@pytest.mark.parametrize(("form", "options"), [("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})])
+def test_every_form_is_turned_if_upright_is_asked_for_and_else_not(form: str, options: dict, tag: int):
+    """OpenCV turns TIFFs always and WebPs never."""
+    exif = Image.Exif()
+    exif[0x112] = tag
+    data = encoded(form, picture(0), exif=exif, **options)
+    assert np.array_equal(decode_image(data, "here"), picture(0))
+    assert np.array_equal(decode_image(data, "here", upright=True), TURNED[tag](picture(0)))
 
 
 def test_what_does_no_harm_is_read():
@@ -211,16 +234,65 @@ def test_a_damaged_side_chunk_of_a_png_is_found():
     assert fault(data[:at] + b"\x55" + data[at + 1 :])[0] == "damaged"
 
 
+def edited_png(pixels: Callable[[bytes], bytes], height: int = 90, kind: bytes = b"IDAT", **options: object) -> bytes:
+    """A PNG of 120 × 90 pixels, each checksum of a chunk right, the packed pixels changed."""
+    data = encoded("PNG", picture(0), **options)
+    parts = [(c.kind, data[c.begin + 8 : c.end - 4]) for c in png_chunks(data)]
+    packed = pixels(b"".join(content for name, content in parts if name == b"IDAT"))
+    header = parts[0][1][:4] + struct.pack(">I", height) + parts[0][1][8:]
+    return data[:8] + chunk(b"IHDR", header) + chunk(kind, packed) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (edited_png(lambda packed: packed[: len(packed) // 2]), "fewer pixels than its header says"),
+        (edited_png(lambda packed: packed[:-4]), "the end of its pixels is missing"),
+        (edited_png(lambda packed: packed[:-4] + b"abcd"), "incorrect data check"),
+        (edited_png(bytes, height=180), "fewer pixels than its header says"),
+        (edited_png(bytes, height=45), "more pixels than its header says"),
+        (edited_png(bytes, mode="P"), "no palette"),
+        (edited_png(bytes, kind=b"CgBI"), "it needs 'CgBI', which only some programs read"),
+    ],
+)
+def test_damaged_pixels_of_a_png_are_one_line(data: bytes, said: str, capfd: pytest.CaptureFixture):
+    """libpng would print more on standard error, or cut the picture off in silence."""
+    assert said in fault(data)[1]
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_pngs_are_read_in_silence_as_by_opencv(mode: str, capfd: pytest.CaptureFixture):
+    """A wrong colour profile, which many programs write, is nothing to complain about."""
+    pixels = picture(0)[..., 0].astype(np.uint16) * 257 if mode == "I;16" else picture(0)
+    data = encoded("PNG", pixels, mode, icc_profile=b"no profile")
+    expected = by_opencv(data)
+    capfd.readouterr()
+    assert (decode_image(data, "here") == expected).all()
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (5, 5), (8, 9), (120, 90)])
+def test_interlaced_pngs_are_read(size: tuple[int, int]):
+    """Rows of the seven passes of Adam7, small ones without a pixel."""
+    width, height = size
+    pixels = picture(0)[:height, :width]
+    rows = b""
+    for x, y, across, down in ADAM7:
+        part = pixels[y::down, x::across]
+        rows += b"".join(b"\0" + row.tobytes() for row in part) if part.size else b""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 1)
+    start = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+    data = start + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    assert (decode_image(data, "here") == pixels).all()
+
+
 def test_lzw_that_breaks_off_is_found():
     data = encoded("TIFF", picture(0, 300, 200), compression="tiff_lzw")
     assert fault(data[:5000] + bytes(64) + data[5064:])[0] == "damaged"
 
 
 # Bounds
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def png(width: int, height: int) -> bytes:

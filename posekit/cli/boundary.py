@@ -68,6 +68,14 @@ def _end(message: str, code: int) -> None:
     sys.exit(code)
 
 
+def check_current_folder() -> None:
+    """InputError if the folder that the command runs in was removed: libraries crash there while they are imported."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise InputError(f"the current folder can't be used ({in_words(error)}); change to another") from error
+
+
 def adapt_to_place() -> None:
     """Make do with any terminal and any home directory.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from posekit.cli.boundary import Commands, adapt_to_place, boundary
+from posekit.cli.boundary import Commands, adapt_to_place, boundary, check_current_folder
 from posekit.cli.data import data_app
 from posekit.cli.infer310 import infer310_app
 from posekit.cli.models import evaluate, export, parity, predict
@@ -43,6 +43,7 @@ def main() -> None:
     os.environ.setdefault("GLOG_v", "4")  # MindSpore's C++ logs errors that it also raises; the line is enough
     adapt_to_place()
     with boundary():
+        check_current_folder()
         announce()
         take_home_directories(command := typer.main.get_command(app))
         command()

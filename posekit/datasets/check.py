@@ -115,11 +115,17 @@ def _check_keypoints(dataset: PoseDataset, bounds: np.ndarray, severity: str) ->
             for i, k in np.argwhere(which)
         ]
 
+    apart = [
+        name
+        for i, name in enumerate(dataset.names)
+        if known[i, 0] and not dataset.overlaps(i, (bounds[i, 1], bounds[i, 0]))
+    ]
     flat = [dataset.names[i] for i in np.flatnonzero(~(dataset.unit > 0))]
     blind = [dataset.names[i] for i in np.flatnonzero(~dataset.visible.any(axis=1))]
     return [
         problem(severity, "visible keypoints outside the image", examples(outside & dataset.visible & ~dataset.hidden)),
         problem("warning", "hidden keypoints outside the image", examples(outside & dataset.hidden)),
+        problem("error", "boxes outside the image", apart),
         problem("error", "keypoint boxes without area", flat),
         problem("warning", "rows without a visible keypoint", blind),
     ]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from posekit.datasets.images import BadImage, decode_image
+from posekit.errors import InputError, shortened
 from posekit.skeletons import Skeleton
 
 BOX_MARGIN = 1.25  # the box of an object that fills its image is this much larger than the longer side (PAMTRI)
@@ -58,8 +59,16 @@ class PoseDataset:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
+        """Raises InputError for a box that is outside its image, of which a crop would be all black."""
+        image = self.image(index)
+        if not self.overlaps(index, image.shape):
+            height, width = image.shape[:2]
+            raise InputError(
+                f"{self.where(index)}: {shortened(self.names[index])}: its box is outside the image of {width} × "
+                f"{height} pixels; fix its label, or remove it (`posekit data check` lists all such)"
+            )
         return Sample(
-            self.image(index), self.keypoints[index].astype(np.float32), self.visible[index],
+            image, self.keypoints[index].astype(np.float32), self.visible[index],
             self.center[index], float(self.box_size[index]), self.skeleton,
             None if self.box is None else self.box[index],
         )  # fmt: skip
@@ -86,6 +95,11 @@ class PoseDataset:
         left, top = np.maximum(np.floor(self.center[index] - half), 0).astype(int)
         right, bottom = np.ceil(self.center[index] + half).astype(int)
         return int(left), int(top), int(min(right, shape[1])), int(min(bottom, shape[0]))
+
+    def overlaps(self, index: int, shape: tuple[int, ...]) -> bool:
+        """False for a sample whose box is outside its image of that shape (H, W, …)."""
+        left, top, right, bottom = self.window(index, shape)
+        return left < right and top < bottom
 
     def digest(self) -> str:
         """SHA-256 of the labels: names, keypoints, visibility, centers and sizes of the square boxes."""

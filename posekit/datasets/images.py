@@ -16,7 +16,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from posekit import filetypes
 from posekit.bounds import LARGEST_IMAGE, LARGEST_RASTER, LARGEST_SIDE, MOST_PIXELS
-from posekit.datasets import jpeg
+from posekit.datasets import jpeg, png
 from posekit.errors import InputError, shortened
 
 COPY = "copy or download it again"
@@ -204,8 +204,13 @@ def _decode_jpeg(data: bytes, upright: bool) -> np.ndarray | None:
             image = simplejpeg.decode_jpeg(jpeg.without_oddities(data), "RGB", strict=True)
         except ValueError:
             raise BadImage("damaged", f"the JPEG is damaged ({error}); {COPY}") from None
-    turn = _TURNS.get(jpeg.orientation(data)) if upright else None
-    return image if turn is None else np.ascontiguousarray(turn(image))
+    return _turned(image, jpeg.orientation(data)) if upright else image
+
+
+def _turned(image: np.ndarray | None, tag: int) -> np.ndarray | None:
+    """The image, if there is one, as its orientation tag says."""
+    turn = _TURNS.get(tag)
+    return image if image is None or turn is None else np.ascontiguousarray(turn(image))
 
 
 _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
@@ -221,14 +226,24 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 
 def _decode_other(form: str, data: bytes, upright: bool) -> np.ndarray | None:
     if form == "PNG":
-        _check_png(data)
+        data = _plain_png(data)
     if form == "TIFF":
         _check_tiff(data)
     if form == "WebP" and int.from_bytes(data[4:8], "little") + 8 > len(data):
         raise BadImage("truncated", f"the WebP is truncated; {COPY}")
     if form == "WebP" and not _loads(WebPImageFile, data):  # OpenCV fills up what it can't decode
         raise BadImage("damaged", f"the WebP is damaged; {COPY}")
-    return _decode_with_opencv(data, upright)
+    return _turned(_decode_with_opencv(data, upright), _tag_left(form, data, upright))
+
+
+def _tag_left(form: str, data: bytes, upright: bool) -> int:
+    """How to turn what OpenCV decoded: it turns a TIFF whatever its flag says, and a WebP never."""
+    if form == "WebP" and upright:
+        return jpeg.tag_of(WebPImageFile(BytesIO(data)).info.get("exif", b"").removeprefix(b"Exif\0\0"))
+    if form == "TIFF" and not upright:
+        (tag,) = _tiff_tags(data)[0].get(274, (1,))
+        return {6: 8, 8: 6}.get(tag, tag)  # the others undo themselves
+    return 1
 
 
 def _decode_with_opencv(data: bytes, upright: bool) -> np.ndarray | None:
@@ -238,20 +253,12 @@ def _decode_with_opencv(data: bytes, upright: bool) -> np.ndarray | None:
     return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
 
 
-def _check_png(data: bytes) -> None:
-    """BadImage unless each chunk has its checksum, and the last is there."""
-    at = 8
-    while at + 12 <= len(data):
-        size, kind = struct.unpack_from(">I4s", data, at)
-        end = at + 12 + size
-        if end > len(data):
-            break
-        if zlib.crc32(memoryview(data)[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            raise BadImage("damaged", f"the PNG is damaged (checksum at byte {end - 4}); {COPY}")
-        if kind == b"IEND":
-            return
-        at = end
-    raise BadImage("truncated", f"the PNG is truncated (no end); {COPY}")
+def _plain_png(data: bytes) -> bytes:
+    """The PNG without what decoders complain of though it does no harm; BadImage for what does."""
+    kind, fault = png.fault(data)
+    if kind:
+        raise BadImage(kind, f"{fault}; {COPY}")
+    return png.without_extras(data)
 
 
 def _check_tiff(data: bytes) -> None:

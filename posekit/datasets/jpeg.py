@@ -61,7 +61,11 @@ def size(data: bytes) -> tuple[int, int]:
 
 def orientation(data: bytes) -> int:
     """The orientation tag, 1 to 8, as OpenCV reads it: from the first APP1 segment, whatever the tag's type; else 1."""
-    exif = next((data[s.start + 6 : s.end] for s in segments(data) if s.marker == _APP1), b"")
+    return tag_of(next((data[s.start + 6 : s.end] for s in segments(data) if s.marker == _APP1), b""))
+
+
+def tag_of(exif: bytes) -> int:
+    """The orientation tag, 1 to 8, in Exif data from its byte order on; 1 where there is none."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None:
         return 1

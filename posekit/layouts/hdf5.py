@@ -70,6 +70,11 @@ def _field(path: Path, file: h5py.File, name: str, text: bool, source: str) -> h
     chunk = math.prod(field.chunks or ()) * field.dtype.itemsize
     if chunk > bounds.LARGEST_CHUNK:
         raise InputError(f"{at}: stored in pieces of {chunk:,} bytes, more than any label file needs; {source}")
+    layout = field.id.get_create_plist()
+    for code, _, _, name in map(layout.get_filter, range(layout.get_nfilters())):
+        if not h5py.h5z.filter_avail(code):
+            called = shortened(name.decode(errors="replace")) or "no name"
+            raise InputError(f"{at}: packed by a filter that isn't there ({code}, {called}); save the file with gzip")
     return field
 
 
