@@ -151,7 +151,7 @@ def divisions(labels: Labels, skeleton: Skeleton) -> dict[str, dict[str, np.ndar
     """Divide a data set in several ways: name -> part -> which keypoints count in it, (N, K) bool.
 
     By visibility (hidden keypoints with coordinates are a separate part, even if PCK leaves them out), by the size of
-    the object (thirds of the images), by viewpoint and by keypoint.
+    the object (thirds of the images), by viewpoint, where there are several, and by keypoint.
     """
     counted, hidden = labels.visible, labels.hidden
     unit = np.asarray(labels.unit, float)
@@ -159,14 +159,16 @@ def divisions(labels: Labels, skeleton: Skeleton) -> dict[str, dict[str, np.ndar
     third = (unit > small).astype(int) + (unit > large)
     sizes = (f"small, to {small:.0f} px", f"middle, to {large:.0f} px", "large")
     facing = viewpoints(labels, skeleton)
+    sides = [name for name in ("front", "side", "back") if (facing == name).any()]
     one = np.eye(skeleton.num_keypoints, dtype=bool)
-    return {
+    found = {
         "all": {"all": counted},
         "visibility": {"seen": counted & ~hidden, "hidden": hidden},
         "size": {name: counted & (third == i)[:, None] for i, name in enumerate(sizes)},
-        "viewpoint": {name: counted & (facing == name)[:, None] for name in ("front", "side", "back")},
+        "viewpoint": {name: counted & (facing == name)[:, None] for name in sides if len(sides) > 1},
         "keypoint": {name: counted & one[k] for k, name in enumerate(skeleton.keypoints)},
     }
+    return {division: parts for division, parts in found.items() if parts}
 
 
 def viewpoints(labels: Labels, skeleton: Skeleton) -> np.ndarray:
@@ -174,10 +176,11 @@ def viewpoints(labels: Labels, skeleton: Skeleton) -> np.ndarray:
 
     In a front view, an object's left keypoints are to the right of their partners; in a back view to the left. In a
     side view, partners are close to each other or one above the other. So the mean horizontal distance from right to
-    left partner is divided by the width of all keypoints: above SIDEWAYS is front, below -SIDEWAYS is back.
+    left partner is divided by the width of all keypoints: above SIDEWAYS is front, below -SIDEWAYS is back. Without
+    pairs all are "side".
     """
-    pairs = [(a, b) if skeleton.keypoints[a].startswith("left") else (b, a) for a, b in skeleton.flip_pairs]
-    left, right = (list(side) for side in zip(*pairs, strict=True))
+    pairs = [(a, b) if skeleton.sides[a] == "left" else (b, a) for a, b in skeleton.flip_pairs]
+    left, right = ([pair[i] for pair in pairs] for i in (0, 1))
     x = np.where(labels.visible | labels.hidden, labels.keypoints[..., 0], np.nan)
     step = x[:, left] - x[:, right]
     known = ~np.isnan(step)

@@ -123,7 +123,8 @@ class Labeller(anywidget.AnyWidget):
         if message["objects"] is not None:
             found = message["objects"]
             name = self._names[message["picture"]]
-            self._file.put(name, self._shown.shape[1::-1], found, message["finished"])
+            height, width = self._shown.shape[:2]
+            self._file.put(name, (width, height), found, message["finished"])
             self.send({"is": "saved", **self._status()})
         if message["to"] is not None:
             self._go(message["picture"], message["to"])
@@ -194,7 +195,7 @@ class Labeller(anywidget.AnyWidget):
         more = f"; so are {len(errors) - 1} more" if len(errors) > 1 else ""
         raise InputError(f"{errors[0]}{more}")
 
-    def _other_size(self, name: str, stated: tuple, real: tuple[int, int]) -> str:
+    def _other_size(self, name: str, stated: tuple, real: tuple[int, ...]) -> str:
         has, says = (" × ".join(map(str, size)) for size in (real, stated))
         cure = "restore the picture, or fix its entry"
         return f"{one_line(self._pictures[name])}: has {has} pixels, but {says} in {self._file.path}; {cure}"

@@ -73,7 +73,7 @@ def _field(path: Path, file: h5py.File, name: str, text: bool, source: str) -> h
     layout = field.id.get_create_plist()
     for code, _, _, name in map(layout.get_filter, range(layout.get_nfilters())):
         if not h5py.h5z.filter_avail(code):
-            called = shortened(name.decode(errors="replace")) or "no name"
+            called = shortened(bytes(name).decode(errors="replace")) or "no name"  # pyright: ignore[reportArgumentType]
             raise InputError(f"{at}: packed by a filter that isn't there ({code}, {called}); save the file with gzip")
     return field
 
