@@ -32,9 +32,23 @@ def test_a_file_by_hand(tmp_path: Path) -> None:
     assert data.visible.tolist() == [[True, True, n % 2 == 1 or n % 3 > 0] for n in range(6)]
     assert data.hidden[:, 2].tolist() == [n % 2 == 1 for n in range(6)]
     assert data.keypoints[0, 2].tolist() == [0, 0]
-    np.testing.assert_allclose(data.center[1], [9 + 22.5, 8 + 15])
-    assert data.box_size[1] == 45 * 1.25 and data.unit[1] == 45
+    np.testing.assert_allclose(data.center[1], [9 + 22, 8 + 14.5])  # from the box's first pixel to its last
+    assert data.box_size[1] == 44 * 1.25 and data.unit[1] == 45
+    assert data.box is not None and data.box[1].tolist() == [44 * 1.25, 29 * 1.25]
     assert data.image(3).shape == (60, 80, 3)
+
+
+def test_the_box_to_cut_out_is_cut_off_at_the_border_as_in_hrnets_code(tmp_path: Path) -> None:
+    """HRNet's loader of COCO: from max(0, x) to min(width - 1, that + w - 1); x + w / 2 is the centre of what is left."""
+    values = content(3)
+    for annotation, box in zip(
+        values["annotations"], ([-5, 8, 40, 30], [50, 40, 60, 60], [10, 10, 0.5, 30]), strict=True
+    ):
+        annotation["bbox"] = box
+    data = COCO.read(write(tmp_path / "l.json", values, tmp_path), "all")
+    assert data.center[:2].tolist() == [[19.5, 22.5], [64.5, 49.5]]
+    assert (data.box[:2] / 1.25).tolist() == [[39, 29], [29, 19]]
+    assert (data.box[2] / 1.25).tolist() == [1, 30]
 
 
 def test_what_may_be_missing_is_derived(tmp_path: Path) -> None:
@@ -287,8 +301,8 @@ def test_vehicles_to_coco(tmp_path: Path, tiny_vehicles: Path) -> None:
     was, now = VERI.read(tiny_vehicles, "test"), COCO.read(tmp_path / "coco", "test")
     assert [name.rpartition(":")[0] for name in now.names] == was.names
     assert (now.keypoints == was.keypoints).all() and (now.hidden == was.hidden).all() and now.visible.all()
-    np.testing.assert_allclose(now.center, was.center)
-    np.testing.assert_allclose(now.box_size, was.box_size)
+    np.testing.assert_allclose(now.center, was.center - 0.5)  # COCO's boxes are from pixel to pixel
+    np.testing.assert_allclose(now.box_size, was.box_size - 1.25)
     assert now.skeleton.keypoints == was.skeleton.keypoints
     assert {frozenset(pair) for pair in now.skeleton.flip_pairs} == {frozenset(it) for it in was.skeleton.flip_pairs}
 

@@ -123,7 +123,8 @@ def dataset_of(
     """The data set of labels already read, its images where the labelling tools put them, or in `images`.
 
     Coordinates are those of the picture as people see it: labelling tools turn it as its orientation tag says, and so
-    do COCO's readers. The box is 1.25 times as large as the label's; square, its side is 1.25 times the longer one.
+    do COCO's readers. The box to cut out is 1.25 times the label's, cut off at the image's border, from pixel to pixel,
+    as HRNet's code has it; square, its side is 1.25 times the longer one.
     """
     root, names = _place(data, split, images, labels.images)
     if root.is_file():
@@ -132,7 +133,7 @@ def dataset_of(
         if require_images:
             _check_present(root, names)
         read_bytes, where = (lambda i: read_file(root / names[i])), (lambda i: one_line(root / names[i]))
-    corner, size = labels.boxes[:, :2], labels.boxes[:, 2:]
+    corner, size = _cut_boxes(labels)
     return PoseDataset(
         skeleton=labels.skeleton,
         split=split,
@@ -151,6 +152,16 @@ def dataset_of(
         upright=True,
         notes=labels.notes,
     )
+
+
+def _cut_boxes(labels: CocoLabels) -> tuple[np.ndarray, np.ndarray]:
+    """Corners (N, 2) and sizes (N, 2) of the boxes from their first pixel in the image to their last; at least 1."""
+    first = np.maximum(labels.boxes[:, :2], 0)
+    last = first + np.maximum(labels.boxes[:, 2:] - 1, 0)
+    last = np.where(labels.sizes > 0, np.minimum(last, labels.sizes - 1), last)
+    whole = (last > first).all(axis=1, keepdims=True)  # else it isn't in the image, or thinner than a pixel
+    corner = np.where(whole, first, labels.boxes[:, :2])
+    return corner, np.where(whole, last - first, np.maximum(labels.boxes[:, 2:], 1))
 
 
 def _place(data: Path, split: str, images: str | Path | None, names: list[str]) -> tuple[Path, list[str]]:

@@ -259,10 +259,10 @@ def _box(where: str, annotation: dict) -> np.ndarray | None:
 def _around(where: str, points: np.ndarray) -> np.ndarray:
     """The box around the labelled keypoints."""
     labelled = points[points[:, 2] > 0, :2]
-    box = np.concatenate([labelled.min(axis=0), np.ptp(labelled, axis=0)])
-    if box[2:].max() < 1:
+    size = np.ptp(labelled, axis=0)
+    if size.max() < 1:
         raise InputError(f"{where}: has no bbox, and its keypoints span less than a pixel; give it a bbox")
-    return box
+    return np.concatenate([labelled.min(axis=0), np.maximum(size, 1)])
 
 
 def _size(where: str, image: dict) -> tuple[int, int]:
@@ -275,7 +275,7 @@ def _size(where: str, image: dict) -> tuple[int, int]:
 
 def _check_places(where: str, points: np.ndarray, box: np.ndarray, size: tuple[int, int], skeleton: Skeleton) -> None:
     """InputError for a box without a size, and for a labelled keypoint far outside the image."""
-    if box[2:].min() < 0 or not 1 <= box[2:].max() <= bounds.LARGEST_SIDE:
+    if box[2:].min() <= 0 or not 1 <= box[2:].max() <= bounds.LARGEST_SIDE:
         raise InputError(f"{where}: a box of {box[2]:g} × {box[3]:g} pixels has no size; {FIX}")
     if all(size):
         reach = MOST_AWAY * max(size)
