@@ -39,7 +39,7 @@ def test_a_file_by_hand(tmp_path: Path) -> None:
 
 
 def test_the_box_to_cut_out_is_cut_off_at_the_border_as_in_hrnets_code(tmp_path: Path) -> None:
-    """HRNet's loader of COCO: from max(0, x) to min(width - 1, that + w - 1); x + w / 2 is the centre of what is left."""
+    """HRNet's loader of COCO: from max(0, x) to min(width - 1, that + w - 1); the centre is that of what is left."""
     values = content(3)
     for annotation, box in zip(
         values["annotations"], ([-5, 8, 40, 30], [50, 40, 60, 60], [10, 10, 0.5, 30]), strict=True
@@ -108,6 +108,7 @@ def test_several_categories_share_a_skeleton(tmp_path: Path) -> None:
         (lambda it: it["annotations"][1]["keypoints"].__setitem__(0, 1e30), "a value beyond"),
         (lambda it: it["annotations"][1]["keypoints"].__setitem__(0, 500), r"left_rim at \(500, 10\) is far outside"),
         (lambda it: it["annotations"][1].__setitem__("bbox", [8, 8, 0, 0]), "a box of 0 × 0 pixels has no size"),
+        (lambda it: it["annotations"][1].__setitem__("bbox", [8, 8, 20, 0]), "a box of 20 × 0 pixels has no size"),
         (lambda it: it["annotations"][1].__setitem__("bbox", [8, 8, 20, -5]), "a box of 20 × -5 pixels has no size"),
         (lambda it: it["annotations"][1].__setitem__("bbox", [8, 8]), "bbox has 2 values where 4 are expected"),
         (lambda it: it["annotations"][1].__setitem__("area", -1), "annotation 101: area is -1"),
