@@ -19,6 +19,7 @@ from mutation_rules import (
     sound_onnx,
     sound_pth,
     sound_recipe,
+    sound_reid_labels,
     sound_rows,
     sound_safetensors,
     sound_table,
@@ -128,8 +129,8 @@ KINDS = [
             ("postprocess", "infer.sha256"), ("postprocess", "recipe.json"),
         )
     ),
-    Kind("re-identification", "reid/label_test.csv", ("reid v.onnx --data reid --out reid --splits test",), sound_rows,
-         ("reid", "v.onnx"), text=True, continues=True),
+    Kind("re-identification", "reid/label_test.csv", ("reid v.onnx --data reid --out reid --splits test",),
+         sound_reid_labels, ("reid", "v.onnx"), text=True, continues=True),
     Kind("image to re-identify", "reid/image_test/0020_c001_20.png", (
         "reid v.onnx --data reid --out reid --splits test",
     ), sound_image, ("reid", "v.onnx"), weight=1, continues=True),

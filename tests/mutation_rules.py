@@ -4,7 +4,8 @@ Each `sound_…(path, whole)` says whether a damaged file, which held the bytes 
 can see the damage, and another result is right. Per format:
 
 - csv, TOML, JSON: valid when it parses, with the same names and number of cells, and finite numbers. A digit that
-  became another digit can't be seen.
+  became another digit can't be seen. Labels for re-identification are also valid without keypoints, as data/README.md
+  says: then they have up to four columns.
 - h5: no checksums, as people make these files: valid when HDF5 reads the same fields, with the same shapes, and
   finite numbers.
 - JPEG: no checksum: valid when it ends with its end marker and libjpeg decodes it without a warning. Other bits of
@@ -50,6 +51,12 @@ def sound_rows(path: Path, whole: bytes) -> bool:
         return False
     names, width = {name for name, _ in before}, len(before[0][1])
     return bool(rows) and all(name in names and len(row) == width and np.isfinite(row).all() for name, row in rows)
+
+
+def sound_reid_labels(path: Path, whole: bytes) -> bool:
+    """The same, or 1 to 4 columns in every row: the keypoints may be missing."""
+    shorter = [b"\n".join(b",".join(row.split(b",")[:count]) for row in whole.splitlines()) for count in range(1, 5)]
+    return any(sound_rows(path, rows) for rows in (whole, *shorter))
 
 
 def sound_table(path: Path, whole: bytes) -> bool:

@@ -130,3 +130,14 @@ def test_nothing_to_collect_and_a_damaged_manifest(tmp_path: Path) -> None:
     (tmp_path / "a" / "manifest.json").write_text(json.dumps({"seconds": 1})[:-2])
     (run,) = gather(tmp_path)
     assert (run.name, run.status) == ("a", "unreadable") and "manifest.json" in run.error
+
+
+@pytest.mark.parametrize("name", ["recipe.json", "log.csv", "manifest.json"])
+@pytest.mark.parametrize("target", ["nowhere", None], ids=["dangling", "loop"])
+def test_a_link_that_leads_nowhere_is_no_missing_file(tmp_path: Path, name: str, target: str | None) -> None:
+    """As of results on a disk that isn't mounted: such a run isn't unfinished, nor is it left out."""
+    write_training(tmp_path / "a", finished=name == "manifest.json")
+    (tmp_path / "a" / name).unlink()
+    (tmp_path / "a" / name).symlink_to(target or name)
+    (run,) = gather(tmp_path)
+    assert (run.name, run.status) == ("a", "unreadable") and name in run.error

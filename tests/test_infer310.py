@@ -157,6 +157,16 @@ def test_a_changed_byte_in_any_file_is_found_or_changes_nothing(name: str, stage
     assert refusals >= (1 if name.endswith(".sha256") else 3)  # postprocess doesn't need the images' checksums
 
 
+@pytest.mark.parametrize("name", ["images/000001.bin", "flipped/000002.bin"])
+def test_an_input_that_is_listed_and_missing_is_named(name: str, stages: Path, tmp_path: Path):
+    out = Path(shutil.copytree(stages, tmp_path / "out"))
+    (out / name).unlink()
+    with pytest.raises(InputError, match=f"{name}: cannot read .*; run the stage preprocess again"):
+        infer310.infer(Request(out, "cpu"), progress=False)
+    (out / "preprocess.sha256").unlink()
+    assert infer310.infer(Request(out, "cpu"), progress=False)["images"] == 5, "without the list, what is there"
+
+
 def test_files_without_a_list_are_checked_by_their_values(stages: Path, tmp_path: Path):
     """As another program writes them, on a board."""
     out = Path(shutil.copytree(stages, tmp_path / "out"))

@@ -438,6 +438,24 @@ def test_damage_that_ffmpeg_conceals_is_said(name: str, code: str, tmp_path: Pat
     assert f"{name}: FFmpeg finds damage in " in out and "OPENCV" not in out
 
 
+def test_an_end_that_is_no_frame_is_said(tmp_path: Path, capfd: pytest.CaptureFixture):
+    """Six bytes of the last frame are gone: FFmpeg reads every frame, and calls what follows them a fatal error."""
+    pixels = cv2.blur(np.random.default_rng(0).integers(0, 255, (80, 100, 3), np.uint8), (5, 5))
+    writer = cv2.VideoWriter(str(tmp_path / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (100, 80))
+    for shift in range(5):
+        writer.write(np.roll(pixels, 5 * shift, 1))
+    writer.release()
+    predict_media(brightest(), [tmp_path / "clip.avi"], tmp_path / "whole")
+    assert "FFmpeg" not in capfd.readouterr().out
+    data = (tmp_path / "clip.avi").read_bytes()
+    start = data.rindex(b"\xff\xd8\xff")
+    (tmp_path / "clip.avi").write_bytes(data[: start + 300] + data[start + 306 :])
+    predict_media(brightest(), [tmp_path / "clip.avi"], tmp_path / "out")
+    out = capfd.readouterr().out
+    assert "clip.avi: FFmpeg finds damage in 1 frame, the first: No JPEG data found in image; what is" in out
+    assert "5 objects" in out
+
+
 def test_uneven_frames_are_said(tmp_path: Path, capsys: pytest.CaptureFixture):
     """As phones film: the last frame is shown later than it should be."""
     clip = video(tmp_path / "clip.mkv", SPOTS)

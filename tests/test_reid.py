@@ -303,7 +303,21 @@ def test_a_label_file_that_changed(tmp_path: Path):
         ("<html>\n", "label_test.csv: row 1: '<html>'"),
         ("x" * 100_000 + ",1\n", f"row 1: '{'x' * 80}'… (100,000 characters) is not a plain file name"),
         ('"a.jpg,1\n', "label_test.csv: row 1: not csv (unexpected end of data)"),
-        ("0020_c001_20.png,1\nother.jpg\n", "image_test: 1 of 2 images are missing, the first is other.jpg"),
+        (
+            "0020_c001_20.png,1\n0020_c001_20.png\n",
+            "label_test.csv: row 2: 1 column where 2 are expected; fix or remove the row",
+        ),
+        (
+            "0020_c001_20.png,1,2,3" + ",0,0,1" * 36 + "0020_c001_20.png,1,2,3" + ",0,0,1" * 36 + "\n",
+            "label_test.csv: row 1: 223 columns where 112 are expected; fix the row",
+        ),
+        (
+            "0020_c001_20.png,1,2\n0020_c001_20.png,1,2,3" + ",0,0,1" * 36 + "\n",
+            "label_test.csv: row 1: 3 columns where 112 are expected; fix the row",
+        ),
+        ("0020_c001_20.png,1,2,3,0,0,1\n", "label_test.csv: row 1: 7 columns where 112 are expected; fix the row"),
+        ("0020_c001_20.png,1,\n", "label_test.csv: row 1, column 3: '' is not a number; fix the row"),
+        ("0020_c001_20.png,1\nother.jpg,1\n", "image_test: 1 of 2 images are missing, the first is other.jpg"),
     ],
 )
 def test_label_files_that_cannot_be(data: Path, tmp_path: Path, label: str, message: str):

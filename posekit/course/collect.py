@@ -22,7 +22,7 @@ from rich.text import Text
 from posekit.course.results import read_results
 from posekit.errors import InputError
 from posekit.figures.results import run_bars
-from posekit.files import atomic_path, read_text
+from posekit.files import atomic_path, read_text, reading
 
 _OF_COURSES = {"done": "completed", "running": "unfinished", "waiting": "not started"}
 _PATHS = ("run", "runs")  # a lesson's parameters that say where: the run's name says so already
@@ -61,9 +61,10 @@ def collect(folder: Path, console: Console) -> pd.DataFrame:
 def gather(folder: Path) -> list[Run]:
     """Every run below `folder`, folder by folder: tasks as their file has them, others by name. InputError for none."""
     runs: dict[str, Run] = {}
+    there = list(folder.rglob("*"))  # also links that lead nowhere, which rglob("recipe.json") leaves out
     sources = ("tasks.txt", _tasks), ("recipe.json", _training), ("*.ipynb", _notebook), ("manifest.json", _course)
     for pattern, read in sources:
-        paths = sorted((path.relative_to(folder) for path in folder.rglob(pattern)), key=_by_value)
+        paths = sorted((path.relative_to(folder) for path in there if path.match(pattern)), key=_by_value)
         for path in (path for path in paths if not any(part.startswith(".") for part in path.parts)):
             for run in _readable(read, folder, path):
                 runs[run.name] = _joined(runs[run.name], run) if run.name in runs else run
@@ -138,7 +139,8 @@ def _training(folder: Path, path: Path) -> Iterator[Run]:
         yield Run(name, "completed", manifest["seconds"], settings, manifest["results"])
     else:
         log = (folder / path).with_name("log.csv")
-        best = float(pd.read_csv(log)["valid_pck"].max()) if log.is_file() else math.nan
+        with reading(log):
+            best = float(pd.read_csv(log)["valid_pck"].max()) if os.path.lexists(log) else math.nan
         so_far = {} if math.isnan(best) else {f"best PCK@{recipe['validation_threshold']:g}": best}
         yield Run(name, "unfinished", settings=settings, results=so_far)
 

@@ -148,17 +148,17 @@ def infer(request: Request, progress: bool = True) -> dict:
     shape, count, seconds = predictor.recipe.input_shape, 0, 0.0
     predictor.heatmaps(np.zeros((1, *shape), np.float32))  # the first call is slower
     for inputs, answers in _PAIRS:
-        files = sorted((out / inputs).glob("*.bin"))
+        files = given.names(inputs)
         starts = range(0, len(files), predictor.batch)
         with ctrl_c(), progress_bar(starts, desc=inputs, unit="batch", disable=not progress) as bar:
             for start in bar:
                 part = files[start : start + predictor.batch]
-                images = np.stack([given.read_array(f"{inputs}/{path.name}", shape) for path in part])
+                images = np.stack([given.read_array(name, shape) for name in part])
                 began = time.perf_counter()
                 heatmaps = predictor.heatmaps(images)
                 seconds, count = seconds + time.perf_counter() - began, count + len(part)
-                for path, maps in zip(part, heatmaps, strict=True):
-                    made.write_array(f"{answers}/{path.name}", maps)
+                for name, maps in zip(part, heatmaps, strict=True):
+                    made.write_array(f"{answers}/{Path(name).name}", maps)
     if not count:
         raise InputError(f"{out / 'images'}: holds no .bin files; run the stage preprocess first")
     made.finish()

@@ -61,6 +61,11 @@ class Reader:
                 raise InputError(f"{self._list}: not a list of checksums; {self._again}")
             self._sums = {line[2]: line[1] for line in found if line}
 
+    def names(self, folder: str) -> list[str]:
+        """The .bin files in a folder, sorted, and those that the list has there: a missing one must not be left out."""
+        there = {f"{folder}/{path.name}" for path in (self._out / folder).glob("*.bin")}
+        return sorted(there | {name for name in self._sums if name.startswith(f"{folder}/")})
+
     def read(self, name: str) -> bytes:
         """The bytes of a file."""
         path = self._out / name

@@ -7,6 +7,7 @@ be read is said, and what FFmpeg complained about.
 import ctypes
 import errno
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from posekit.filetypes import said_to_be
 
 USUAL_RATE = 25.0  # frames per second, for a video that doesn't say
 MOST_FAILURES = 30  # frames in a row that can't be read, from which on the video is at its end
-_FFMPEG = "[OPENCV:FFMPEG:16] "  # begins the lines that it prints about errors
+_FFMPEG = re.compile(r"\[OPENCV:FFMPEG:(00|08|16)\] ")  # begins its lines about a panic, a fatal or another error
 UNEVEN = 1.5  # the longest time between frames to the shortest, from which on it is said
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "16")  # which OpenCV reads when it first opens a video
 
@@ -90,7 +91,7 @@ def _heard(complaints: list[str] | None = None) -> Iterator[None]:
         if complaints is not None and os.fstat(file.fileno()).st_size:
             file.seek(0)
             lines = file.read().decode(errors="replace").splitlines()
-            complaints += [line.removeprefix(_FFMPEG) for line in lines if line.startswith(_FFMPEG)]
+            complaints += [line[found.end() :] for line in lines if (found := _FFMPEG.match(line))]
 
 
 def _flush() -> None:
@@ -102,14 +103,16 @@ def _flush() -> None:
 def frames(capture: cv2.VideoCapture, complaints: list[str]) -> Iterator[tuple[float, np.ndarray]]:
     """When each frame is shown, in milliseconds, and the frame (H, W, 3) uint8 RGB. Continues after a damaged one.
 
-    Of each frame that FFmpeg complains about, its first line is added to `complaints`.
+    Of each frame that FFmpeg complains about, its first line is added to `complaints`; of several that can't be read in
+    a row, only that of the first, since FFmpeg repeats itself at a damaged end.
     """
     failures = 0
     while failures < MOST_FAILURES:
         said: list[str] = []
         with _heard(said):
             read, frame = capture.read()
-        complaints += said[:1]
+        if read or not failures:
+            complaints += said[:1]
         if read:
             yield capture.get(cv2.CAP_PROP_POS_MSEC), cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
         failures = 0 if read else failures + 1
@@ -155,8 +158,9 @@ def remarks(promised: int, times: list[float], complaints: list[str]) -> list[st
     """What is odd about a video whose frames were shown at these times, in milliseconds."""
     found = []
     if complaints:
+        where = f"{len(complaints)} frame{'s' * (len(complaints) > 1)}"
         found.append(
-            f"FFmpeg finds damage in {len(complaints)} of {len(times)} frames, the first: {shortened(complaints[0])}; "
+            f"FFmpeg finds damage in {where}, the first: {shortened(complaints[0])}; "
             "what is predicted there may be wrong"
         )
     if promised and promised != len(times):

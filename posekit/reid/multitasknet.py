@@ -5,7 +5,9 @@ DATA/label_SPLIT.csv    name,identity,colour,type,(x,y,score)x36, no header; SPL
 DATA/image_SPLIT/       the images, or image_SPLIT.zip
 ```
 
-Only the names are read here. Source: MindSpore models, research/cv/PAMTRI/MultiTaskNet/src/dataset/data_manager.py.
+Only the names are used here, and they are enough: rows may end after any of the first four columns. All rows must have
+the same number of columns, since rows that are cut off or run together would lose images, and the other cells must be
+numbers. Source: MindSpore models, research/cv/PAMTRI/MultiTaskNet/src/dataset/data_manager.py.
 """
 
 from collections.abc import Callable
@@ -18,7 +20,11 @@ from posekit import bounds
 from posekit.datasets.images import decode_image
 from posekit.datasets.sources import found_in, is_plain_name, open_images
 from posekit.errors import InputError, shortened, shown
-from posekit.tables import read_rows
+from posekit.skeletons import VEHICLE
+from posekit.tables import read_named_numbers, read_rows
+
+LABELS = 4  # columns before the keypoints: name, identity, colour, type
+COLUMNS = LABELS + 3 * VEHICLE.num_keypoints
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,8 @@ class ReidSplit:
 def read_split(data: str | Path, split: str) -> ReidSplit:
     """A split of a folder in MultiTaskNet's layout.
 
-    Raises InputError for a missing or empty label file, names that MultiTaskNet could not find folders for, and images
-    that are not there.
+    Raises InputError for a missing or empty label file, names that MultiTaskNet could not find folders for, rows of
+    different lengths, cells that aren't numbers, and images that are not there.
     """
     data = Path(data)
     path = data / f"label_{split}.csv"
@@ -50,7 +56,7 @@ def read_split(data: str | Path, split: str) -> ReidSplit:
 
 def read_names(path: Path) -> list[str]:
     """The first column of a label file, row by row; InputError as `read_split`."""
-    names, stems = [], {}
+    names, stems, longest = [], {}, 0
     for line, row in read_rows(path, "rows with an image's name first"):
         name, at = row[0], f"{path}: row {line}: {shown(row[0])}"
         if not is_plain_name(name) or len(name) > bounds.LONGEST_NAME:
@@ -65,6 +71,8 @@ def read_names(path: Path) -> list[str]:
                 f"{at} would share its folder with {shortened(stems[name[:-4]])}; rename one of the images"
             )
         names.append(name)
+        longest = max(longest, len(row))
     if not names:
         raise InputError(f"{path}: the file is empty; it should hold one row per image, its name first")
+    read_named_numbers(path, longest if longest <= LABELS else COLUMNS, "rows of name,identity,colour,type,x0,y0,…")
     return names
