@@ -1,10 +1,13 @@
 """Draw keypoints into images, for picture files and videos."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
 from posekit.skeletons import Skeleton
 
+_FRAME = (255, 210, 0)  # RGB
 LEFT, RIGHT, MIDDLE = (255, 120, 30), (40, 140, 255), (90, 210, 90)  # RGB
 
 
@@ -26,20 +29,42 @@ def draw_pose(
 
 
 def draw_poses(
-    image: np.ndarray, keypoints: np.ndarray, scores: np.ndarray, skeleton: Skeleton, threshold: float | None = None
+    image: np.ndarray,
+    keypoints: np.ndarray,
+    scores: np.ndarray,
+    skeleton: Skeleton,
+    threshold: float | None = None,
+    faded: bool = False,
+    frame: bool = False,
 ) -> np.ndarray:
-    """Like `draw_pose`, for several objects: keypoints (M, K, 2) and scores (M, K)."""
+    """Like `draw_pose`, for several objects: keypoints (M, K, 2) and scores (M, K).
+
+    faded: draw what isn't above the threshold, too, without limbs and nearly transparent. frame: draw a line around the
+    image, where the whole of it was taken for the object.
+    """
     factor = max(1, round(480 / max(image.shape[:2])))
     canvas = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+    if frame:
+        width = 2 * _line_width(canvas)
+        cv2.rectangle(canvas, (0, 0), (canvas.shape[1] - 1, canvas.shape[0] - 1), _FRAME, 2 * width)
+    if faded and threshold is not None:
+        under = canvas.copy()
+        for points, values in zip(keypoints, scores, strict=True):
+            _draw(under, (points + 0.5) * factor - 0.5, values <= threshold, replace(skeleton, limbs=()))
+        canvas = cv2.addWeighted(canvas, 0.65, under, 0.35, 0)
     for points, values in zip(keypoints, scores, strict=True):
         limit = 0.75 * float(np.quantile(values, 0.8)) if threshold is None else threshold
         _draw(canvas, (points + 0.5) * factor - 0.5, values > limit, skeleton)
     return canvas
 
 
+def _line_width(canvas: np.ndarray) -> int:
+    return max(1, round(max(canvas.shape[:2]) / 400))
+
+
 def _draw(canvas: np.ndarray, keypoints: np.ndarray, shown: np.ndarray, skeleton: Skeleton) -> None:
     """Draw the keypoints (K, 2) selected by `shown` (K,), and the limbs between them, on the canvas."""
-    width = max(1, round(max(canvas.shape[:2]) / 400))
+    width = _line_width(canvas)
     colors = side_colors(skeleton)
     points = [tuple(int(v) for v in np.round(p * 16)) for p in keypoints]
     for a, b in skeleton.limbs:

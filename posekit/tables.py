@@ -2,7 +2,7 @@
 
 import csv
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -15,9 +15,12 @@ from posekit.filetypes import wrong_kind
 SEPARATORS = ((";", "semicolons"), ("\t", "tabs"), ("|", "bars"), (None, "spaces"))
 
 
-def read_named_numbers(path: str | Path, columns: int, content: str) -> tuple[list[str], np.ndarray]:
-    """Read a csv without header whose rows are a name and `columns` - 1 numbers, as Python's `float` reads them.
+def read_named_numbers(
+    path: str | Path, columns: int, content: str, header: Sequence[set[str]] = ()
+) -> tuple[list[str], np.ndarray]:
+    """Read a csv whose rows are a name and `columns` - 1 numbers, as Python's `float` reads them.
 
+    header: of each column the words that may be its name in a first row; without it, there is no such row.
     `content` says what a row is, for messages. Returns the names and a (rows, columns - 1) float64 array.
     Raises InputError naming the row (the line in the file) and column, both from 1, of the first thing wrong: of
     numbers, what is not finite or beyond `bounds.LARGEST_NUMBER`.
@@ -27,6 +30,9 @@ def read_named_numbers(path: str | Path, columns: int, content: str) -> tuple[li
     for line, row in read_rows(path, content):
         if len(row) != columns:
             raise _other_columns(path, line, row, columns, content)
+        if header and not names and _is_header(row, header):
+            header = ()
+            continue
         if len(row[0]) > bounds.LONGEST_NAME:
             raise InputError(f"{path}: row {line}, column 1: {shown(row[0])} is not a name; fix or remove the row")
         names.append(row[0])
@@ -43,6 +49,10 @@ def read_named_numbers(path: str | Path, columns: int, content: str) -> tuple[li
             raise InputError(f"{at}: {value:g} is beyond ±{bounds.LARGEST_NUMBER:,.0f}; fix or remove the row")
         raise InputError(f"{at}: '{value:g}' is not a number; fix or remove the row")
     return names, numbers
+
+
+def _is_header(row: list[str], header: Sequence[set[str]]) -> bool:
+    return all(cell.strip().lower() in words for cell, words in zip(row, header, strict=True))
 
 
 def read_rows(path: Path, content: str) -> Iterator[tuple[int, list[str]]]:

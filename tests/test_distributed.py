@@ -323,7 +323,7 @@ def test_evaluation_in_parts_is_that_of_the_whole(together: Path, tiny_vehicles:
 
     model = load_network(together / "last.ckpt")
     recipe, network = model.recipe, model.network
-    found = validate(network, recipe, open_split(recipe, tiny_vehicles, "test"))
+    found, _ = validate(network, recipe, open_split(recipe, tiny_vehicles, "test"))
     assert pd.read_csv(together / "log.csv")["valid_pck"].iloc[-1] == pytest.approx(found, rel=1e-4)
 
 

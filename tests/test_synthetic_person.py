@@ -87,7 +87,7 @@ def figure(heading: float = 0.0, **angles: np.ndarray) -> Figure:
 
 
 def test_layout_and_label_format(drawn: Path):
-    assert sorted(p.name for p in drawn.iterdir()) == ["annot", "images"]
+    assert sorted(p.name for p in drawn.iterdir()) == ["annot", "drawn.json", "images"]
     assert sorted(p.name for p in (drawn / "annot").iterdir()) == ["train.h5", "valid.h5"]
     named = set()
     for file, count in (("train.h5", TRAIN), ("valid.h5", TEST)):

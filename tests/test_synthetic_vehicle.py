@@ -75,7 +75,7 @@ def affine_residuals(keypoints: np.ndarray, shape: np.ndarray) -> np.ndarray:
 
 
 def test_layout_and_label_format(drawn: Path):
-    assert sorted(p.name for p in drawn.iterdir()) == ["annot", "images"]
+    assert sorted(p.name for p in drawn.iterdir()) == ["annot", "drawn.json", "images"]
     for split, count in (("train", TRAIN), ("test", TEST)):
         names, sizes, keypoints, visible = read_labels(drawn / "annot" / f"label_{split}.csv")
         assert len(names) == count and names == sorted(names)

@@ -41,7 +41,10 @@ def predict(
     split: Split = "test",
     images: Images = None,
     boxes: Annotated[
-        Path | None, typer.Option(help="csv of name,x,y,width,height, one row per object; a frame is NAME:NUMBER.")
+        Path | None,
+        typer.Option(
+            help="csv of name,x,y,width,height, one row per object, a frame is NAME:NUMBER; or a COCO file (json)."
+        ),
     ] = None,
     device: Device = "auto",
     backend: Backend = None,

@@ -51,6 +51,7 @@ class PoseDataset:
     head_size: np.ndarray | None = None  # (N,) pixels by which PCKh divides, where the labels have head boxes
     truth: dict[str, Any] | None = None  # COCO's lists as pycocotools takes them, where the labels are COCO's
     sizes: np.ndarray | None = None  # (N, 2) width and height that the labels state, 0 where they don't
+    drawn: bool = False  # by posekit: not photographs
     upright: bool = False  # labels are in pixels of the image turned as its orientation tag says, as COCO's are
     notes: tuple[str, ...] = ()  # what people should know about how it was read
     box: np.ndarray | None = None  # (N, 2) float32: width and height of boxes with margin, where labels have rectangles

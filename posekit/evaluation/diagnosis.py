@@ -80,6 +80,18 @@ def ranking(scores: np.ndarray, right: np.ndarray) -> float:
     return float((rankdata(scores)[right].sum() - good * (good + 1) / 2) / (good * bad))
 
 
+def sure_score(scores: np.ndarray, right: np.ndarray) -> float:
+    """Return the score from which at least half of the keypoints are right, by `calibration`; scores and right (M,).
+
+    0 if they are at every score, and just above the highest score if they are at none.
+    """
+    x, y = calibration(scores, right)
+    likely = np.flatnonzero(y >= 0.5)
+    if not len(likely):
+        return float(np.nextafter(x[-1], np.inf))
+    return float(max(x[likely[0]], 0)) if likely[0] else 0.0
+
+
 def calibration(scores: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Fit a curve from scores (M,) to the probability of being right, from right (M,); return x and y for np.interp.
 

@@ -6,22 +6,27 @@ from pathlib import Path
 
 import numpy as np
 
-from posekit.bounds import LARGEST_SIDE
+from posekit.bounds import COCO_BYTES, LARGEST_SIDE
 from posekit.codecs import image_keypoints
 from posekit.datasets.dataset import BOX_MARGIN, Sample
 from posekit.datasets.pipeline import Crop, crop, normalise
-from posekit.errors import InputError, shortened
+from posekit.errors import InputError, in_words, shortened
+from posekit.files import read_json
 from posekit.filetypes import wrong_kind
 from posekit.inference.predictors import Predictor
 from posekit.recipes import Recipe
 from posekit.skeletons import Skeleton
 from posekit.tables import line_of, read_named_numbers
 
+_HEADER = ({"name", "image", "file", "file_name"}, {"x", "left"}, {"y", "top"}, {"width", "w"}, {"height", "h"})
 AT_ONCE = 16  # batches of crops in memory; an image may have thousands of boxes
 
 
 class Boxes:
-    """Boxes from a csv, one row per object: name,x,y,width,height in pixels; x, y is the top left corner."""
+    """Boxes from a csv, one row per object: name,x,y,width,height in pixels; x, y is the top left corner.
+
+    Or from a COCO file: of every annotation that has a box and isn't a crowd.
+    """
 
     def __init__(self, path: Path, images: list[str], videos: list[str]) -> None:
         """Raise InputError for a box whose size is out of range, or whose name is no image and no frame of a video."""
@@ -30,7 +35,10 @@ class Boxes:
         self.path = path
         self.left: dict[str, list[np.ndarray]] = {}  # boxes not taken yet, by image or frame
         pictures, films, known = set(images), set(videos), set()
-        names, values = read_named_numbers(path, 5, "one row per object: name,x,y,width,height")
+        if path.suffix.lower() == ".json":
+            names, values = _in_coco(path, pictures)
+        else:
+            names, values = read_named_numbers(path, 5, "one row per object: name,x,y,width,height", _HEADER)
         for name, box in zip(names, values, strict=True):
             place = len(self.left.get(name, ()))
             video, _, number = name.rpartition(":")
@@ -60,7 +68,27 @@ class Boxes:
         return boxes
 
     def _error(self, name: str, place: int, problem: str) -> InputError:
+        if self.path.suffix.lower() == ".json":
+            return InputError(f"{self.path}: box {place + 1} of {shortened(name)}: {problem}")
         return InputError(f"{self.path}: row {line_of(self.path, name, place)}: {problem}")
+
+
+def _in_coco(path: Path, pictures: set[str]) -> tuple[list[str], np.ndarray]:
+    """File names and boxes (N, 4) of a COCO file's annotations, of those images that are predicted."""
+    cure = "give a COCO file, with images and annotations, or a csv"
+    content = read_json(path, cure, COCO_BYTES)
+    try:
+        files = {image["id"]: image["file_name"].rpartition("/")[2] for image in content["images"]}
+        found = [(files[it["image_id"]], it["bbox"]) for it in content["annotations"] if not it.get("iscrowd")]
+        kept = [(name, list(map(float, box))) for name, box in found if name in pictures]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a COCO file with boxes ({in_words(error)}); {cure}") from error
+    for name, box in kept:
+        if len(box) != 4 or not np.isfinite(box).all():
+            raise InputError(f"{path}: {shortened(name)}: bbox is not left, top, width, height; fix or remove it")
+    if not kept:
+        raise InputError(f"{path}: none of its {len(found)} boxes is in the images given; give the images it lists")
+    return [name for name, _ in kept], np.array([box for _, box in kept])
 
 
 def _how_to_name(name: str, images: list[str]) -> str:

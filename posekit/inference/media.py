@@ -29,6 +29,7 @@ from posekit.inference.videos import (
     remarks,
 )
 from posekit.predictions import Predictions, write_predictions
+from posekit.recipes import CAVEATS, Recipe
 from posekit.signals import ctrl_c
 
 Rows = list[tuple[str, np.ndarray, np.ndarray]]  # name, keypoints (K, 2) and scores (K,) of each object
@@ -53,6 +54,9 @@ class Found:
 def predict_media(predictor: Predictor, sources: list[Path], out: Path, boxes: Path | None = None) -> None:
     """Write each image and video with its keypoints drawn, and predictions.csv, into the folder `out`.
 
+    Without boxes each image is taken as a whole for one object; that is said, and drawn. Keypoints whose score is below
+    the one from which most were right in validation are faded.
+
     An object is named as its image, a frame as `video.mp4:0`; with several in an image `:0`, `:1`, … is added. Names
     and copies are distinct, see `find_inputs`.
 
@@ -66,6 +70,8 @@ def predict_media(predictor: Predictor, sources: list[Path], out: Path, boxes: P
     known = Boxes(boxes, [p.name for p in pictures], [v.name for v in videos]) if boxes else None
     videos = [video for video in videos if _readable(video, skipped)]
     watched = 0
+    for line in caveats(predictor.recipe, known is not None):
+        print(line)
     with ctrl_c():
         rows, read = _predict_pictures(predictor, pictures, out, known, skipped)
         for video in videos:
@@ -86,6 +92,25 @@ def predict_media(predictor: Predictor, sources: list[Path], out: Path, boxes: P
     names, keypoints, scores = zip(*rows, strict=True)
     write_predictions(out / "predictions.csv", Predictions(list(names), np.stack(keypoints), np.stack(scores)))
     print(f"{out}: {len(rows)} objects in {read} images and {watched} videos; predictions.csv")
+
+
+def caveats(recipe: Recipe, boxes: bool) -> list[str]:
+    """What people should know before they believe in predictions, a line each."""
+    lines = []
+    if not boxes:
+        lines.append("no --boxes: each image is taken as a whole for one object, as its frame shows")
+    if recipe.trained_on in CAVEATS:
+        lines.append(CAVEATS[recipe.trained_on])
+    if recipe.sure > 0:
+        lines.append(f"faded keypoints have a score below {recipe.sure:.2f}: fewer than half of such were right")
+    return lines
+
+
+def _draw_found(
+    predictor: Predictor, image: np.ndarray, keypoints: np.ndarray, scores: np.ndarray, boxes: bool
+) -> np.ndarray:
+    sure = predictor.recipe.sure or None
+    return draw_poses(image, keypoints, scores, predictor.skeleton, sure, faded=sure is not None, frame=not boxes)
 
 
 def _check_copies(inputs: list[Input], out: Path) -> None:
@@ -151,7 +176,7 @@ def _predict_pictures(
         print(f"{len(several)} images hold several pictures, {first}: only the first of each is predicted")
     for given in pictures:
         if given.name in found:
-            _write_copy(predictor, given.path, *found[given.name][1:], out / given.copy)
+            _write_copy(predictor, given.path, *found[given.name][1:], out / given.copy, boxes is not None)
     return [row for rows, _, _ in found.values() for row in rows], len(found)
 
 
@@ -176,9 +201,11 @@ def _read(
         yield given.name, image
 
 
-def _write_copy(predictor: Predictor, path: Path, keypoints: np.ndarray, scores: np.ndarray, copy: Path) -> None:
+def _write_copy(
+    predictor: Predictor, path: Path, keypoints: np.ndarray, scores: np.ndarray, copy: Path, boxes: bool
+) -> None:
     image = decode_image(read_file(path), one_line(path), upright=True)
-    drawn = cv2.cvtColor(draw_poses(image, keypoints, scores, predictor.skeleton), cv2.COLOR_RGB2BGR)
+    drawn = cv2.cvtColor(_draw_found(predictor, image, keypoints, scores, boxes), cv2.COLOR_RGB2BGR)
     del image
     encoded = cv2.imencode(".png", drawn)[1]
     with atomic_path(copy) as temporary:
@@ -205,7 +232,7 @@ def _predict_video(predictor: Predictor, given: Input, out: Path, boxes: Boxes |
         writer = VideoWriter(temporary, rate_of(capture), given.path)
         try:
             for found in _find(predictor, named(), boxes):
-                writer.write(draw_poses(found.image, found.keypoints, found.scores, predictor.skeleton))
+                writer.write(_draw_found(predictor, found.image, found.keypoints, found.scores, boxes is not None))
                 rows += found.rows()
         finally:
             capture.release()

@@ -8,15 +8,17 @@ from pathlib import Path
 
 from posekit.datasets.dataset import PoseDataset
 from posekit.errors import InputError
+from posekit.evaluation.compare import image_of
 from posekit.evaluation.protocols import Table, first_rows, get_protocol
 from posekit.files import ROOT, home
-from posekit.layouts.coco import COCO, is_coco
+from posekit.layouts.coco import COCO, held_out, is_coco
 from posekit.layouts.mpii import MPII
 from posekit.layouts.record import Layout, Reading
 from posekit.layouts.veri import VERI
 from posekit.predictions import read_predictions
 from posekit.recipes import Recipe
 from posekit.skeletons import FROM_DATA, check_same_keypoints, get_skeleton
+from posekit.synthetic.writing import DRAWN
 
 LAYOUTS = {layout.name: layout for layout in (VERI, MPII, COCO)}
 DRAWN_SEED = 0  # of the data that a recipe without data gets
@@ -61,7 +63,9 @@ def open_split(recipe: Recipe, data: str | Path | None, split: str, images: str 
     """
     layout = get_layout(recipe.dataset)
     how = Reading(recipe.flip_pairs, recipe.validation_share, recipe.validation_seed)
-    dataset = layout.read(Path(data) if data else embedded_data(recipe), split, images, how=how)
+    place = Path(data) if data else embedded_data(recipe)
+    drawn = not data or any((folder / DRAWN).is_file() for folder in (place, *place.parents[:2]))
+    dataset = replace(layout.read(place, split, images, how=how), drawn=drawn)
     if recipe.skeleton != FROM_DATA:
         remedy = "use data with the same keypoints, or set the recipe's field skeleton or dataset to the other's"
         check_same_keypoints(get_skeleton(recipe.skeleton), dataset.skeleton, str(data or recipe.name), remedy)
@@ -75,7 +79,21 @@ def open_training(
     training = open_split(recipe, data, "train", images)
     if recipe.skeleton == FROM_DATA:
         recipe = replace(recipe, skeleton=training.skeleton)
+    if recipe.validation == "share":
+        return recipe, *_divided(training, recipe)
     return recipe, training, open_split(recipe, data, get_layout(recipe.dataset).validation, images)
+
+
+def _divided(training: PoseDataset, recipe: Recipe) -> tuple[PoseDataset, PoseDataset]:
+    """The training images that train and those that validate; no image is on both sides, whatever it shows."""
+    images = image_of(training.names)
+    if len(set(images)) < 2:
+        raise InputError(f"{training.split} split: one image can't be divided; set validation=split")
+    held = held_out(sorted(set(images)), recipe.validation_share, recipe.validation_seed)
+    note = f"{len(set(images)) - len(held)} images of the {training.split} split train, {len(held)} validate"
+    parts = [[row for row, image in enumerate(images) if (image in held) is within] for within in (False, True)]
+    train, validation = (replace(training.take(rows), notes=(*training.notes, note)) for rows in parts)
+    return train, replace(validation, split="validation")
 
 
 def embedded_data(recipe: Recipe) -> Path:

@@ -102,7 +102,7 @@ def read_split(data: Path, split: str, how: Reading) -> CocoLabels:
             f"warning: {path} has only {len(images)} images with labels, too few to divide: all train and all validate"
         )
         return labels.noted(few)
-    held = held_out(images, how)
+    held = held_out(images, how.validation_share, how.validation_seed)
     labels = labels.take([row for row, image in enumerate(labels.images) if (image in held) == (split != "train")])
     return labels.noted(
         f"{path} divided by image: {len(images) - len(held)} train, {len(held)} validate (validation_share "
@@ -110,10 +110,10 @@ def read_split(data: Path, split: str, how: Reading) -> CocoLabels:
     )
 
 
-def held_out(images: list[str], how: Reading) -> set[str]:
+def held_out(images: list[str], share: float, seed: int) -> set[str]:
     """The images, of a sorted list, that validate: a share of them, at least one, drawn with a seed."""
-    count = min(max(1, round(how.validation_share * len(images))), len(images) - 1)
-    chosen = np.random.default_rng(how.validation_seed).permutation(len(images))[:count]
+    count = min(max(1, round(share * len(images))), len(images) - 1)
+    chosen = np.random.default_rng(seed).permutation(len(images))[:count]
     return {images[index] for index in chosen}
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from posekit.files import new_folder, write_json
-from posekit.synthetic.writing import check_request, draw_all
+from posekit.synthetic.writing import check_request, draw_all, mark_drawn
 
 NAMES = ("left_rim", "right_rim", "left_base", "right_base", "handle_top", "handle_bottom")
 EDGES = ((0, 1), (0, 2), (1, 3), (2, 3), (4, 5))
@@ -49,6 +49,7 @@ def write_mugs(
     out = Path(out)
     check_request(out, train, test, seed, MOST_MUGS)
     with new_folder(out) as building:
+        mark_drawn(building, train=train, test=test, seed=seed)
         (building / "images").mkdir()
         (building / "annotations").mkdir()
         for number, (split, count) in enumerate(zip(label_files, (train, test), strict=True)):

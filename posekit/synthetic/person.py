@@ -13,7 +13,7 @@ from posekit.files import atomic_path, new_folder
 from posekit.synthetic.person_body import HEAD_TOP, NECK, PELVIS, THORAX
 from posekit.synthetic.person_scene import HEADS_IN_BOX, Person, Picture, draw_picture, hidden, is_inside, paint_picture
 from posekit.synthetic.scene import Camera, encode_jpeg, expose
-from posekit.synthetic.writing import check_request, draw_all
+from posekit.synthetic.writing import check_request, draw_all, mark_drawn
 
 SPLITS = ("train", "test")
 MOST_PEOPLE = 1_000_000
@@ -57,6 +57,7 @@ def write_people(
     out = Path(out)
     check_request(out, train, test, seed, MOST_PEOPLE)
     with new_folder(out) as building:
+        mark_drawn(building, train=train, test=test, seed=seed)
         (building / "images").mkdir()
         for split, count in zip(SPLITS, (train, test), strict=True):
             draw = partial(_write_image, building / "images", seed, split)

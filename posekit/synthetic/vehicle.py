@@ -13,7 +13,7 @@ from posekit.synthetic.scene import Camera, encode_jpeg, expose, look_at
 from posekit.synthetic.street import paint_street
 from posekit.synthetic.vehicle_mesh import Vehicle, draw_looks, self_hidden
 from posekit.synthetic.vehicle_shapes import Body, draw_body
-from posekit.synthetic.writing import check_request, draw_all
+from posekit.synthetic.writing import check_request, draw_all, mark_drawn
 
 SPLITS = ("train", "test")
 VIEWS = 8  # images per identity
@@ -61,6 +61,7 @@ def write_vehicles(
     out = Path(out)
     check_request(out, train, test, seed, MAX_IMAGES)
     with new_folder(out) as building:
+        mark_drawn(building, train=train, test=test, seed=seed)
         for split, count in zip(SPLITS, (train, test), strict=True):
             rows = _write_images(building / "images" / image_folders[split], split, count, seed, workers)
             write_text(building / label_files[split], "".join(row + "\n" for row in sorted(rows)))

@@ -7,10 +7,17 @@ from typing import TypeVar
 
 from posekit.bars import progress_bar
 from posekit.errors import InputError
+from posekit.files import write_json
 from posekit.processes import shared_map
 from posekit.runtime import cores
 
 Row = TypeVar("Row")
+DRAWN = "drawn.json"  # in a data set that posekit has drawn, so that models can say what they have seen
+
+
+def mark_drawn(folder: Path, **how: int) -> None:
+    """Write into a data set that it was drawn, and how: the counts and the seed."""
+    write_json(folder / DRAWN, {"drawn by": "posekit", **how})
 
 
 def check_request(out: Path, train: int, test: int, seed: int, most: int) -> None:

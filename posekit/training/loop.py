@@ -7,6 +7,7 @@ numbers are drawn after the weights are made, and a checkpoint holds the rest.
 
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import mindspore as ms
@@ -18,15 +19,17 @@ from posekit.bars import Bar, progress_bar
 from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.pipeline import steps_per_epoch, training_iterator
 from posekit.errors import InputError, Stopped
+from posekit.evaluation.diagnosis import sure_score
 from posekit.evaluation.metrics import distances
 from posekit.files import remove_left_overs, sha256, write_text
 from posekit.inference.predictors import network_predictor, predict_dataset
 from posekit.layouts import open_training
 from posekit.locks import one_writer
 from posekit.models import build
-from posekit.models.checkpoint import save_checkpoint
+from posekit.models.checkpoint import read_checkpoint, save_checkpoint
 from posekit.models.convert import load_pretrained
 from posekit.models.report import summary, write_report
+from posekit.models.torch_files import holds_torch_weights
 from posekit.recipes import Recipe
 from posekit.runtime import memory_mb, precision, set_up
 from posekit.settings import to_json
@@ -131,14 +134,18 @@ def run(
     return float(log["valid_pck"].max())
 
 
-def validate(network: nn.Cell, recipe: Recipe, validation: PoseDataset) -> float:
-    """Percent of the validation split's visible keypoints within the recipe's threshold; each rank predicts a part."""
+def validate(network: nn.Cell, recipe: Recipe, validation: PoseDataset) -> tuple[float, float]:
+    """Percent of the validation split's visible keypoints within the recipe's threshold, and `sure_score` of them.
+
+    Each rank predicts a part.
+    """
     predictions = predict_dataset(
         network_predictor(network, recipe, validation.skeleton), share(validation), progress=False
     )
-    keypoints = gathered(predictions.keypoints)[: len(validation)]
+    keypoints, scores = (gathered(part)[: len(validation)] for part in (predictions.keypoints, predictions.scores))
     distance = distances(validation.keypoints, keypoints, validation.unit)
-    return 100 * float((distance <= recipe.validation_threshold)[validation.visible].mean())
+    right = (distance <= recipe.validation_threshold)[validation.visible]
+    return 100 * float(right.mean()), sure_score(scores[validation.visible], right)
 
 
 def _prepare(
@@ -150,7 +157,7 @@ def _prepare(
     source = _start_from(pretrained, network, out) if pretrained else None
     tested = averaged_network(network, recipe, data.skeleton) if recipe.ema else network
     step = make_step(network, recipe, steps_per_epoch(len(data), recipe.update_images * ranks()), tested)
-    progress = Progress(data.digest(), pretrained=source)
+    progress = Progress(data.digest(), pretrained=source, seen=_seen(data, pretrained))
     if resume:
         if rank() == 0:
             remove_left_overs(out)
@@ -161,6 +168,13 @@ def _prepare(
     if rank() == 0:
         write_text(out / "recipe.json", to_json(recipe) + "\n")
     return Training(recipe, data, validation, out, network, tested, step, progress)
+
+
+def _seen(data: PoseDataset, pretrained: Path | None) -> str:
+    """drawings, if neither this training nor the one that its first weights come from has seen anything else."""
+    if not data.drawn or (pretrained and (pretrained.suffix != ".ckpt" or holds_torch_weights(pretrained))):
+        return "other"
+    return read_checkpoint(pretrained)[0].trained_on if pretrained else "drawings"
 
 
 def _start_from(pretrained: Path, network: nn.Cell, out: Path) -> str:
@@ -244,12 +258,13 @@ def _end_epoch(training: Training, epoch: int, bar: Bar) -> None:
     if validates:
         average_statistics(training)
         check_finite(training)
-        pck = validate(training.tested, recipe, training.validation)
+        pck, sure = validate(training.tested, recipe, training.validation)
         state.rows[-1]["valid_pck"] = pck
         if pck > state.best:
             weights = [{"name": p.name.removeprefix(AVERAGE), "data": p} for p in training.tested.get_parameters()]
             if rank() == 0:
-                save_checkpoint(out / BEST, weights, recipe, epoch, state.step)
+                about = replace(recipe, trained_on=state.seen, sure=sure)
+                save_checkpoint(out / BEST, weights, about, epoch, state.step)
             state.best = pck
         bar.write(f"epoch {epoch}: PCK@{recipe.validation_threshold:g} {pck:.2f} % on the validation split")
     state.epoch = epoch

@@ -44,6 +44,7 @@ class Progress:
     waited: float = 0.0  # seconds for data since the last row
     spent: float = 0.0  # seconds since the last row
     pretrained: str | None = None  # the file of the first weights, and its digest
+    seen: str = "unknown"  # what the network has been trained on: drawings or other
 
 
 @dataclass(frozen=True)
