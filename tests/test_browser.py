@@ -27,8 +27,8 @@ def copy_lesson(target: Path, data: Path) -> None:
     """Lesson 01 on small data, with the heatmap explorer and a last line to wait for."""
     notebook = json.loads((ROOT / "notebooks" / LESSON).read_text(encoding="utf-8"))
     parameters = next(cell for cell in notebook["cells"] if "parameters" in cell["metadata"].get("tags", []))
-    source = f'recipe = "poseestnet-tiny"\ndata = {str(data)!r}\npeople_data = ""\nseed = 0'
-    parameters["source"] = source + '\nimage_folder = people_image_folder = ""'
+    changed = f'recipe = "poseestnet-tiny"\ndata = {str(data)!r}'
+    parameters["source"] = "".join([*parameters["source"], "\n", changed])
     explore = "from posekit.geometry import transform_points\n" + EXPLORE
     for name, source in (("explorer", explore), ("last", "print('all', 'cells', 'done')")):
         cell = {"cell_type": "code", "execution_count": None, "id": name, "metadata": {}, "outputs": []}
