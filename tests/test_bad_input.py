@@ -192,7 +192,7 @@ def test_a_split_without_images(data: Path, tmp_path: Path, refused: Refused):
 
 def test_keypoints_of_another_skeleton(data: Path, tmp_path: Path, refused: Refused):
     message = refused(*train(data, tmp_path / "run", "--set", "skeleton=person16"))
-    assert "the veri layout has vehicle36 keypoints, the recipe poseestnet-tiny person16" in message
+    assert "has 36 keypoints (vehicle36), not the 16 of person16: without 'right ankle'" in message
     assert not (tmp_path / "run").exists()
 
 

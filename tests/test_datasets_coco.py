@@ -267,7 +267,7 @@ def test_drawn_mugs_are_labelled_where_they_are(tmp_path: Path) -> None:
     for name in ("a", "b"):
         COCO.draw(tmp_path / name, 6, 3, seed=4)
     files = [{path.name: path.read_bytes() for path in (tmp_path / name).rglob("*.*")} for name in ("a", "b")]
-    assert files[0] == files[1] and len(files[0]) == 11
+    assert files[0] == files[1] and len(files[0]) == 12
     report = COCO.check(tmp_path / "a")
     assert not report.errors
     across = []
@@ -377,3 +377,17 @@ def test_real_files_load_with_the_pairs_that_a_person_would_write(photos: Path) 
     listed = json.loads((photos / "coco_people/person_keypoints.json").read_text())["annotations"]
     assert len(people) == sum(it["num_keypoints"] > 0 and not it["iscrowd"] for it in listed) == 47
     assert int(people.visible.sum()) == sum(it["num_keypoints"] for it in listed if not it["iscrowd"])
+
+
+def test_a_model_is_tested_on_any_layout_of_its_keypoints(tmp_path: Path, tiny_vehicles: Path) -> None:
+    MPII.draw(tmp_path / "people", 4, 3, 0)
+    convert(tmp_path / "people", "coco", tmp_path / "coco")
+    recipe = for_training(get_recipe("hourglass-tiny"), tmp_path / "coco")
+    trained = replace(recipe, skeleton=open_split(recipe, tmp_path / "coco", "train").skeleton)
+    assert for_data(trained, tmp_path / "people").dataset == "mpii"
+    assert len(open_split(for_data(trained, tmp_path / "people"), tmp_path / "people", "test")) == 3
+    own = get_recipe("hourglass-tiny")
+    assert len(open_split(for_data(own, tmp_path / "coco"), tmp_path / "coco", "test")) == 3
+    assert for_data(own, tmp_path / "nowhere") is own and for_data(own, None) is own
+    with pytest.raises(InputError, match="has 36 keypoints .vehicle36., not the 16 of person16: without 'right ankle'"):
+        open_split(for_data(own, tiny_vehicles), tiny_vehicles, "test")

@@ -45,15 +45,18 @@ def layout_of(data: Path) -> Layout:
 
 def for_training(recipe: Recipe, data: Path | None) -> Recipe:
     """The recipe for a training on `data`: on COCO's, one for another layout leaves the skeleton to the data."""
-    chosen = for_data(recipe, data)
-    return recipe if chosen is recipe else replace(chosen, skeleton=FROM_DATA, validation_threshold=COCO.threshold)
+    if data is None or recipe.dataset == COCO.name or not is_coco(data):
+        return recipe
+    return replace(recipe, dataset=COCO.name, skeleton=FROM_DATA, validation_threshold=COCO.threshold)
 
 
 def for_data(recipe: Recipe, data: str | Path | None) -> Recipe:
-    """The recipe with the layout of the data set at `data`, where that is COCO's and the recipe is for another."""
-    if data is None or recipe.dataset == COCO.name or not is_coco(Path(data)):
+    """The recipe with the layout of the data set at `data`, whatever layout it was for; a network may find the same."""
+    try:
+        layout = layout_of(Path(data)) if data else get_layout(recipe.dataset)
+    except InputError:  # what opens the data set says what is wrong with it
         return recipe
-    return replace(recipe, dataset=COCO.name)
+    return recipe if layout.name == recipe.dataset else replace(recipe, dataset=layout.name)
 
 
 def open_split(recipe: Recipe, data: str | Path | None, split: str, images: str | Path | None = None) -> PoseDataset:
