@@ -158,3 +158,15 @@ def test_the_command_scores_and_writes_results(tmp_path: Path, capsys: pytest.Ca
     assert json.loads((tmp_path / "s.json").read_text())["OKS"]["AP"] == pytest.approx(100)
     (first, *_) = json.loads((tmp_path / "r.json").read_text())
     assert first["image_id"] == 1 and first["category_id"] == 7 and len(first["keypoints"]) == 9
+
+
+def test_names_in_brackets_are_printed_as_they_are(capsys: pytest.CaptureFixture) -> None:
+    """Rich takes [left] for a style, and [/x] for the end of one that never began."""
+    from posekit.cli.models import print_parity
+    from posekit.cli.score import print_scores
+    from posekit.deploy.parity import Row
+
+    rates = {"wing [left]": 50.0, "[/x]": 25.0}
+    print_scores("pck", {"PCK@0.1": rates, "[b]": rates}, "about")
+    print_parity([Row("onnxruntime", "fp32", tables={"pck": {"PCK@0.1": rates}})])
+    assert capsys.readouterr().out.count("[/x]") == 2
