@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from coco_files import NAMES, content, write
+from PIL import Image
 
 from posekit.errors import InputError
 from posekit.layouts import for_data, for_training, get_layout, layout_of, open_split
@@ -353,6 +354,38 @@ def test_coco_to_mpii_names_what_is_lost(tmp_path: Path) -> None:
     np.testing.assert_allclose(people.keypoints[0, 6], hips.mean(axis=0))  # the pelvis
     with pytest.raises(InputError, match="mpii can't be converted to veri; posekit converts"):
         convert(tmp_path / "out", "veri", tmp_path / "again")
+
+
+@pytest.mark.parametrize("tag", [3, 6])
+def test_an_orientation_tag_that_one_layout_follows_is_not_converted(tag: int, tmp_path: Path) -> None:
+    """COCO's labels are in upright pixels, MPII's in the stored ones, so labels and images would not fit."""
+    values = content(2)
+    values["categories"][0]["keypoints"] = ["left_hip", "right_hip", "nose"]
+    exif = Image.Exif()
+    exif[274] = tag
+    for image in values["images"]:
+        del image["width"], image["height"]
+        image["file_name"] = image["file_name"].replace("png", "jpg")
+        noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / image["file_name"], exif=exif)
+    path = write(tmp_path / "l.json", values)
+    with pytest.raises(InputError, match=r"mug0.jpg: has an orientation tag, .* turn it"):
+        convert(path, "mpii", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    convert(path, "coco", tmp_path / "out")
+    MPII.draw(tmp_path / "people", 1, 1, 0)
+    picture = next((tmp_path / "people" / "images").iterdir())
+    Image.open(picture).convert("RGB").save(picture, "JPEG", exif=exif)
+    with pytest.raises(InputError, match=r"has an orientation tag, .* remove the tag"):
+        convert(tmp_path / "people", "coco", tmp_path / "again")
+
+
+def test_converting_leaves_other_categories_as_they_are(tmp_path: Path) -> None:
+    values = content(2)
+    values["categories"].append({"id": 8, "name": "spoon"})
+    convert(write(tmp_path / "l.json", values, tmp_path), "coco", tmp_path / "out")
+    written = json.loads((tmp_path / "out" / "annotations" / "train.json").read_text())["categories"]
+    assert written[0]["keypoints"] == NAMES and written[1] == {"id": 8, "name": "spoon"}
 
 
 def test_check_says_which_keypoints_are_pairs(tmp_path: Path) -> None:
