@@ -217,6 +217,16 @@ def without_side(name: str) -> str:
     return re.sub(r"[\s_\-.]+", " ", "".join(kept)).strip()
 
 
+def about_pairs(skeleton: Skeleton) -> str:
+    """Which keypoints are paired, for people."""
+    names, pairs = skeleton.keypoints, skeleton.flip_pairs
+    alone = [name for k, name in enumerate(names) if not any(k in pair for pair in pairs)]
+    found = ", ".join(f"{names[a]}:{names[b]}" for a, b in pairs) or "none"
+    return (
+        f"{skeleton.name}: {len(names)} keypoints; flip pairs {found}; without a partner {', '.join(alone) or 'none'}"
+    )
+
+
 def parse_flip_pairs(text: str, keypoints: Sequence[str]) -> tuple[tuple[int, int], ...]:
     """The pairs that `a:b,c:d` names; InputError for a name that isn't there, or is in two pairs."""
     pairs, used = [], set()

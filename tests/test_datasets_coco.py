@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from coco_files import NAMES, content, write
+from PIL import Image
 
 from posekit.errors import InputError
 from posekit.layouts import for_data, for_training, get_layout, layout_of, open_split
@@ -62,6 +63,20 @@ def test_what_may_be_missing_is_derived(tmp_path: Path) -> None:
     assert labels.boxes.tolist() == [[10, 10, 30, 2]] and labels.skeleton.limbs == ()
     (found,) = labels.truth["annotations"]
     assert (found["area"], found["iscrowd"], found["num_keypoints"]) == (60, 0, 2)
+
+
+def test_an_area_of_0_is_the_boxs(tmp_path: Path) -> None:
+    """As COCO Annotator writes it for keypoints; OKS would be 0 for all that isn't exact."""
+    values = content(1)
+    values["annotations"][0]["area"] = 0
+    assert read_coco(write(tmp_path / "l.json", values)).truth["annotations"][0]["area"] == 45 * 30
+
+
+def test_spaces_around_a_name_hide_no_pair(tmp_path: Path) -> None:
+    values = content(1)
+    values["categories"][0]["keypoints"] = ["left_rim", "right_rim ", "the  handle"]
+    skeleton = read_coco(write(tmp_path / "l.json", values)).skeleton
+    assert skeleton.keypoints == ("left_rim", "right_rim", "the handle") and skeleton.flip_pairs == ((0, 1),)
 
 
 def test_crowds_and_objects_without_keypoints_are_skipped_and_counted(tmp_path: Path) -> None:
@@ -128,7 +143,10 @@ def test_several_categories_share_a_skeleton(tmp_path: Path) -> None:
         (lambda it: it["images"][0].__setitem__("file_name", "C:\\x.png"), "image 1: file_name is not a path below"),
         (lambda it: it["images"][0].__setitem__("width", 10**9), "its image 1 has the size"),
         (lambda it: it["images"][1].__setitem__("file_name", "mug0.png"), "1 images are listed twice"),
-        (lambda it: it["annotations"].clear(), "no category that is used has keypoints"),
+        (lambda it: it["annotations"].clear(), "no object with labelled keypoints; label some"),
+        (lambda it: it["annotations"][1].__setitem__("image_id", [1]), r"annotation 101: no image has the id \[1\]"),
+        (lambda it: it["annotations"][1].__setitem__("category_id", {}), "annotation 101: no category has the id {}"),
+        (lambda it: it["annotations"][1].__setitem__("iscrowd", "0"), "annotation 101: iscrowd is '0', not 0 or 1"),
         (lambda it: [a.__setitem__("iscrowd", 1) for a in it["annotations"]], r"no object with .* \(2 crowds\)"),
     ],
 )
@@ -235,6 +253,19 @@ def test_missing_images_and_files_say_where_was_looked(tmp_path: Path) -> None:
         COCO.read(tmp_path / "two", "train")
 
 
+def test_images_are_not_found_by_a_name_that_two_of_them_have(tmp_path: Path) -> None:
+    """cam0/a.png and cam1/a.png aren't both a.png; a/mug0.png is mug0.png, where tools leave folders out."""
+    values = content()
+    path = write(tmp_path / "l.json", values, tmp_path / "images")
+    for n, image in enumerate(values["images"]):
+        image["file_name"] = f"cam{n}/mug0.png"
+    with pytest.raises(InputError, match="5 of 5 images are missing, the first is cam"):
+        COCO.read(write(path, values), "train")
+    for n, image in enumerate(values["images"]):
+        image["file_name"] = f"a/mug{n}.png"
+    assert COCO.read(write(path, values), "all").image(5).shape == (60, 80, 3)
+
+
 def test_a_recipe_for_another_layout_takes_the_datas_skeleton(tmp_path: Path, tiny_vehicles: Path) -> None:
     file = write(tmp_path / "l.json", content(), tmp_path)
     recipe = for_training(get_recipe("hourglass-tiny"), file)
@@ -323,6 +354,38 @@ def test_coco_to_mpii_names_what_is_lost(tmp_path: Path) -> None:
     np.testing.assert_allclose(people.keypoints[0, 6], hips.mean(axis=0))  # the pelvis
     with pytest.raises(InputError, match="mpii can't be converted to veri; posekit converts"):
         convert(tmp_path / "out", "veri", tmp_path / "again")
+
+
+@pytest.mark.parametrize("tag", [3, 6])
+def test_an_orientation_tag_that_one_layout_follows_is_not_converted(tag: int, tmp_path: Path) -> None:
+    """COCO's labels are in upright pixels, MPII's in the stored ones, so labels and images would not fit."""
+    values = content(2)
+    values["categories"][0]["keypoints"] = ["left_hip", "right_hip", "nose"]
+    exif = Image.Exif()
+    exif[274] = tag
+    for image in values["images"]:
+        del image["width"], image["height"]
+        image["file_name"] = image["file_name"].replace("png", "jpg")
+        noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / image["file_name"], exif=exif)
+    path = write(tmp_path / "l.json", values)
+    with pytest.raises(InputError, match=r"mug0.jpg: has an orientation tag, .* turn it"):
+        convert(path, "mpii", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    convert(path, "coco", tmp_path / "out")
+    MPII.draw(tmp_path / "people", 1, 1, 0)
+    picture = next((tmp_path / "people" / "images").iterdir())
+    Image.open(picture).convert("RGB").save(picture, "JPEG", exif=exif)
+    with pytest.raises(InputError, match=r"has an orientation tag, .* remove the tag"):
+        convert(tmp_path / "people", "coco", tmp_path / "again")
+
+
+def test_converting_leaves_other_categories_as_they_are(tmp_path: Path) -> None:
+    values = content(2)
+    values["categories"].append({"id": 8, "name": "spoon"})
+    convert(write(tmp_path / "l.json", values, tmp_path), "coco", tmp_path / "out")
+    written = json.loads((tmp_path / "out" / "annotations" / "train.json").read_text())["categories"]
+    assert written[0]["keypoints"] == NAMES and written[1] == {"id": 8, "name": "spoon"}
 
 
 def test_check_says_which_keypoints_are_pairs(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from coco_files import content, write
 from pycocotools.coco import COCO as Tool
 from pycocotools.cocoeval import COCOeval
 
-from posekit.evaluation.oks import DEFAULT_K, coco_pck, coco_table, constants, results, similarities
+from posekit.evaluation.oks import DEFAULT_K, about_oks, coco_pck, coco_table, constants, results, similarities
 from posekit.layouts.coco import COCO
 from posekit.predictions import Predictions, write_predictions
 from posekit.skeletons import COCO_PERSON, PERSON, make_skeleton
@@ -69,6 +69,28 @@ def test_average_precision_by_hand(tmp_path: Path) -> None:
     assert row["AR"] == pytest.approx(100 * np.mean(counts) / 4)
     assert row["mean"] == pytest.approx(100 * wanted.mean())
     assert math.isnan(row["AP medium"]) and math.isnan(row["AP large"])  # 30 x 30 pixels are small
+
+
+@pytest.mark.parametrize("first", [0, 1, -1, 2**60])
+def test_ids_change_no_score(first: int, tmp_path: Path) -> None:
+    """Label Studio and Roboflow count from 0, which pycocotools takes for an object that nothing was found for."""
+    values = content(4)
+    for n, annotation in enumerate(values["annotations"]):
+        annotation["id"] = first + n
+    labels = COCO.labels(write(tmp_path / "l.json", values), "all")
+    row = coco_table(labels, moved(labels, np.zeros(4), scores=np.ones(4)))["OKS"]
+    assert row["AP"] == row["AR"] == row["mean"] == pytest.approx(100)
+
+
+def test_more_objects_in_an_image_than_coco_counts_are_said(tmp_path: Path) -> None:
+    values = content(21)
+    assert "at most" not in about_oks(COCO.labels(write(tmp_path / "l.json", values), "all"))
+    for annotation in values["annotations"]:
+        annotation["image_id"] = 1
+    labels = COCO.labels(write(tmp_path / "l.json", values), "all")
+    assert "of an image's 21 objects at most 20 count as found" in about_oks(labels)
+    row = coco_table(labels, moved(labels, np.zeros(21), scores=np.ones(21)))["OKS"]
+    assert row["AR"] == pytest.approx(100 * 20 / 21)
 
 
 def test_a_wrong_ranking_costs_precision(tmp_path: Path) -> None:
@@ -136,3 +158,15 @@ def test_the_command_scores_and_writes_results(tmp_path: Path, capsys: pytest.Ca
     assert json.loads((tmp_path / "s.json").read_text())["OKS"]["AP"] == pytest.approx(100)
     (first, *_) = json.loads((tmp_path / "r.json").read_text())
     assert first["image_id"] == 1 and first["category_id"] == 7 and len(first["keypoints"]) == 9
+
+
+def test_names_in_brackets_are_printed_as_they_are(capsys: pytest.CaptureFixture) -> None:
+    """Rich takes [left] for a style, and [/x] for the end of one that never began."""
+    from posekit.cli.models import print_parity
+    from posekit.cli.score import print_scores
+    from posekit.deploy.parity import Row
+
+    rates = {"wing [left]": 50.0, "[/x]": 25.0}
+    print_scores("pck", {"PCK@0.1": rates, "[b]": rates}, "about")
+    print_parity([Row("onnxruntime", "fp32", tables={"pck": {"PCK@0.1": rates}})])
+    assert capsys.readouterr().out.count("[/x]") == 2

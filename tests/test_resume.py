@@ -22,6 +22,7 @@ from posekit.models.checkpoint import load_network, read_checkpoint, read_traini
 from posekit.recipes import Recipe, get_recipe
 from posekit.runtime import set_up
 from posekit.settings import override
+from posekit.skeletons import make_skeleton
 from posekit.training.loop import _prepare, train
 from posekit.training.progress import LAST, PREVIOUS, _last_whole, check_finite, resumed
 from posekit.training.step import TrainStep
@@ -169,6 +170,14 @@ def test_another_training_is_not_resumed(tiny_run: Path, splits, settings, messa
     with pytest.raises(InputError, match=message) as caught:
         go(override(recipe, settings), [other, splits[1]], tiny_run, resume=True)
     assert "\n" not in str(caught.value) and (tiny_run / "recipe.json").read_bytes() == before
+
+
+def test_another_skeleton_is_named_in_short(tiny_run: Path, splits):
+    recipe, _ = read_checkpoint(tiny_run / LAST)
+    names = splits[0].skeleton.keypoints
+    other = replace(recipe, skeleton=make_skeleton("car", names, flip_pairs=()))
+    with pytest.raises(InputError, match=r"not skeleton=car \(36 keypoints, 0 flip pairs\); resume with"):
+        go(other, splits, tiny_run, resume=True)
 
 
 def test_weights_alone_cannot_go_on(tiny_run: Path, splits, tmp_path: Path):

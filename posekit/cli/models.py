@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from posekit.cli.options import (
@@ -154,7 +155,7 @@ def print_parity(rows: "list[Row]") -> None:
     *_, (protocol, scores) = rows[0].tables.items()
     *_, part = (name for name in scores if name.startswith("PCK"))
     shown = list(scores[part]) if len(scores[part]) <= WIDEST else ["Mean"]
-    columns = ("run time", "heatmaps", "px median", "px 99 %", "tied", "entry", *shown, "ms", "MB")
+    columns = ("run time", "heatmaps", "px median", "px 99 %", "tied", "entry", *map(escape, shown), "ms", "MB")
     table = Table(*columns, title="run times against the checkpoint", title_justify="left")
     for row in rows:
         if not row.missing:

@@ -133,7 +133,8 @@ def _print_lines(lines: "list[Line]", title: str) -> None:
         figures = [escape(str(estimate)) for estimate in (line.first, line.second, difference) if estimate]
         if difference:
             figures[2] = f"[{'bold' if difference.sure else 'dim'}]{figures[2]}"
-        table.add_row(line.division if line.division != shown else "", line.part, f"{line.count:,}", *figures)
+        division = escape(line.division) if line.division != shown else ""
+        table.add_row(division, escape(line.part), f"{line.count:,}", *figures)
         shown = line.division
     Console(width=max(Console().width, 140)).print(table)
 
@@ -164,8 +165,9 @@ def print_scores(protocol: str, rows: dict[str, dict[str, float]], about: str) -
     if len(next(iter(rows.values()))) > WIDEST:
         rows = {column: {name: row[column] for name, row in rows.items()} for column in next(iter(rows.values()))}
     columns = list(next(iter(rows.values())))
-    table = Table("", *columns, title=f"protocol {protocol}, percent", title_justify="left")
+    table = Table("", *map(escape, columns), title=f"protocol {protocol}, percent", title_justify="left")
     table.caption, table.caption_justify = f"{protocol}: {about}", "left"
     for name, row in rows.items():
-        table.add_row(name, *(f"{value:,}" if isinstance(value, int) else f"{value:.3f}" for value in row.values()))
+        figures = (f"{value:,}" if isinstance(value, int) else f"{value:.3f}" for value in row.values())
+        table.add_row(escape(name), *figures)
     Console(width=max(Console().width, 140)).print(table)

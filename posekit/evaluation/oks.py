@@ -6,6 +6,7 @@ DEFAULT_K for all.
 """
 
 import io
+from collections import Counter
 from contextlib import redirect_stdout
 from typing import Any
 
@@ -25,6 +26,7 @@ _SIGMAS = {
 _COCO_K = {"nose": 2 * 0.026} | {f"{side} {name}": 2 * s for name, s in _SIGMAS.items() for side in ("left", "right")}
 DEFAULT_K = 0.1  # as if each keypoint had a standard deviation of 0.05
 THRESHOLDS = (0.05, 0.1, 0.2)  # of the box's longer side
+MOST = 20  # detections of an image that COCO's keypoint task counts, those with the highest scores
 LIMIT = 0.2  # to which the area under the curve goes
 _STATISTICS = ("AP", "AP50", "AP75", "AP medium", "AP large", "AR", "AR50", "AR75", "AR medium", "AR large")
 
@@ -86,9 +88,10 @@ def _evaluate(truth: dict, found: list[dict], k: np.ndarray) -> list[float]:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
+    numbered = [it | {"id": number} for number, it in enumerate(truth["annotations"], 1)]  # 0 is pycocotools' no match
     with redirect_stdout(io.StringIO()):
         labelled: Any = COCO()
-        labelled.dataset = {"info": {}, **truth}
+        labelled.dataset = {"info": {}, **truth, "annotations": numbered}
         labelled.createIndex()
         evaluation = COCOeval(labelled, labelled.loadRes(found), "keypoints")
         evaluation.params.kpt_oks_sigmas = k / 2
@@ -100,10 +103,12 @@ def _evaluate(truth: dict, found: list[dict], k: np.ndarray) -> list[float]:
 
 def about_oks(labels: Any) -> str:
     """What COCO's figures measure."""
+    most = max(Counter(name.rpartition(":")[0] for name in labels.names).values())
+    limit = f"; of an image's {most} objects at most {MOST} count as found, as in COCO" if most > MOST else ""
     whose = "COCO's for its 17 keypoints" if len(set(constants(labels.skeleton))) > 1 else f"{DEFAULT_K:g} for all"
     return (
         "AP and AR over OKS 0.50 to 0.95 by pycocotools, in boxes that are given; OKS = mean of exp(-d² / (2 s² k²)), "
-        f"s² the object's area, k {whose}; mean: of all objects' OKS"
+        f"s² the object's area, k {whose}; mean: of all objects' OKS{limit}"
     )
 
 

@@ -178,12 +178,12 @@ def _place(data: Path, split: str, images: str | Path | None, names: list[str]) 
     roots = [root for folder in above for root in (folder / "images", folder)]
     roots += [path for root in roots for word in words for path in sorted(root.glob(f"*{word}*")) if path.is_dir()]
     roots += [path for root in roots for path in sorted(root.glob("images/*")) if path.is_dir()]
-    sample = list(dict.fromkeys(names))[:20]
     plain = [PurePosixPath(name).name for name in names]
+    lists = [names, plain] if len(set(plain)) == len(set(names)) else [names]
     choices = [
-        (sum((root / name).is_file() for name in which[: len(sample)]), root, all_)
+        (sum((root / name).is_file() for name in list(dict.fromkeys(which))[:20]), root, which)
         for root in roots
-        for which, all_ in ((sample, names), (list(dict.fromkeys(plain))[:20], plain))
+        for which in lists
     ]
     best = max(choices, key=lambda choice: choice[0])
     return (best[1], best[2]) if best[0] else ((roots[0] if roots[0].is_dir() else above[0]), names)

@@ -16,7 +16,7 @@ import numpy as np
 from posekit import bounds
 from posekit.errors import InputError, in_words, shown
 from posekit.files import parse_json, read_text
-from posekit.skeletons import MOST_KEYPOINTS, Skeleton, make_skeleton, parse_flip_pairs
+from posekit.skeletons import MOST_KEYPOINTS, Skeleton, about_pairs, make_skeleton, parse_flip_pairs
 
 FIX = "fix or remove it"
 MOST_AWAY = 1  # longer sides of its image that a keypoint may be outside it
@@ -72,9 +72,9 @@ def _annotation_id(name: str) -> int:
 def read_coco(path: Path, flip_pairs: str = "names") -> CocoLabels:
     """Read a COCO keypoint file; `flip_pairs` as in a recipe.
 
-    Crowds and objects without keypoints are left out and counted. A missing `area` is the box's, missing `iscrowd` is
-    0, a missing box is that of the labelled keypoints. Raises InputError naming the file, the annotation and what to
-    do.
+    Crowds and objects without keypoints are left out and counted. An `area` that is missing or 0 is the box's, missing
+    `iscrowd` is 0, a missing box is that of the labelled keypoints. Raises InputError naming the file, the annotation
+    and what to do.
     """
     content = _read(path)
     categories = _by_id(path, content["categories"], "category")
@@ -85,10 +85,11 @@ def read_coco(path: Path, flip_pairs: str = "names") -> CocoLabels:
     used, skipped, truth = [], Counter(), []
     for annotation in _by_id(path, content["annotations"], "annotation").values():
         where = f"{path}: annotation {annotation['id']}"
-        if annotation.get("image_id") not in images:
-            raise InputError(f"{where}: no image has the id {shown(annotation.get('image_id'))}; {FIX}")
-        if annotation.get("category_id") not in categories:
-            raise InputError(f"{where}: no category has the id {shown(annotation.get('category_id'))}; {FIX}")
+        for what, known in (("image", images), ("category", categories)):
+            if not isinstance(number := annotation.get(f"{what}_id"), int | float) or number not in known:
+                raise InputError(f"{where}: no {what} has the id {shown(number)}; {FIX}")
+        if annotation.get("iscrowd") not in (None, 0, 1):
+            raise InputError(f"{where}: iscrowd is {shown(annotation['iscrowd'])}, not 0 or 1; {FIX}")
         if not categories[annotation["category_id"]].get("keypoints"):
             skipped["objects of categories without keypoints"] += 1
             continue
@@ -96,6 +97,8 @@ def read_coco(path: Path, flip_pairs: str = "names") -> CocoLabels:
             skipped["objects in pictures whose labelling isn't finished"] += 1
             continue
         used.append((where, annotation))
+    if not used and any(category.get("keypoints") for category in categories.values()):
+        raise _none_labelled(path, skipped)
     skeleton = _skeleton(
         path, [categories[number] for number in sorted({it["category_id"] for _, it in used})], flip_pairs
     )
@@ -116,8 +119,7 @@ def read_coco(path: Path, flip_pairs: str = "names") -> CocoLabels:
             (f"{files[annotation['image_id']]}:{annotation['id']}", files[annotation["image_id"]], size, box, points)
         )
     if not rows:
-        why = ", ".join(f"{count} {what}" for what, count in skipped.items())
-        raise InputError(f"{path}: no object with labelled keypoints{f' ({why})' if why else ''}; label some")
+        raise _none_labelled(path, skipped)
     names, shows, sizes, boxes, points = zip(*rows, strict=True)
     values = np.array(points)  # (N, K, 3)
     labelled = values[..., 2] > 0
@@ -129,18 +131,13 @@ def read_coco(path: Path, flip_pairs: str = "names") -> CocoLabels:
     return CocoLabels(
         skeleton, list(names), list(shows), np.array(sizes, np.int64), np.array(boxes),
         np.where(labelled[..., None], values[..., :2], 0), labelled, values[..., 2] == 1, truth, skipped,
-        (_about_pairs(skeleton), *(f"{path}: {count} {what} skipped" for what, count in skipped.items())),
+        (about_pairs(skeleton), *(f"{path}: {count} {what} skipped" for what, count in skipped.items())),
     )  # fmt: skip
 
 
-def _about_pairs(skeleton: Skeleton) -> str:
-    """Which keypoints were paired, for people."""
-    names, pairs = skeleton.keypoints, skeleton.flip_pairs
-    alone = [name for k, name in enumerate(names) if not any(k in pair for pair in pairs)]
-    found = ", ".join(f"{names[a]}:{names[b]}" for a, b in pairs) or "none"
-    return (
-        f"{skeleton.name}: {len(names)} keypoints; flip pairs {found}; without a partner {', '.join(alone) or 'none'}"
-    )
+def _none_labelled(path: Path, skipped: Counter[str]) -> InputError:
+    why = ", ".join(f"{count} {what}" for what, count in skipped.items())
+    return InputError(f"{path}: no object with labelled keypoints{f' ({why})' if why else ''}; label some")
 
 
 def _read(path: Path) -> dict[str, list]:
@@ -217,6 +214,7 @@ def _names(path: Path, category: dict) -> list[str]:
     names, where = category["keypoints"], f"{path}: category {category['id']}"
     if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
         raise InputError(f"{where}: keypoints is not a list of names; {FIX}")
+    names = [" ".join(name.split()) for name in names]  # spaces at an end would hide a pair
     if len(names) > MOST_KEYPOINTS:
         raise InputError(f"{where}: has {len(names):,} keypoints, posekit takes at most {MOST_KEYPOINTS:,}")
     if double := [name for name, times in Counter(names).items() if times > 1]:
@@ -295,6 +293,6 @@ def _for_pycocotools(where: str, annotation: dict, points: np.ndarray, box: np.n
         raise InputError(f"{where}: area is {shown(area)}, not a number of pixels; {FIX}")
     return {
         "id": annotation["id"], "image_id": annotation["image_id"], "category_id": annotation["category_id"],
-        "iscrowd": int(bool(annotation.get("iscrowd"))), "area": float(box[2] * box[3] if area is None else area),
+        "iscrowd": int(bool(annotation.get("iscrowd"))), "area": float(area or box[2] * box[3]),
         "bbox": box.tolist(), "num_keypoints": int((points[:, 2] > 0).sum()), "keypoints": points.ravel().tolist(),
     }  # fmt: skip

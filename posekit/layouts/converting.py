@@ -10,6 +10,7 @@ import numpy as np
 
 from posekit.bars import progress_bar
 from posekit.datasets.dataset import BOX_MARGIN, PoseDataset
+from posekit.datasets.images import decode_image
 from posekit.errors import InputError, shortened
 from posekit.files import atomic_path, new_folder, write_json
 from posekit.layouts import COCO, MPII, VERI, layout_of
@@ -41,7 +42,8 @@ def convert(data: Path, to: str, out: Path, images: Path | None = None) -> list[
     """Write the data set at `data` in another layout into the new folder `out`; returns what is lost, and the counts.
 
     Every split is converted; one COCO file without splits is divided as a training divides it. Images are copied as
-    they are. Raises InputError for a pair of layouts that share no keypoints, and when an image is missing or damaged.
+    they are. Raises InputError for a pair of layouts that share no keypoints, and when an image is missing, damaged, or
+    has an orientation tag that only one of the layouts follows.
     """
     layout = layout_of(data)
     if (layout.name, to) not in _LOST:
@@ -54,7 +56,7 @@ def convert(data: Path, to: str, out: Path, images: Path | None = None) -> list[
         names = {image: _plain(image) if to == "mpii" else image for split in splits.values() for image in split.images}
         if len(set(names.values())) < len(names):
             raise InputError(f"{data}: two images would have the same name; rename one")
-        sizes = _copy_images(splits, names, building / "images")
+        sizes = _copy_images(splits, names, building / "images", upright=to == "coco")
         counts = [f"{split}: {write(building, split, part, names, sizes)} objects" for split, part in splits.items()]
     return [f"lost: {_LOST[layout.name, to]}", *_lost_keypoints(splits, to), *counts]
 
@@ -82,19 +84,32 @@ def _plain(name: str) -> str:
     return "_".join(PurePosixPath(name).parts)
 
 
-def _copy_images(splits: dict[str, Split], names: dict[str, str], folder: Path) -> dict[str, tuple[int, int]]:
-    """Copy every image, once; their widths and heights."""
+def _copy_images(
+    splits: dict[str, Split], names: dict[str, str], folder: Path, upright: bool
+) -> dict[str, tuple[int, int]]:
+    """Copy every image, once; their widths and heights. upright: the new layout follows orientation tags."""
     sizes: dict[str, tuple[int, int]] = {}
     rows = [(split, row) for split in splits.values() for row in range(len(split.images))]
     for split, row in progress_bar(rows, desc="images", unit="row"):
         image = split.images[row]
         if image not in sizes:
-            height, width, _ = split.data.image(row).shape
-            sizes[image] = width, height
+            pixels, content = split.data.image(row), split.data.read_bytes(row)
+            if split.data.upright != upright:
+                _check_same_way_up(pixels, content, split.data.where(row), upright)
+            sizes[image] = pixels.shape[1], pixels.shape[0]
             target = folder / names[image]
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(split.data.read_bytes(row))
+            target.write_bytes(content)
     return sizes
+
+
+def _check_same_way_up(pixels: np.ndarray, content: bytes, where: str, upright: bool) -> None:
+    """InputError for an image that the new layout's readers turn otherwise, so that its labels would be wrong."""
+    if np.array_equal(pixels, decode_image(content, where, upright)):
+        return
+    remedy = "remove the tag (exiftool -Orientation= FILE)" if upright else "turn it (mogrify -auto-orient FILE)"
+    follow = "follow, and those of its layout don't" if upright else "don't follow, and COCO's do"
+    raise InputError(f"{where}: has an orientation tag, which readers of the new layout {follow}; {remedy}")
 
 
 def _write_coco(out: Path, name: str, split: Split, names: dict[str, str], sizes: dict[str, tuple[int, int]]) -> int:
@@ -113,10 +128,10 @@ def _write_coco(out: Path, name: str, split: Split, names: dict[str, str], sizes
         shown = {image["id"]: image["file_name"] for image in truth["images"]}
         listed = [image for image in truth["images"] if image["file_name"] in sizes]
         annotations = [it for it in truth["annotations"] if shown[it["image_id"]] in sizes]
-        categories = [it | category for it in truth["categories"]]
+        used = {it["category_id"] for it in annotations}
+        categories = [it | category if it["id"] in used else it for it in truth["categories"]]
     for image in listed:
-        size = sizes[next(old for old, new in names.items() if new == image["file_name"])]
-        image["width"], image["height"] = size
+        image["width"], image["height"] = sizes[image["file_name"]]  # names stay as they are
     (out / "annotations").mkdir(exist_ok=True)
     write_json(
         out / "annotations" / f"{name}.json", {"images": listed, "annotations": annotations, "categories": categories}

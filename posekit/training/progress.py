@@ -66,6 +66,13 @@ class Training:
         return steps_per_epoch(len(self.data), self.recipe.update_images * ranks())
 
 
+def _in_short(value: object) -> object:
+    """A recipe field's value for a message; of a whole skeleton, its name and counts."""
+    if not isinstance(value, dict):
+        return value
+    return f"{value['name']} ({len(value['keypoints'])} keypoints, {len(value['flip_pairs'])} flip pairs)"
+
+
 def resumed(out: Path, recipe: Recipe, network: nn.Cell, step: TrainStep, fresh: Progress) -> Progress:
     """Restore weights and optimiser from the run's latest valid checkpoint; returns its progress."""
     found = _last_whole(out)
@@ -77,7 +84,7 @@ def resumed(out: Path, recipe: Recipe, network: nn.Cell, step: TrainStep, fresh:
     before, now = asdict(trained), asdict(recipe)
     other = [name for name in now if before[name] != now[name]]
     if other:
-        was, wanted = (", ".join(f"{name}={fields[name]}" for name in other) for fields in (before, now))
+        was, wanted = (", ".join(f"{name}={_in_short(fields[name])}" for name in other) for fields in (before, now))
         raise InputError(f"{out}: was trained with {was}, not {wanted}; resume with the same, or give another --out")
     kept = step.state()
     missing = [name for name in (*kept, "progress") if name not in state]
