@@ -35,18 +35,18 @@ def draw_poses(
     skeleton: Skeleton,
     threshold: float | None = None,
     faded: bool = False,
-    frame: bool = False,
+    frames: np.ndarray | None = None,
 ) -> np.ndarray:
     """Like `draw_pose`, for several objects: keypoints (M, K, 2) and scores (M, K).
 
-    faded: draw what isn't above the threshold, too, without limbs and nearly transparent. frame: draw a line around the
-    image, where the whole of it was taken for the object.
+    faded: draw what isn't above the threshold, too, without limbs and nearly transparent. frames: boxes (M, 4) to draw,
+    left, top, width and height in pixels.
     """
     factor = max(1, round(480 / max(image.shape[:2])))
     canvas = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
-    if frame:
-        width = 2 * _line_width(canvas)
-        cv2.rectangle(canvas, (0, 0), (canvas.shape[1] - 1, canvas.shape[0] - 1), _FRAME, 2 * width)
+    for left, top, width, height in factor * np.asarray([] if frames is None else frames):
+        corners = (round(left), round(top)), (round(left + width) - 1, round(top + height) - 1)
+        cv2.rectangle(canvas, *corners, _FRAME, 3 * _line_width(canvas))
     if faded and threshold is not None:
         under = canvas.copy()
         for points, values in zip(keypoints, scores, strict=True):

@@ -57,7 +57,7 @@ def test_unsure_keypoints_are_faded_and_have_no_limbs() -> None:
     points[0, 8], points[0, 9] = (100, 100), (300, 100)  # neck and head top, which a limb joins
     scores = np.zeros((1, 16))
     scores[0, 8] = 0.9
-    drawn = draw_poses(image, points, scores, PERSON, 0.5, faded=True, frame=True)
+    drawn = draw_poses(image, points, scores, PERSON, 0.5, faded=True, frames=np.array([[0, 0, 480, 480]]))
     assert drawn[100, 100].max() > 150 and 40 < drawn[100, 300].max() < 100 and not drawn[100, 200].any()
     assert drawn[0, 240].any() and drawn[479, 240].any() and not draw_poses(image, points, scores, PERSON, 0.5)[0].any()
 

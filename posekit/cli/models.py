@@ -47,6 +47,9 @@ def predict(
             help="csv of name,x,y,width,height, one row per object, a frame is NAME:NUMBER; or a COCO file (json)."
         ),
     ] = None,
+    search: Annotated[
+        bool, typer.Option("--search", help="Look for one object in each image; in films follow it.")
+    ] = False,
     device: Device = "auto",
     backend: Backend = None,
     precision: Precision = None,
@@ -54,8 +57,8 @@ def predict(
     flip_test: FlipTest = None,
 ) -> None:
     """Predict keypoints of a split as a table, or of images and videos as annotated copies and a table."""
-    if (data is None) == (not pictures) or (data and boxes):
-        raise InputError("give either images or --data, and --boxes only with images")
+    if (data is None) == (not pictures) or (data and (boxes or search)) or (boxes and search):
+        raise InputError("give either images or --data, and only with images either --boxes or --search")
     from posekit.inference.media import predict_media
     from posekit.inference.predictors import predict_dataset
     from posekit.inference.run_times import load_predictor
@@ -63,7 +66,7 @@ def predict(
     from posekit.layouts import for_data, open_split
     from posekit.predictions import write_predictions
 
-    request = Request(model, device, 16 if data else 1, backend, precision, lite_python, flip_test)
+    request = Request(model, device, 16 if data or search else 1, backend, precision, lite_python, flip_test)
     predictor = load_predictor(request)
     print(f"{model}: {predictor.run_time}")
     if data:
@@ -72,7 +75,7 @@ def predict(
         print(f"{out}: {len(dataset)} samples")
     else:
         with one_writer(out):
-            predict_media(predictor, pictures or [], out, boxes)
+            predict_media(predictor, pictures or [], out, boxes, search)
 
 
 def evaluate(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -22,11 +23,33 @@ _HEADER = ({"name", "image", "file", "file_name"}, {"x", "left"}, {"y", "top"}, 
 AT_ONCE = 16  # batches of crops in memory; an image may have thousands of boxes
 
 
+class Places(Protocol):
+    """Where the objects of an image are."""
+
+    given: bool  # whether somebody said so
+
+    def take(self, name: str, image: np.ndarray) -> list[np.ndarray]:
+        """The boxes (4,) in an image (H, W, 3), which is asked for once: left, top, width and height in pixels."""
+        ...
+
+
+class Whole:
+    """The whole of each image is one object."""
+
+    given = False
+
+    def take(self, name: str, image: np.ndarray) -> list[np.ndarray]:
+        """The box (4,) of the whole image."""
+        return [whole(image)]
+
+
 class Boxes:
     """Boxes from a csv, one row per object: name,x,y,width,height in pixels; x, y is the top left corner.
 
     Or from a COCO file: of every annotation that has a box and isn't a crowd.
     """
+
+    given = True
 
     def __init__(self, path: Path, images: list[str], videos: list[str]) -> None:
         """Raise InputError for a box whose size is out of range, or whose name is no image and no frame of a video."""

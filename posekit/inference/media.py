@@ -15,9 +15,10 @@ from posekit.datasets.images import BadImage, decode_image, holds_several, one_l
 from posekit.drawing import draw_poses
 from posekit.errors import InputError, shortened
 from posekit.files import atomic_path
-from posekit.inference.boxes import Boxes, crop_box, predict_crops, whole
+from posekit.inference.boxes import Boxes, Places, Whole, crop_box, predict_crops
 from posekit.inference.inputs import Input, Skipped, find_inputs
 from posekit.inference.predictors import Predictor
+from posekit.inference.search import Search
 from posekit.inference.videos import (
     BadVideo,
     VideoWriter,
@@ -32,6 +33,7 @@ from posekit.predictions import Predictions, write_predictions
 from posekit.recipes import CAVEATS, Recipe
 from posekit.signals import ctrl_c
 
+Drawable = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # keypoints, scores and frames of `Found`
 Rows = list[tuple[str, np.ndarray, np.ndarray]]  # name, keypoints (K, 2) and scores (K,) of each object
 
 
@@ -43,6 +45,12 @@ class Found:
     image: np.ndarray  # (H, W, 3) uint8 RGB
     keypoints: np.ndarray  # (M, K, 2) in pixels of the image
     scores: np.ndarray  # (M, K)
+    frames: np.ndarray | None  # (M, 4) the boxes, where nobody gave them
+
+    @property
+    def drawable(self) -> Drawable:
+        """What is drawn into the image."""
+        return self.keypoints, self.scores, self.frames
 
     def rows(self) -> Rows:
         """Named as the image; with several in it, `:0`, `:1`, … is added."""
@@ -51,10 +59,13 @@ class Found:
         return [(f"{self.name}:{i}" if several else self.name, *values) for i, values in objects]
 
 
-def predict_media(predictor: Predictor, sources: list[Path], out: Path, boxes: Path | None = None) -> None:
+def predict_media(
+    predictor: Predictor, sources: list[Path], out: Path, boxes: Path | None = None, search: bool = False
+) -> None:
     """Write each image and video with its keypoints drawn, and predictions.csv, into the folder `out`.
 
-    Without boxes each image is taken as a whole for one object; that is said, and drawn. Keypoints whose score is below
+    Without boxes each image is taken as a whole for one object, or with `search` one is looked for; that is said, and
+    its box is drawn. In films it is looked for near where it was. Keypoints whose score is below
     the one from which most were right in validation are faded.
 
     An object is named as its image, a frame as `video.mp4:0`; with several in an image `:0`, `:1`, … is added. Names
@@ -69,14 +80,15 @@ def predict_media(predictor: Predictor, sources: list[Path], out: Path, boxes: P
     videos = [given for given in inputs if given.video]
     known = Boxes(boxes, [p.name for p in pictures], [v.name for v in videos]) if boxes else None
     videos = [video for video in videos if _readable(video, skipped)]
+    places = known or (Search(predictor) if search else Whole())
     watched = 0
-    for line in caveats(predictor.recipe, known is not None):
+    for line in caveats(predictor.recipe, known is not None, search):
         print(line)
     with ctrl_c():
-        rows, read = _predict_pictures(predictor, pictures, out, known, skipped)
+        rows, read = _predict_pictures(predictor, pictures, out, places, skipped)
         for video in videos:
             try:
-                rows += _predict_video(predictor, video, out, known)
+                rows += _predict_video(predictor, video, out, places)
                 watched += 1
             except BadVideo as error:
                 skipped.handle(video, error)
@@ -94,10 +106,14 @@ def predict_media(predictor: Predictor, sources: list[Path], out: Path, boxes: P
     print(f"{out}: {len(rows)} objects in {read} images and {watched} videos; predictions.csv")
 
 
-def caveats(recipe: Recipe, boxes: bool) -> list[str]:
+def caveats(recipe: Recipe, boxes: bool, search: bool = False) -> list[str]:
     """What people should know before they believe in predictions, a line each."""
     lines = []
-    if not boxes:
+    if search:
+        lines.append(
+            "--search: one object is looked for in each image, and found even where there is none: see its box"
+        )
+    elif not boxes:
         lines.append("no --boxes: each image is taken as a whole for one object, as its frame shows")
     if recipe.trained_on in CAVEATS:
         lines.append(CAVEATS[recipe.trained_on])
@@ -106,11 +122,10 @@ def caveats(recipe: Recipe, boxes: bool) -> list[str]:
     return lines
 
 
-def _draw_found(
-    predictor: Predictor, image: np.ndarray, keypoints: np.ndarray, scores: np.ndarray, boxes: bool
-) -> np.ndarray:
+def _draw_found(predictor: Predictor, image: np.ndarray, found: Drawable) -> np.ndarray:
+    keypoints, scores, frames = found
     sure = predictor.recipe.sure or None
-    return draw_poses(image, keypoints, scores, predictor.skeleton, sure, faded=sure is not None, frame=not boxes)
+    return draw_poses(image, keypoints, scores, predictor.skeleton, sure, sure is not None, frames)
 
 
 def _check_copies(inputs: list[Input], out: Path) -> None:
@@ -130,20 +145,20 @@ def _readable(video: Input, skipped: Skipped) -> bool:
     return True
 
 
-def _find(predictor: Predictor, images: Iterable[tuple[str, np.ndarray]], boxes: Boxes | None) -> Iterator[Found]:
+def _find(predictor: Predictor, images: Iterable[tuple[str, np.ndarray]], places: Places) -> Iterator[Found]:
     """Predict named images in order, as many at a time as the network takes."""
     for chunk in _chunks(images, predictor.batch):
-        places = [[whole(image)] if boxes is None else boxes.take(name, image) for name, image in chunk]
+        boxes = [places.take(name, image) for name, image in chunk]
         crops = (
             crop_box(image, box, predictor.recipe, predictor.skeleton)
-            for (_, image), inside in zip(chunk, places, strict=True)
+            for (_, image), inside in zip(chunk, boxes, strict=True)
             for box in inside
         )
         keypoints, scores = predict_crops(predictor, crops)
-        ends = np.cumsum([len(some) for some in places])
+        ends = np.cumsum([len(some) for some in boxes])
         parts = zip(np.split(keypoints, ends[:-1]), np.split(scores, ends[:-1]), strict=True)
-        for (name, image), (points, values) in zip(chunk, parts, strict=True):
-            yield Found(name, image, points, values)
+        for (name, image), (points, values), inside in zip(chunk, parts, boxes, strict=True):
+            yield Found(name, image, points, values, None if places.given else np.stack(inside))
 
 
 def _chunks(images: Iterable[tuple[str, np.ndarray]], most: int) -> Iterator[list[tuple[str, np.ndarray]]]:
@@ -160,15 +175,15 @@ def _chunks(images: Iterable[tuple[str, np.ndarray]], most: int) -> Iterator[lis
 
 
 def _predict_pictures(
-    predictor: Predictor, pictures: list[Input], out: Path, boxes: Boxes | None, skipped: Skipped
+    predictor: Predictor, pictures: list[Input], out: Path, places: Places, skipped: Skipped
 ) -> tuple[Rows, int]:
     """The rows, and how many images could be read. All are predicted before the first is written: a bad one that the
     user named leaves nothing behind."""
     several: list[str] = []  # names of files with more than one picture
     with progress_bar(pictures, desc="predict", unit="image", disable=len(pictures) < 2) as bar:
-        images = _read(bar, boxes, skipped, several)
-        found = {it.name: (it.rows(), it.keypoints, it.scores) for it in _find(predictor, images, boxes)}
-    empty = sum(not rows for rows, _, _ in found.values())
+        images = _read(bar, places, skipped, several)
+        found = {it.name: (it.rows(), it.drawable) for it in _find(predictor, images, places)}
+    empty = sum(not rows for rows, _ in found.values())
     if empty:
         print(f"{empty} of {len(found)} images have no box: nothing is predicted in them")
     if several:
@@ -176,12 +191,12 @@ def _predict_pictures(
         print(f"{len(several)} images hold several pictures, {first}: only the first of each is predicted")
     for given in pictures:
         if given.name in found:
-            _write_copy(predictor, given.path, *found[given.name][1:], out / given.copy, boxes is not None)
-    return [row for rows, _, _ in found.values() for row in rows], len(found)
+            _write_copy(predictor, given.path, found[given.name][1], out / given.copy)
+    return [row for rows, _ in found.values() for row in rows], len(found)
 
 
 def _read(
-    pictures: Iterable[Input], boxes: Boxes | None, skipped: Skipped, several: list[str]
+    pictures: Iterable[Input], places: Places, skipped: Skipped, several: list[str]
 ) -> Iterator[tuple[str, np.ndarray]]:
     """The images that can be read, with their names; others are skipped, and their boxes with them."""
     for given in pictures:
@@ -193,26 +208,24 @@ def _read(
                 raise BadImage("too large", f"{one_line(given.path)}: {what}")
         except BadImage as error:
             skipped.handle(given, error)
-            if boxes:
-                boxes.left.pop(given.name, None)
+            if isinstance(places, Boxes):
+                places.left.pop(given.name, None)
             continue
         if holds_several(data):
             several.append(given.name)
         yield given.name, image
 
 
-def _write_copy(
-    predictor: Predictor, path: Path, keypoints: np.ndarray, scores: np.ndarray, copy: Path, boxes: bool
-) -> None:
+def _write_copy(predictor: Predictor, path: Path, found: Drawable, copy: Path) -> None:
     image = decode_image(read_file(path), one_line(path), upright=True)
-    drawn = cv2.cvtColor(_draw_found(predictor, image, keypoints, scores, boxes), cv2.COLOR_RGB2BGR)
+    drawn = cv2.cvtColor(_draw_found(predictor, image, found), cv2.COLOR_RGB2BGR)
     del image
     encoded = cv2.imencode(".png", drawn)[1]
     with atomic_path(copy) as temporary:
         temporary.write_bytes(encoded.data)  # cv2.imwrite would be silent about a full disk
 
 
-def _predict_video(predictor: Predictor, given: Input, out: Path, boxes: Boxes | None) -> Rows:
+def _predict_video(predictor: Predictor, given: Input, out: Path, places: Places) -> Rows:
     """Frame by frame, in constant memory but for the table."""
     rows: Rows = []
     times: list[float] = []
@@ -231,8 +244,8 @@ def _predict_video(predictor: Predictor, given: Input, out: Path, boxes: Boxes |
     with atomic_path(out / given.copy) as temporary:
         writer = VideoWriter(temporary, rate_of(capture), given.path)
         try:
-            for found in _find(predictor, named(), boxes):
-                writer.write(_draw_found(predictor, found.image, found.keypoints, found.scores, boxes is not None))
+            for found in _find(predictor, named(), places):
+                writer.write(_draw_found(predictor, found.image, found.drawable))
                 rows += found.rows()
         finally:
             capture.release()
