@@ -158,9 +158,10 @@ def make_skeleton(
     groups: dict[str, tuple[int, ...]] = {}
     for k, keypoint in enumerate(keypoints):
         if k in partner:
-            both = k, partner[k]
+            other = keypoints[partner[k]]
             common = without_side(keypoint)
-            groups[keypoint if not common or common in {*keypoints, *groups} else common] = both
+            fits = common and common == without_side(other) and common not in {*keypoints, *groups}
+            groups[common if fits else f"{keypoint}, {other}"] = k, partner[k]
         elif k not in partner.values():
             groups[keypoint] = (k,)
     return Skeleton(name, tuple(keypoints), pairs, groups, tuple(limbs))

@@ -253,6 +253,14 @@ def test_missing_images_and_files_say_where_was_looked(tmp_path: Path) -> None:
         COCO.read(tmp_path / "two", "train")
 
 
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "lables.json"
+    with pytest.raises(InputError, match=r"lables\.json: cannot read"):
+        open_split(for_training(get_recipe("hourglass-tiny"), path), path, "train")
+    with pytest.raises(InputError, match=r"lables\.json: cannot read"):
+        COCO.check(path)
+
+
 def test_images_are_not_found_by_a_name_that_two_of_them_have(tmp_path: Path) -> None:
     """cam0/a.png and cam1/a.png aren't both a.png; a/mug0.png is mug0.png, where tools leave folders out."""
     values = content()

@@ -54,7 +54,7 @@ def test_pairs_from_names(names: str, pairs: str) -> None:
 def test_groups_are_the_pairs_and_the_rest() -> None:
     skeleton = make_skeleton("zebra", ["snout", "forelegL1", "forelegR1", "tail_tip"])
     assert skeleton.groups == {"snout": (0,), "foreleg1": (1, 2), "tail_tip": (3,)}
-    assert make_skeleton("x", ["eye", "left_eye", "right_eye"]).groups == {"eye": (0,), "left_eye": (1, 2)}
+    assert make_skeleton("x", ["eye", "left_eye", "right_eye"]).groups == {"eye": (0,), "left_eye, right_eye": (1, 2)}
 
 
 def test_pairs_written_out() -> None:
@@ -89,3 +89,10 @@ def test_a_damaged_skeleton_is_refused(change: dict) -> None:
     assert skeleton_from(good).keypoints == ("left_rim", "right_rim", "handle")
     with pytest.raises(InputError, match="skeleton must be the name of one, data, or a whole skeleton"):
         skeleton_from(good | change)
+
+
+def test_a_group_of_two_names_is_called_by_both() -> None:
+    """A stated pair of nose and tail is no column called nose; left and right have nothing else in common."""
+    names = ["nose", "tail", "left", "right", "left_eye", "right_eye"]
+    groups = make_skeleton("dog", names, flip_pairs=[(0, 1), (2, 3), (4, 5)]).groups
+    assert groups == {"nose, tail": (0, 1), "left, right": (2, 3), "eye": (4, 5)}

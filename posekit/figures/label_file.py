@@ -1,6 +1,7 @@
 """A COCO keypoints file that labels are added to. What is in it already stays as it is, unless the labels change.
 
-Coordinates are in pixels of the image as its file stores it, with the origin at the centre of the top left pixel.
+Coordinates are in pixels of the image turned as its orientation tag says, with the origin at the centre of the top left
+pixel.
 """
 
 from collections import Counter

@@ -37,9 +37,9 @@ FEWEST = 5  # images that can be divided
 
 
 def is_coco(data: Path) -> bool:
-    """Whether this is a COCO file, by its suffix, or a folder with some, and with no labels of other layouts."""
-    if data.is_file() or not data.is_dir():
-        return data.is_file() and data.suffix.lower() == ".json"
+    """Whether this is a COCO file, there or not, by its suffix, or a folder with some, and with no other layout's."""
+    if not data.is_dir():
+        return data.suffix.lower() == ".json"
     found = any(any(data.glob(pattern)) for pattern in ("annotations/*.json", "*/*.coco.json"))
     return not (data / "annot").exists() and (found or any(map(_lists_annotations, data.glob("*.json"))))
 
@@ -52,7 +52,7 @@ def _lists_annotations(path: Path) -> bool:
 
 def label_file(data: Path, split: str) -> tuple[Path, bool]:
     """A split's label file, and whether it holds other splits, too. InputError if there is none, or several."""
-    if data.is_file():
+    if not data.is_dir() and is_coco(data):
         return data, True
     for word in dict.fromkeys((split, INSTEAD.get(split, split))):
         if found := _with_word(data, word):

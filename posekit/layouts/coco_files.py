@@ -47,7 +47,8 @@ class CocoLabels:
         """Some of the objects, and what is in their images and isn't counted."""
         rows = list(rows)
         images, kept = [self.images[row] for row in rows], {_annotation_id(self.names[row]) for row in rows}
-        ids = {image["id"] for image in self.truth["images"] if image["file_name"] in set(images)}
+        shown = set(images)
+        ids = {image["id"] for image in self.truth["images"] if image["file_name"] in shown}
         counted = {_annotation_id(name) for name in self.names}
         truth = self.truth | {
             "images": [image for image in self.truth["images"] if image["id"] in ids],
