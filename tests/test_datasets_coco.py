@@ -113,7 +113,11 @@ def test_several_categories_share_a_skeleton(tmp_path: Path) -> None:
         (lambda it: it["images"][0].__setitem__("file_name", "C:\\x.png"), "image 1: file_name is not a path below"),
         (lambda it: it["images"][0].__setitem__("width", 10**9), "its image 1 has the size"),
         (lambda it: it["images"][1].__setitem__("file_name", "mug0.png"), "1 images are listed twice"),
-        (lambda it: it["annotations"].clear(), "no category that is used has keypoints"),
+        (lambda it: it["annotations"].clear(), "no object with labelled keypoints; label some"),
+        (
+            lambda it: [image.__setitem__("unfinished", True) for image in it["images"]],
+            r"no object .* \(2 objects in pictures whose labelling isn't finished\); mark their pictures as done",
+        ),
         (lambda it: [a.__setitem__("iscrowd", 1) for a in it["annotations"]], r"no object with .* \(2 crowds\)"),
     ],
 )

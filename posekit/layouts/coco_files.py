@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from posekit.skeletons import MOST_KEYPOINTS, Skeleton, make_skeleton, parse_fli
 
 FIX = "fix or remove it"
 MOST_AWAY = 1  # longer sides of its image that a keypoint may be outside it
+_UNFINISHED = "objects in pictures whose labelling isn't finished"  # as `label_keypoints` marks these pictures
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,12 @@ def read_coco(path: Path, flip_pairs: str = "names") -> CocoLabels:
         if not categories[annotation["category_id"]].get("keypoints"):
             skipped["objects of categories without keypoints"] += 1
             continue
-        if images[annotation["image_id"]].get("unfinished"):  # as `label_keypoints` marks it
-            skipped["objects in pictures whose labelling isn't finished"] += 1
+        if images[annotation["image_id"]].get("unfinished"):
+            skipped[_UNFINISHED] += 1
             continue
         used.append((where, annotation))
+    if not used and any(category.get("keypoints") for category in categories.values()):
+        _nothing(path, skipped)
     skeleton = _skeleton(
         path, [categories[number] for number in sorted({it["category_id"] for _, it in used})], flip_pairs
     )
@@ -116,8 +119,7 @@ def read_coco(path: Path, flip_pairs: str = "names") -> CocoLabels:
             (f"{files[annotation['image_id']]}:{annotation['id']}", files[annotation["image_id"]], size, box, points)
         )
     if not rows:
-        why = ", ".join(f"{count} {what}" for what, count in skipped.items())
-        raise InputError(f"{path}: no object with labelled keypoints{f' ({why})' if why else ''}; label some")
+        _nothing(path, skipped)
     names, shows, sizes, boxes, points = zip(*rows, strict=True)
     values = np.array(points)  # (N, K, 3)
     labelled = values[..., 2] > 0
@@ -168,6 +170,12 @@ def _by_id(path: Path, items: list, what: str) -> dict[int, dict]:
             raise InputError(f"{path}: two {what.replace('y', 'ie')}s have the id {item['id']}; give each its own")
         found[item["id"]] = item
     return found
+
+
+def _nothing(path: Path, skipped: Counter) -> NoReturn:
+    why = ", ".join(f"{count} {what}" for what, count in skipped.items())
+    cure = "mark their pictures as done" if skipped[_UNFINISHED] else "label some"
+    raise InputError(f"{path}: no object with labelled keypoints{f' ({why})' if why else ''}; {cure}")
 
 
 def _file_name(path: Path, number: int, image: dict) -> str:
