@@ -147,6 +147,10 @@ def test_several_categories_share_a_skeleton(tmp_path: Path) -> None:
         (lambda it: it["annotations"][1].__setitem__("image_id", [1]), r"annotation 101: no image has the id \[1\]"),
         (lambda it: it["annotations"][1].__setitem__("category_id", {}), "annotation 101: no category has the id {}"),
         (lambda it: it["annotations"][1].__setitem__("iscrowd", "0"), "annotation 101: iscrowd is '0', not 0 or 1"),
+        (
+            lambda it: [image.__setitem__("unfinished", True) for image in it["images"]],
+            r"no object .* \(2 objects in pictures whose labelling isn't finished\); mark their pictures as done",
+        ),
         (lambda it: [a.__setitem__("iscrowd", 1) for a in it["annotations"]], r"no object with .* \(2 crowds\)"),
     ],
 )

@@ -20,6 +20,7 @@ from posekit.skeletons import MOST_KEYPOINTS, Skeleton, about_pairs, make_skelet
 
 FIX = "fix or remove it"
 MOST_AWAY = 1  # longer sides of its image that a keypoint may be outside it
+_UNFINISHED = "objects in pictures whose labelling isn't finished"  # as `label_keypoints` marks these pictures
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,8 @@ def read_coco(path: Path, flip_pairs: str = "names") -> CocoLabels:
         if not categories[annotation["category_id"]].get("keypoints"):
             skipped["objects of categories without keypoints"] += 1
             continue
-        if images[annotation["image_id"]].get("unfinished"):  # as `label_keypoints` marks it
-            skipped["objects in pictures whose labelling isn't finished"] += 1
+        if images[annotation["image_id"]].get("unfinished"):
+            skipped[_UNFINISHED] += 1
             continue
         used.append((where, annotation))
     if not used and any(category.get("keypoints") for category in categories.values()):
@@ -138,7 +139,8 @@ def read_coco(path: Path, flip_pairs: str = "names") -> CocoLabels:
 
 def _none_labelled(path: Path, skipped: Counter[str]) -> InputError:
     why = ", ".join(f"{count} {what}" for what, count in skipped.items())
-    return InputError(f"{path}: no object with labelled keypoints{f' ({why})' if why else ''}; label some")
+    cure = "mark their pictures as done" if skipped[_UNFINISHED] else "label some"
+    return InputError(f"{path}: no object with labelled keypoints{f' ({why})' if why else ''}; {cure}")
 
 
 def _read(path: Path) -> dict[str, list]:
