@@ -30,3 +30,9 @@ def progress_bar(iterable: Iterable | None = None, **options: Any) -> Bar:
     if "ipykernel" in sys.modules or sys.stderr.isatty():
         return Bar(iterable, **options)
     return Bar(iterable, file=_Lines(), mininterval=SECONDS, maxinterval=SECONDS, miniters=1, ncols=100, **options)
+
+
+def close_all() -> None:
+    """End every bar that is shown, so that a message has a line of its own."""
+    for bar in list(getattr(Bar, "_instances", ())):
+        bar.close()

@@ -5,10 +5,12 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
+from typing import Any
 
 import cv2
 
 from posekit.errors import InputError
+from posekit.signals import ctrl_c, uninterrupted
 
 
 @contextmanager
@@ -25,9 +27,14 @@ def shared_map(workers: int) -> Iterator[Callable[..., Iterator]]:
     if pool is None:
         yield lambda function, *iterables, chunksize=1: map(function, *iterables)
         return
+
+    def spread(function: Callable, *iterables: Any, chunksize: int = 1) -> Iterator:
+        with ctrl_c(), uninterrupted():  # Ctrl-C while processes start would leave them half told what to do
+            return pool.map(function, *iterables, chunksize=chunksize)
+
     try:
         with pool:
-            yield pool.map
+            yield spread
     except BrokenProcessPool as error:
         raise InputError(
             "a process that shared the work was killed, perhaps because memory ran out; close other programs and try "

@@ -305,6 +305,7 @@ RECIPES = {
     )
 }  # fmt: skip
 
+SAID = ("trained_on", "sure")  # fields that a training sets in the model file that it makes
 # What to say of predictions, by what the network was trained on.
 CAVEATS = {
     "drawings": "this model has seen drawn pictures only; in photographs it finds far less: hourglass-smoke found 81 % "

@@ -5,7 +5,7 @@
 #   -m slow      the second tier: tests that train or start programs
 #   -m machine   the third tier: tests that need all cores: distributed training, Slurm, parallel lessons, a browser
 #
-# All tests take up to 12 minutes on two cores. They are spread over worker processes, each with its own cores; -n 0 runs
+# All tests take up to 15 minutes on two cores. They are spread over worker processes, each with its own cores; -n 0 runs
 # them in one process. Set POSEKIT_ANNOTATIONS=DIR (the real label files) to run the tests that need those, too.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"

@@ -58,6 +58,8 @@ def boundary() -> Iterator[None]:
 
 
 def _end(message: str, code: int) -> None:
+    if bars := sys.modules.get("posekit.bars"):
+        bars.close_all()
     try:
         sys.stdout.flush()
     except OSError:  # what is left would make Python complain at its end

@@ -18,7 +18,7 @@ from posekit.figures.results import training_curves
 from posekit.files import ROOT, atomic_path, replace_file, write_json
 from posekit.manifest import describe
 from posekit.models.checkpoint import load_weights, read_training, save_checkpoint
-from posekit.recipes import Recipe
+from posekit.recipes import SAID, Recipe
 from posekit.runtime import chosen_device
 from posekit.settings import to_json
 from posekit.training.ranks import average, gathered, rank, ranks
@@ -82,7 +82,7 @@ def resumed(out: Path, recipe: Recipe, network: nn.Cell, step: TrainStep, fresh:
         return fresh
     path, (trained, values, state) = found
     before, now = asdict(trained), asdict(recipe)
-    other = [name for name in now if before[name] != now[name]]
+    other = [name for name in now if before[name] != now[name] and name not in SAID]
     if other:
         was, wanted = (", ".join(f"{name}={_in_short(fields[name])}" for name in other) for fields in (before, now))
         raise InputError(f"{out}: was trained with {was}, not {wanted}; resume with the same, or give another --out")
