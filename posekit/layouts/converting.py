@@ -13,9 +13,10 @@ from posekit.datasets.dataset import BOX_MARGIN, PoseDataset
 from posekit.datasets.images import decode_image
 from posekit.errors import InputError, shortened
 from posekit.files import atomic_path, new_folder, write_json
-from posekit.layouts import COCO, MPII, VERI, layout_of
+from posekit.layouts import COCO, MPII, layout_of
 from posekit.layouts.coco import label_file
 from posekit.layouts.mpii import BOX_UNIT, UNIT_OF_SCALE
+from posekit.layouts.record import Layout
 from posekit.skeletons import PERSON, Skeleton
 from posekit.synthetic.writing import check_request
 
@@ -50,7 +51,7 @@ def convert(data: Path, to: str, out: Path, images: Path | None = None) -> list[
         can = ", ".join(f"{a} to {b}" for a, b in _LOST)
         raise InputError(f"{data}: {layout.name} can't be converted to {to}; posekit converts {can}")
     check_request(out, 0, 0, 0, 0)
-    splits = _open(data, layout.name, images)
+    splits = _open(data, layout, images)
     write = {"coco": _write_coco, "mpii": _write_mpii}[to]
     with new_folder(out) as building:
         names = {image: _plain(image) if to == "mpii" else image for split in splits.values() for image in split.images}
@@ -61,9 +62,9 @@ def convert(data: Path, to: str, out: Path, images: Path | None = None) -> list[
     return [f"lost: {_LOST[layout.name, to]}", *_lost_keypoints(splits, to), *counts]
 
 
-def _open(data: Path, kind: str, images: Path | None) -> dict[str, Split]:
+def _open(data: Path, layout: Layout, images: Path | None) -> dict[str, Split]:
     """Every split that is there."""
-    layout, splits = {"coco": COCO, "mpii": MPII, "veri": VERI}[kind], {}
+    splits = {}
     for name in ("train", "val", "test") if layout is COCO else layout.label_files:
         try:
             labels = layout.labels(data, name)
@@ -73,7 +74,7 @@ def _open(data: Path, kind: str, images: Path | None) -> dict[str, Split]:
             continue
         if layout is COCO and name == "test" and label_file(data, "test") == label_file(data, "val"):
             continue
-        dataset = layout.read(data, name, images)
+        dataset = layout.dataset_of(labels, data, name, images, True)
         splits[name] = Split(dataset, labels, getattr(labels, "images", labels.names))
         if data.is_file() and layout is not COCO:
             break
@@ -142,11 +143,9 @@ def _write_coco(out: Path, name: str, split: Split, names: dict[str, str], sizes
 def _annotation(split: Split, row: int, image: int, sizes: dict[str, tuple[int, int]]) -> dict:
     """A row of another layout as COCO's; the box is the object's, without the margin that a crop adds."""
     data = split.data
-    side = float(data.box_size[row]) / BOX_MARGIN
-    box = [*(data.center[row].astype(float) - side / 2).tolist(), side, side]
     if hasattr(split.labels, "sizes"):  # VeRi: the whole image
         box = [0.0, 0.0, *map(float, sizes[split.images[row]])]
-    elif hasattr(split.labels, "scale"):
+    else:  # MPII
         side = BOX_UNIT * float(split.labels.scale[row]) / BOX_MARGIN
         box = [*(split.labels.center[row].astype(float) - side / 2).tolist(), side, side]
     v = np.where(data.hidden[row], 1, np.where(data.visible[row], 2, 0))
