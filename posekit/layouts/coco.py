@@ -30,7 +30,7 @@ from posekit.layouts.coco_files import CocoLabels, read_coco
 from posekit.layouts.record import Layout, Reading
 from posekit.synthetic.mug import write_mugs
 
-WORDS = {"train": ("train",), "val": ("val",), "test": ("test",)}  # in a split's file or folder name
+WORDS = ("train", "val", "test")  # splits, and what says so in a split's file or folder name
 INSTEAD = {"val": "test", "test": "val"}  # of a split that isn't there
 ALL = "all"  # the split that is the whole of a file
 FEWEST = 5  # images that can be divided
@@ -66,7 +66,7 @@ def label_file(data: Path, split: str) -> tuple[Path, bool]:
 def _with_word(data: Path, split: str) -> list[Path]:
     """Label files whose name, or folder's name, says that split."""
     for pattern in ("annotations/*{}*.json", "*{}*/*.json", "*{}*/annotations/*.json", "*{}*.json"):
-        if found := sorted({path for word in WORDS.get(split, ()) for path in data.glob(pattern.format(word))}):
+        if split in WORDS and (found := sorted(data.glob(pattern.format(split)))):
             return found
     return []
 
@@ -174,7 +174,7 @@ def _place(data: Path, split: str, images: str | Path | None, names: list[str]) 
         if images
         else list(dict.fromkeys([labels.parent, labels.parent.parent, data.parent if data.is_file() else data]))
     )
-    words = WORDS.get(split, ()) + WORDS.get(INSTEAD.get(split, ""), ())
+    words = [word for word in (split, INSTEAD.get(split)) if word in WORDS]
     roots = [root for folder in above for root in (folder / "images", folder)]
     roots += [path for root in roots for word in words for path in sorted(root.glob(f"*{word}*")) if path.is_dir()]
     roots += [path for root in roots for path in sorted(root.glob("images/*")) if path.is_dir()]
