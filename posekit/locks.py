@@ -44,7 +44,7 @@ def one_writer_of(file: Path) -> Iterator[None]:
 
 @contextmanager
 def _held(path: Path, what: Path, kind: str) -> Iterator[None]:
-    """Hold the lock file `path`, which stands for `what`, a folder or a file."""
+    """Hold the lock file `path`, of `what`, a folder or a file."""
     with writing(what):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _open_locked(path, what, kind)
