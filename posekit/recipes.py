@@ -173,6 +173,11 @@ class Recipe:
     # the data made when none is given
     synthetic_train: int = setting(8000, "training images to draw when no data set is given", 1, 1_000_000)
     synthetic_test: int = setting(1000, "test images to draw when no data set is given", 1, 1_000_000)
+    drawing: str = setting(
+        "plain",
+        "how they are drawn: plain, or varied as far as possible, to help with photographs",
+        choices=("plain", "varied"),
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -298,10 +303,26 @@ HOURGLASS_TINY = replace(
     epochs=2, batch=4, validate_every=1, synthetic_train=24, synthetic_test=12,
 )  # fmt: skip
 
+PHOTOS = replace(
+    LAPTOP,
+    name="poseestnet-photos",
+    drawing="varied", scale_factor=0.25, rotation_factor=20.0, rotation_probability=0.6, color_jitter="all",
+    ema=0.995, batch=8, validation="share", validation_share=0.1,
+)  # fmt: skip
+
+HOURGLASS_PHOTOS = replace(
+    HOURGLASS_LAPTOP,
+    name="hourglass-photos",
+    width=96, stacks=1, drawing="varied", scale_factor=0.3, rotation_factor=35.0, color_jitter="all",
+    ema=0.995, epochs=16, batch=8, warmup_epochs=1.0, validation="share", validation_share=0.1,
+    synthetic_train=7000,
+)  # fmt: skip
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        POSEESTNET, LAPTOP, SMOKE, TINY, HOURGLASS, HOURGLASS_LAPTOP, HOURGLASS_SMOKE, HOURGLASS_TINY,
+        POSEESTNET, LAPTOP, PHOTOS, SMOKE, TINY,
+        HOURGLASS, HOURGLASS_LAPTOP, HOURGLASS_PHOTOS, HOURGLASS_SMOKE, HOURGLASS_TINY,
     )
 }  # fmt: skip
 

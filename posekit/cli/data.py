@@ -19,18 +19,22 @@ data_app.add_typer(synth_app, name="synth")
 data_app.add_typer(check_app, name="check")
 
 Out = Annotated[Path, typer.Option(help="New folder for the data set.")]
+Varied = Annotated[
+    bool,
+    typer.Option("--varied", help="Vary views, surfaces and cameras as far as possible, to help with photographs."),
+]
 
 
 @synth_app.command("vehicles")
-def synth_vehicles(out: Out, train: Train = 1500, test: Test = 300, seed: Seed = 0) -> None:
+def synth_vehicles(out: Out, train: Train = 1500, test: Test = 300, seed: Seed = 0, varied: Varied = False) -> None:
     """Draw vehicles in the VeRi layout."""
-    _draw("veri", out, train, test, seed)
+    _draw("veri", out, train, test, seed, varied)
 
 
 @synth_app.command("people")
-def synth_people(out: Out, train: Train = 1500, test: Test = 300, seed: Seed = 0) -> None:
+def synth_people(out: Out, train: Train = 1500, test: Test = 300, seed: Seed = 0, varied: Varied = False) -> None:
     """Draw people in the MPII layout, one to four per image."""
-    _draw("mpii", out, train, test, seed)
+    _draw("mpii", out, train, test, seed, varied)
 
 
 @synth_app.command("mugs")
@@ -39,10 +43,10 @@ def synth_mugs(out: Out, train: Train = 300, test: Test = 60, seed: Seed = 0) ->
     _draw("coco", out, train, test, seed)
 
 
-def _draw(layout: str, out: Path, train: int, test: int, seed: int) -> None:
+def _draw(layout: str, out: Path, train: int, test: int, seed: int, varied: bool = False) -> None:
     from posekit.layouts import LAYOUTS
 
-    LAYOUTS[layout].draw(out, train, test, seed)
+    LAYOUTS[layout].draw(out, train, test, seed, varied=varied)
     print(f"{out}: {train} training and {test} test {LAYOUTS[layout].drawn}")
 
 
@@ -59,6 +63,22 @@ def prepare_veri(
     with one_writer(out):
         made, kept = prepare(veri, labels, out)
     print(f"{out}: {made} images made, {kept} kept")
+
+
+@data_app.command("prepare-lsp")
+def prepare_lsp(
+    out: Annotated[Path, typer.Option(help="New folder for the data set; run again to continue.")],
+    lsp: Annotated[Path | None, typer.Option(help="Folder of LSP, with joints.mat and 2,000 images.")] = None,
+    extended: Annotated[
+        Path | None, typer.Option(help="Folder of LSP Extended, with joints.mat and 10,000 images.")
+    ] = None,
+) -> None:
+    """Bring the people of Leeds Sports Pose and its extension into the MPII layout."""
+    from posekit.layouts.lsp import prepare_lsp as prepare
+    from posekit.locks import one_writer
+
+    with one_writer(out):
+        print(*prepare(out, lsp, extended), sep="\n")
 
 
 @data_app.command("add-heads")

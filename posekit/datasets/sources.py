@@ -1,14 +1,15 @@
 """Where a split's images are: in a folder or a zip file, addressed by file name."""
 
 import os
+import shutil
 import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from posekit.datasets.archive import Archive
-from posekit.datasets.images import one_line, read_file
+from posekit.datasets.images import decode_image, one_line, read_file
 from posekit.errors import InputError, shortened
-from posekit.files import reading
+from posekit.files import atomic_path, reading
 
 Source = Path | Archive
 
@@ -108,3 +109,18 @@ def open_images(
     if isinstance(source, Archive):
         return (lambda i: source.read(names[i])), (lambda i: source.where(names[i]))
     return (lambda i: read_file(source / names[i])), (lambda i: one_line(source / names[i]))
+
+
+def place_image(origin: Path, target: Path) -> bool:
+    """Link or copy one image unless it is there and whole; true when it was made."""
+    if target.is_file() and target.stat().st_size == origin.stat().st_size:
+        return False
+    decode_image(read_file(origin), str(origin))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(origin, target)
+    except OSError:
+        with atomic_path(target) as temporary:
+            shutil.copyfile(origin, temporary)
+    return True

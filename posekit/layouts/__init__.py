@@ -100,20 +100,20 @@ def _divided(training: PoseDataset, recipe: Recipe) -> tuple[PoseDataset, PoseDa
 
 
 def embedded_data(recipe: Recipe) -> Path:
-    """The drawn data set of a recipe, `data/<kind>-<train>-<test>-s0` below ROOT or `home`; drawn first if need be.
+    """The drawn data set of a recipe below ROOT or `home`: `data/<kind>-<train>-<test>-s0`, with `-varied` if it is.
 
-    Two processes may ask at once: each draws beside the place, the first puts its folder there, the other drops its
-    own.
+    It is drawn first if need be. Two processes may ask at once: each draws beside the place, the first puts its folder
+    there, the other drops its own.
     """
     layout = get_layout(recipe.dataset)
     counts = recipe.synthetic_train, recipe.synthetic_test
-    name = f"{layout.drawn}-{counts[0]}-{counts[1]}-s{DRAWN_SEED}"
+    name = f"{layout.drawn}-{counts[0]}-{counts[1]}-s{DRAWN_SEED}" + "-varied" * (recipe.drawing == "varied")
     if (ROOT / "data" / name).is_dir():
         return ROOT / "data" / name
     out = home() / "data" / name
     if not out.exists():
         try:
-            layout.draw(out, *counts, DRAWN_SEED)
+            layout.draw(out, *counts, DRAWN_SEED, varied=recipe.drawing == "varied")
         except InputError:
             if not out.exists():
                 raise

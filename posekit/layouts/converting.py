@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import h5py
 import numpy as np
 
 from posekit.bars import progress_bar
 from posekit.datasets.dataset import BOX_MARGIN, PoseDataset
 from posekit.datasets.images import decode_image
 from posekit.errors import InputError, shortened
-from posekit.files import atomic_path, new_folder, write_json
+from posekit.files import new_folder, write_json
 from posekit.layouts import COCO, MPII, layout_of
 from posekit.layouts.coco import label_file
-from posekit.layouts.mpii import BOX_UNIT, UNIT_OF_SCALE
+from posekit.layouts.mpii import BOX_UNIT, write_labels
 from posekit.layouts.record import Layout
 from posekit.skeletons import PERSON, Skeleton
 from posekit.synthetic.writing import check_request
@@ -207,18 +206,8 @@ def _write_mpii(out: Path, name: str, split: Split, names: dict[str, str], sizes
             f"{shortened(split.data.skeleton.name)}: none of its keypoints is one of MPII's joints; convert it to coco"
         )
     scale = labels.boxes[:, 2:].max(axis=1) * BOX_MARGIN / BOX_UNIT
-    encoded = [names[image].encode() for image in split.images]
-    fields = {
-        "imgname": np.array(encoded, f"S{max(map(len, encoded))}"),
-        "center": labels.boxes[:, :2] + labels.boxes[:, 2:] / 2,
-        "scale": scale,
-        "part": np.where(points[..., 2:] > 0, points[..., :2], 0),
-        "visible": (points[..., 2] == 2).astype(float),
-        "normalize": UNIT_OF_SCALE * scale,
-    }
     path = out / MPII.label_files["train" if name == "train" else "test"]
-    path.parent.mkdir(exist_ok=True)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        for field, content in fields.items():
-            file.create_dataset(field, data=content)
+    part = np.where(points[..., 2:] > 0, points[..., :2], 0)
+    center = labels.boxes[:, :2] + labels.boxes[:, 2:] / 2
+    write_labels(path, [names[image] for image in split.images], center, scale, part, points[..., 2] == 2)
     return len(split.images)

@@ -4,21 +4,16 @@ MPII's own annotation has them: mpii_human_pose_v1_u12_1.mat, a MATLAB file from
 """
 
 import shutil
-import struct
-import zlib
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import h5py
 import numpy as np
 
 from posekit import bounds
-from posekit.errors import InputError, shortened
+from posekit.errors import InputError
 from posekit.files import atomic_path
-from posekit.filetypes import said_to_be
+from posekit.layouts.matlab import read_matlab
 from posekit.layouts.mpii import HEADBOX, MpiiLabels, read_labels
 
 MOST_APART = 3.0  # pixels, the mean over a person's joints: label files round, and some count from 1
@@ -67,56 +62,13 @@ def _apart(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def read_annotation(path: Path) -> dict[str, list[Person]]:
-    """The people of every image who have a head box and joints, by the image's name.
-
-    SciPy's reader crashes on some damaged files, so it runs in a process of its own.
-    """
-    try:
-        _check_unpacked_size(path)
-        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            return pool.submit(_read, path).result()
-    except Exception as error:  # the parser's own exceptions and those of a file of another kind share no base
-        said, crashed = said_to_be(path), isinstance(error, BrokenProcessPool)
-        reason = "damaged: its reader crashed" if crashed else " ".join(str(error).split())
-        reason = said if said and said != "a MATLAB file" else shortened(reason, 200)
-        raise InputError(
-            f"{path}: not MPII's annotation ({reason}); give mpii_human_pose_v1_u12_1.mat of the MPII data set"
-        ) from error
+    """The people of every image who have a head box and joints, by the image's name."""
+    return read_matlab(path, _people, "MPII's annotation", "mpii_human_pose_v1_u12_1.mat of the MPII data set")
 
 
-def _read(path: Path) -> dict[str, list[Person]]:
-    from scipy.io import loadmat
-
-    release = loadmat(path, struct_as_record=False, squeeze_me=True)["RELEASE"]
-    images = _items(release.annolist)
+def _people(content: dict[str, Any]) -> dict[str, list[Person]]:
+    images = _items(content["RELEASE"].annolist)
     return {str(image.image.name): [_person(r) for r in _items(image.annorect) if _whole(r)] for image in images}
-
-
-def _check_unpacked_size(path: Path) -> None:
-    """ValueError where a MATLAB file of version 5 unpacks to more than `bounds.LARGEST_MATLAB` bytes.
-
-    It is a row of elements, each with its type and its size before it; those of type 15 are compressed by zlib.
-    """
-    total = 0
-    with path.open("rb") as stream:
-        order = {b"IM": "<II", b"MI": ">II"}.get(stream.read(128)[126:])  # little and big endian
-        while order is not None and len(tag := stream.read(8)) == 8:
-            kind, size = struct.unpack(order, tag)
-            total += _unpacked_size(stream, size) if kind == 15 else size
-            if total > bounds.LARGEST_MATLAB:
-                raise ValueError(f"unpacks to more than {bounds.LARGEST_MATLAB:,} bytes")
-            if kind != 15:
-                stream.seek(size, 1)
-
-
-def _unpacked_size(stream: BinaryIO, size: int) -> int:
-    """Bytes to which the next `size` bytes unpack, counted to a little over the bound."""
-    unpacker, total, end = zlib.decompressobj(), 0, stream.tell() + size
-    while total <= bounds.LARGEST_MATLAB and (piece := stream.read(min(2**16, end - stream.tell()))):
-        while piece and total <= bounds.LARGEST_MATLAB:
-            total += len(unpacker.decompress(piece, 2**20))
-            piece = unpacker.unconsumed_tail
-    return total
 
 
 def _items(value: object) -> list:

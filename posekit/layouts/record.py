@@ -39,7 +39,8 @@ class Layout:
     check: `check(data, images)` finds what is wrong with a data set.
     protocols: name -> evaluator, the published one first; walk: from the published figures to the plain ones.
     threshold: the usual one of the plain protocol, in units of `Labels.unit`.
-    drawn: what the data that posekit draws in this layout shows; draw: `draw(out, train, test, seed)` draws it.
+    drawn: what the data that posekit draws in this layout shows; draw:
+        `draw(out, train, test, seed, varied=False)` draws it.
     """
 
     name: str

@@ -20,8 +20,7 @@ from posekit import bounds
 from posekit.bars import progress_bar
 from posekit.datasets.check import Finding, Report, across, check_dataset, of_split, problem, splits_present
 from posekit.datasets.dataset import BOX_MARGIN, PoseDataset
-from posekit.datasets.images import decode_image, read_file
-from posekit.datasets.sources import check_present, found_in, is_plain_name, open_images
+from posekit.datasets.sources import check_present, found_in, is_plain_name, open_images, place_image
 from posekit.errors import InputError, shortened
 from posekit.evaluation.protocols import PUBLISHED, Protocol
 from posekit.evaluation.published import veri_pck, veri_published_table, veri_walk
@@ -160,7 +159,7 @@ def prepare_veri(veri: str | Path, labels: str | Path, out: str | Path) -> tuple
         (source / name, out / "images" / IMAGE_FOLDERS[split] / name) for split in LABEL_FILES for name in names[split]
     ]
     with writing(out):
-        made = sum(_place(*job) for job in progress_bar(jobs, desc="images", unit="image"))
+        made = sum(place_image(*job) for job in progress_bar(jobs, desc="images", unit="image"))
         for split, path in files.items():
             with atomic_path(out / LABEL_FILES[split]) as temporary:
                 shutil.copyfile(path, temporary)
@@ -176,21 +175,6 @@ def _label_file(folder: Path, split: str) -> Path:
         f"{folder}: looked for label_{split}.csv, found {found_in(folder)}; "
         "take the label files from PoseEstNet/data/veri/annot of NVlabs/PAMTRI"
     )
-
-
-def _place(origin: Path, target: Path) -> bool:
-    """Link or copy one image unless it is there and whole; true when it was made."""
-    if target.is_file() and target.stat().st_size == origin.stat().st_size:
-        return False
-    decode_image(read_file(origin), str(origin))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    try:
-        os.link(origin, target)
-    except OSError:
-        with atomic_path(target) as temporary:
-            shutil.copyfile(origin, temporary)
-    return True
 
 
 def check(data: str | Path, images: str | Path | None = None, write_index: bool = True) -> Report:

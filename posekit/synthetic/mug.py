@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
+from posekit.errors import InputError
 from posekit.files import new_folder, write_json
 from posekit.synthetic.writing import check_request, draw_all, mark_drawn
 
@@ -40,13 +41,17 @@ def write_mugs(
     seed: int,
     label_files: Mapping[str, str] = LABEL_FILES,
     workers: int | None = None,
+    varied: bool = False,
 ) -> None:
     """Draw `train` and `test` pictures of a mug, labelled, into the new folder `out`.
 
     The same seed gives the same pictures with any number of `workers` (None: one per core). The folder appears only
-    once it is complete. Raises InputError if `out` exists and isn't an empty folder, and for counts out of range.
+    once it is complete. Raises InputError if `out` exists and isn't an empty folder, for counts out of range, and if
+    `varied`: mugs are drawn in one way.
     """
     out = Path(out)
+    if varied:
+        raise InputError("mugs are drawn in one way only; set drawing to plain")
     check_request(out, train, test, seed, MOST_MUGS)
     with new_folder(out) as building:
         mark_drawn(building, train=train, test=test, seed=seed)

@@ -13,6 +13,7 @@ from posekit.files import atomic_path, new_folder
 from posekit.synthetic.person_body import HEAD_TOP, NECK, PELVIS, THORAX
 from posekit.synthetic.person_scene import HEADS_IN_BOX, Person, Picture, draw_picture, hidden, is_inside, paint_picture
 from posekit.synthetic.scene import Camera, encode_jpeg, expose
+from posekit.synthetic.variety import develop, how_drawn
 from posekit.synthetic.writing import check_request, draw_all, mark_drawn
 
 SPLITS = ("train", "test")
@@ -43,11 +44,13 @@ class Drawn:
 
 
 def write_people(
-    out: Path, train: int, test: int, seed: int, label_files: Mapping[str, str], workers: int | None = None
-) -> None:
+    out: Path, train: int, test: int, seed: int, label_files: Mapping[str, str], workers: int | None = None,
+    varied: bool = False,
+) -> None:  # fmt: skip
     """Draw pictures with `train` and `test` labelled people into the new folder `out`.
 
-    label_files: split -> the label file to write below `out`.
+    label_files: split -> the label file to write below `out`; varied: people, places and cameras vary as far as they
+    can, to help with photographs.
 
     The same seed gives the same bytes with any number of `workers` (None: one per core), because each image is a pure
     function of (seed, split, index). If the last picture shows more people than are still needed, the extra ones stay
@@ -57,10 +60,10 @@ def write_people(
     out = Path(out)
     check_request(out, train, test, seed, MOST_PEOPLE)
     with new_folder(out) as building:
-        mark_drawn(building, train=train, test=test, seed=seed)
+        mark_drawn(building, train=train, test=test, seed=seed, **how_drawn(varied))
         (building / "images").mkdir()
         for split, count in zip(SPLITS, (train, test), strict=True):
-            draw = partial(_write_image, building / "images", seed, split)
+            draw = partial(_write_image, building / "images", seed, split, varied)
             drawn = draw_all(draw, count_images(seed, split, count), split, workers)
             rows = [(name, row) for name, rows in drawn for row in rows]
             _write_labels(building / label_files[split], rows[:count])
@@ -81,17 +84,18 @@ def count_images(seed: int, split: str, people: int) -> int:
     return images
 
 
-def draw_image(seed: int, split: str, index: int) -> Drawn:
-    """Draw image `index` of a split: a pure function of the three arguments."""
+def draw_image(seed: int, split: str, index: int, varied: bool = False) -> Drawn:
+    """Draw image `index` of a split: a pure function of the four arguments."""
     number = SPLITS.index(split)
     rng = np.random.default_rng([seed, number, 1, index])
-    picture = draw_picture(rng, count_people(seed, split, index))
+    picture = draw_picture(rng, count_people(seed, split, index), varied)
     fine = 1.25 if max(picture.camera.size) > 1000 else 1.5
-    canvas, covered = paint_picture(picture, fine, rng)
+    canvas, covered = paint_picture(picture, fine, rng, varied)
     rows = [label(picture, k, covered, fine, rng) for k in range(len(picture.people))]
     brighter = np.clip(_MEAN_BRIGHTNESS / canvas.mean(), 1.0, 1.8)  # like a camera's automatic exposure
     canvas = cv2.convertScaleAbs(canvas, alpha=float(brighter)) if brighter > 1 else canvas
     image = expose(canvas, picture.camera.size, rng, steady=0.35)
+    image = develop(image, rng) if varied else image
     return Drawn(f"{number + 1}{index:08d}.jpg", image, rows, encode_jpeg(image, rng))
 
 
@@ -128,9 +132,9 @@ def _box_side(person: Person, camera: Camera) -> float:
     return float(HEADS_IN_BOX * max(seen, 0.85 * upright))
 
 
-def _write_image(folder: Path, seed: int, split: str, index: int) -> tuple[str, list[Row]]:
+def _write_image(folder: Path, seed: int, split: str, varied: bool, index: int) -> tuple[str, list[Row]]:
     """Draw an image and write its file; return its name and rows."""
-    drawn = draw_image(seed, split, index)
+    drawn = draw_image(seed, split, index, varied)
     (folder / drawn.name).write_bytes(drawn.data)
     return drawn.name, drawn.rows
 

@@ -66,12 +66,17 @@ class Angles:
         return replace(self, **noisy)
 
 
-def draw_angles(rng: np.random.Generator) -> tuple[str, Angles]:
-    """Draw a random activity; return its name and a posture."""
+def draw_angles(rng: np.random.Generator, varied: bool = False) -> tuple[str, Angles]:
+    """Draw a random activity; return its name and a posture.
+
+    varied: half of the postures are any that limbs can take, the rest are jittered three times as much.
+    """
+    if varied and rng.random() < 0.5:
+        return "anything", _anything(rng).limited()
     names = list(ACTIVITIES)
     shares = np.array([ACTIVITIES[name][1] for name in names])
     name = names[rng.choice(len(names), p=shares / shares.sum())]
-    angles = ACTIVITIES[name][0](rng).jittered(rng, 4.0)
+    angles = ACTIVITIES[name][0](rng).jittered(rng, 12.0 if varied else 4.0)
     turn = rng.normal(0, (8, 6, 22)) if name != "lying" else rng.normal(0, 6, 3)
     angles = replace(angles, head=angles.head + turn)
     return name, (angles.mirrored() if rng.random() < 0.5 else angles).limited()
@@ -288,6 +293,16 @@ def _playing(rng: np.random.Generator) -> Angles:
         elbow=rng.uniform(10, 110, (2, 1)),
         hip=np.array([(rng.uniform(5, 40), 24, -12), (rng.uniform(0, 25), 24, -12)]),
         knee=np.array([[rng.uniform(10, 60)], [rng.uniform(5, 30)]]),
+    )  # fmt: skip
+
+
+def _anything(rng: np.random.Generator) -> Angles:
+    """Any posture of a body that is more or less upright, in the air or on the ground."""
+    return Angles(
+        root=rng.normal(0, (18, 10)), spine=rng.normal((8, 0, 0), (18, 10, 18)), head=rng.normal(0, (15, 12, 30)),
+        shoulder=rng.uniform((-50, -15, -50), (170, 130, 80), (2, 3)), elbow=rng.uniform(0, 140, (2, 1)),
+        hip=rng.normal((28, 12, 0), (38, 15, 15), (2, 3)), knee=120 * rng.beta(0.9, 1.4, (2, 1)),
+        ankle=rng.uniform(-20, 30, (2, 1)), lift=max(0.0, rng.normal(0, 0.3)),
     )  # fmt: skip
 
 

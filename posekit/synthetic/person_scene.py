@@ -25,9 +25,11 @@ from posekit.synthetic.person_places import furniture, paint_place
 from posekit.synthetic.person_pose import draw_angles
 from posekit.synthetic.scene import Camera, Light, darken, draw_light, look_at, paint_mesh
 from posekit.synthetic.surroundings import paint_leaves, paint_pole
+from posekit.synthetic.variety import crease, obstruct, repaint
 
 SIZES = ((640, 360), (640, 480), (480, 640), (720, 480), (854, 480), (960, 540), (1280, 720))
 _SIZE_SHARES = (0.22, 0.16, 0.08, 0.16, 0.16, 0.12, 0.10)
+VARIED_SIZES = ((400, 400), (360, 480), (480, 360))
 HEADS_IN_BOX = 7.5  # width of MPII's boxes / distance from neck to head top
 _FEWEST_JOINTS, _FEWEST_SHOWN = 7, 6  # joints of a labelled person inside the picture; of these, not hidden
 _MOST_COVERED = 5  # joints of a person that an object in front may cover
@@ -75,33 +77,38 @@ class Picture:
     camera: Camera
 
 
-def draw_picture(rng: np.random.Generator, count: int) -> Picture:
+def draw_picture(rng: np.random.Generator, count: int, varied: bool = False) -> Picture:
     """Draw `count` people near the world's origin, and a camera that sees enough of each."""
-    near = rng.random() < 0.42  # cut off at the knees or the waist
+    near = rng.random() < (0.2 if varied else 0.42)  # cut off at the knees or the waist
     zoom = rng.uniform(1.15, 2.2) if near else np.exp(rng.normal(np.log(0.80), 0.3)) / count**0.25
-    size = SIZES[rng.choice(len(SIZES), p=_SIZE_SHARES)]
+    size = VARIED_SIZES[rng.integers(3)] if varied else SIZES[rng.choice(len(SIZES), p=_SIZE_SHARES)]
     for attempt in range(40):
         if attempt % 5 == 0:
             people: list[Person] = []
             for _ in range(count):
-                people.append(_place(rng, draw_person(rng), people))
+                people.append(_place(rng, draw_person(rng, varied), people))
         camera = draw_camera(rng, people, size, zoom * 0.88 ** (attempt % 5) * 0.95 ** (attempt // 5))
         if all(_enough(people, k, camera) for k in range(count)):
             break
     return Picture(people, camera)
 
 
-def draw_person(rng: np.random.Generator) -> Person:
-    """Draw a person of random build, posture, heading and looks at the origin; the camera looks along the x axis."""
+def draw_person(rng: np.random.Generator, varied: bool = False) -> Person:
+    """Draw a person of random build, posture, heading and looks at the origin; the camera looks along the x axis.
+
+    Most face the camera; if `varied`, every direction and far more postures are as likely.
+    """
     build = draw_build(rng)
-    heading = np.pi + rng.normal(0, 0.45) if rng.random() < 0.90 else rng.uniform(-np.pi, np.pi)
+    heading = np.pi + rng.normal(0, 0.45) if rng.random() < (0.3 if varied else 0.90) else rng.uniform(-np.pi, np.pi)
     for _ in range(8):
-        _, angles = draw_angles(rng)
+        _, angles = draw_angles(rng, varied)
         figure = pose_figure(build, angles, heading)
         parts = capsules(figure)
         if not runs_through_itself(parts):
             break
     looks = draw_looks(rng)
+    if varied:
+        looks = replace(looks, loose=rng.uniform(0, 0.045))
     return Person(figure, looks, parts, _seat(rng, figure.seat, heading))
 
 
@@ -194,7 +201,9 @@ def hidden(people: list[Person], number: int, camera: Camera) -> np.ndarray:
     return covered
 
 
-def paint_picture(picture: Picture, fine: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def paint_picture(
+    picture: Picture, fine: float, rng: np.random.Generator, varied: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Paint the picture `fine` times as large; return the canvas (H, W, 3) and a mask (H, W) of objects in front."""
     camera = picture.camera.scaled(fine)
     width, height = camera.size
@@ -202,8 +211,13 @@ def paint_picture(picture: Picture, fine: float, rng: np.random.Generator) -> tu
     light = draw_light(rng)
     farthest = max(person.figure.joints[:, 0].max() for person in picture.people)
     paint_place(canvas, camera, light, rng, farthest + 0.4)
+    if varied:
+        repaint(canvas, rng)
     _shadows(canvas, camera, light, [person.parts for person in picture.people])
-    _paint_people(canvas, camera, light, picture.people)
+    surface = np.zeros_like(mask) if varied else None
+    _paint_people(canvas, camera, light, picture.people, surface)
+    if surface is not None:
+        crease(canvas, surface, rng)
     before = draw_before(picture, rng)
     if before is not None:
         paint_mesh(canvas, camera, light, before, Pose(0.0, 0.0, 0.0), mask)
@@ -213,6 +227,8 @@ def paint_picture(picture: Picture, fine: float, rng: np.random.Generator) -> tu
         paint_pole(canvas, mask, camera, light, rng, spot)
     if rng.random() < 0.05:
         paint_leaves(canvas, mask, light, rng)
+    if varied:
+        obstruct(canvas, mask, rng)
     return canvas, mask
 
 
@@ -242,13 +258,15 @@ def draw_before(picture: Picture, rng: np.random.Generator) -> Mesh | None:
     return thing
 
 
-def _paint_people(canvas: np.ndarray, camera: Camera, light: Light, people: list[Person]) -> None:
-    """Paint all people and their seats, face by face from far to near."""
+def _paint_people(
+    canvas: np.ndarray, camera: Camera, light: Light, people: list[Person], mask: np.ndarray | None
+) -> None:
+    """Paint all people and their seats, face by face from far to near, and their pixels into `mask` (H, W)."""
     dressed = [dress(person.figure, person.looks) for person in people]
     seats = [person.seat.mesh for person in people if person.seat is not None]
     nearer = np.concatenate([lead for _, lead in dressed] + [np.zeros(len(seat.corners)) for seat in seats])
     mesh = far_first(join([body for body, _ in dressed] + seats), camera.position, nearer)
-    paint_mesh(canvas, camera, light, mesh, Pose(0.0, 0.0, 0.0))
+    paint_mesh(canvas, camera, light, mesh, Pose(0.0, 0.0, 0.0), mask)
 
 
 def _shadows(canvas: np.ndarray, camera: Camera, light: Light, bodies: list[Capsules]) -> None:

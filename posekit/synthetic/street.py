@@ -6,13 +6,19 @@ import numpy as np
 from posekit.synthetic.mesh import Pose
 from posekit.synthetic.scene import Camera, Light, cast_shadow, draw_light, fill, on_screen, paint_mesh
 from posekit.synthetic.surroundings import paint_ground, paint_leaves, paint_pole
+from posekit.synthetic.variety import crease, obstruct, repaint
 from posekit.synthetic.vehicle_mesh import Vehicle
 
 MOST_COVERED = 0.4  # share of a vehicle's outline that one vehicle in front may cover
 
 
 def paint_street(
-    camera: Camera, vehicle: Vehicle, pose: Pose, traffic: list[Vehicle], rng: np.random.Generator
+    camera: Camera,
+    vehicle: Vehicle,
+    pose: Pose,
+    traffic: list[Vehicle],
+    rng: np.random.Generator,
+    varied: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Paint `vehicle` at `pose` and some of `traffic`; return the canvas (H, W, 3) and the occluders' mask (H, W)."""
     width, height = camera.size
@@ -20,10 +26,15 @@ def paint_street(
     light = draw_light(rng)
     turned = rng.uniform(-np.pi, np.pi) if rng.random() < 0.15 else rng.normal(0, 0.06)
     paint_ground(canvas, camera, light, rng, pose.heading + turned)
+    if varied:
+        repaint(canvas, rng)
     behind, front = place_traffic(camera, vehicle, pose, traffic, rng)
     for other, where in behind:
         paint_vehicle(canvas, camera, light, other, where)
-    paint_vehicle(canvas, camera, light, vehicle, pose)
+    surface = np.zeros_like(mask) if varied else None
+    paint_vehicle(canvas, camera, light, vehicle, pose, surface)
+    if surface is not None:
+        crease(canvas, surface, rng)
     for other, where in front:
         if _share_covered(camera, vehicle, pose, other, where) < MOST_COVERED:
             paint_vehicle(canvas, camera, light, other, where, mask)
@@ -34,6 +45,8 @@ def paint_street(
         paint_pole(canvas, mask, camera, light, rng, reach + (pose.x, pose.y, 0))
     if rng.random() < 0.06:
         paint_leaves(canvas, mask, light, rng)
+    if varied:
+        obstruct(canvas, mask, rng)
     return canvas, mask
 
 

@@ -11,6 +11,7 @@ from posekit.files import new_folder, write_text
 from posekit.synthetic.mesh import Pose
 from posekit.synthetic.scene import Camera, encode_jpeg, expose, look_at
 from posekit.synthetic.street import paint_street
+from posekit.synthetic.variety import develop, how_drawn
 from posekit.synthetic.vehicle_mesh import Vehicle, draw_looks, self_hidden
 from posekit.synthetic.vehicle_shapes import Body, draw_body
 from posekit.synthetic.writing import check_request, draw_all, mark_drawn
@@ -49,10 +50,12 @@ def write_vehicles(
     label_files: Mapping[str, str],
     image_folders: Mapping[str, str],
     workers: int | None = None,
+    varied: bool = False,
 ) -> None:
     """Draw `train` and `test` vehicles into the new folder `out`.
 
-    label_files: split -> the label file to write below `out`; image_folders: split -> its folder below images/.
+    label_files: split -> the label file to write below `out`; image_folders: split -> its folder below images/;
+    varied: views, places and cameras vary as far as they can, to help with photographs.
 
     The same seed gives the same bytes with any number of `workers` (None: one per core), because each image is a pure
     function of (seed, split, index). No identity is in both splits. The folder appears only once it is complete.
@@ -61,40 +64,37 @@ def write_vehicles(
     out = Path(out)
     check_request(out, train, test, seed, MAX_IMAGES)
     with new_folder(out) as building:
-        mark_drawn(building, train=train, test=test, seed=seed)
+        mark_drawn(building, train=train, test=test, seed=seed, **how_drawn(varied))
         for split, count in zip(SPLITS, (train, test), strict=True):
-            rows = _write_images(building / "images" / image_folders[split], split, count, seed, workers)
+            folder = building / "images" / image_folders[split]
+            folder.mkdir(parents=True)
+            rows = draw_all(partial(_write_image, folder, seed, split, varied), count, split, workers)
             write_text(building / label_files[split], "".join(row + "\n" for row in sorted(rows)))
 
 
-def _write_images(folder: Path, split: str, count: int, seed: int, workers: int | None) -> list[str]:
-    """Draw a split's images into `folder`; return their lines of the label file."""
-    folder.mkdir(parents=True)
-    return draw_all(partial(_write_image, folder, seed, split), count, split, workers)
-
-
-def _write_image(folder: Path, seed: int, split: str, index: int) -> str:
+def _write_image(folder: Path, seed: int, split: str, varied: bool, index: int) -> str:
     """Draw an image and write its file; return its line of the label file."""
-    drawn = draw_image(seed, split, index)
+    drawn = draw_image(seed, split, index, varied)
     (folder / drawn.name).write_bytes(drawn.data)
     return drawn.row
 
 
-def draw_image(seed: int, split: str, index: int) -> Drawn:
-    """Draw image `index` of a split: a pure function of the three arguments."""
+def draw_image(seed: int, split: str, index: int, varied: bool = False) -> Drawn:
+    """Draw image `index` of a split: a pure function of the four arguments."""
     number = SPLITS.index(split)
     identity, view = divmod(index, VIEWS)
     vehicle = draw_vehicle(seed, number, identity)
     rng = np.random.default_rng([seed, number, 1, index])
     place = int(rng.integers(1, CAMERAS + 1))
     name = f"{2 * identity + 1 + number:04d}_c{place:03d}_{index * 5 + 1000:08d}_{view}.jpg"
-    camera, pose = draw_camera(rng, vehicle.body)
+    camera, pose = draw_camera(rng, vehicle.body, varied)
     fine = 2.0 if max(camera.size) < 330 else 1.5
     traffic = [draw_vehicle(seed, number, -1 - int(k)) for k in rng.integers(0, TRAFFIC, 6)]
-    canvas, covered = paint_street(camera.scaled(fine), vehicle, pose, traffic, rng)
+    canvas, covered = paint_street(camera.scaled(fine), vehicle, pose, traffic, rng, varied)
     keypoints = camera.project(pose.place(vehicle.body.keypoints))
     hidden = self_hidden(vehicle.body, pose.bring_back(camera.position)) | _under(covered, keypoints, fine)
     image = expose(canvas, camera.size, rng)
+    image = develop(image, rng) if varied else image
     return Drawn(name, image, keypoints, ~hidden, encode_jpeg(image, rng))
 
 
@@ -112,13 +112,19 @@ def _under(mask: np.ndarray, keypoints: np.ndarray, fine: float) -> np.ndarray:
     return mask[np.clip(at[:, 1], 0, height - 1), np.clip(at[:, 0], 0, width - 1)] > 127
 
 
-def draw_camera(rng: np.random.Generator, body: Body) -> tuple[Camera, Pose]:
-    """Draw a traffic camera cropped around the vehicle, and the vehicle's pose at the world's origin."""
-    heading = draw_heading(rng)
+def draw_camera(rng: np.random.Generator, body: Body, varied: bool = False) -> tuple[Camera, Pose]:
+    """Draw a traffic camera cropped around the vehicle, and the vehicle's pose at the world's origin.
+
+    varied: any view, half of them from a person's height.
+    """
+    heading = rng.uniform(-np.pi, np.pi) if varied else draw_heading(rng)
     pose = Pose(0.0, 0.0, heading)
     elevation = np.radians(np.clip(rng.normal(17, 5.5), 6, 34))
     height = rng.uniform(3.8, 7.5) + 0.35 * body.size[2]
     distance = max(height / np.sin(elevation), 1.9 * body.size[0])
+    if varied and rng.random() < 0.5:
+        distance = rng.uniform(1.9, 5.0) * body.size[0]
+        elevation = np.arcsin(rng.uniform(0.8, 2.2) / distance)
     ground = distance * np.cos(elevation)
     position = np.array((-ground, 0.0, distance * np.sin(elevation)))
     aim = np.array((0, 0, 0.5 * body.size[2]))

@@ -15,8 +15,8 @@ Row = TypeVar("Row")
 DRAWN = "drawn.json"  # in a data set that posekit has drawn, so that models can say what they have seen
 
 
-def mark_drawn(folder: Path, **how: int) -> None:
-    """Write into a data set that it was drawn, and how: the counts and the seed."""
+def mark_drawn(folder: Path, **how: int | str) -> None:
+    """Write into a data set that it was drawn, and how: the counts, the seed, and more where it isn't plain."""
     write_json(folder / DRAWN, {"drawn by": "posekit", **how})
 
 

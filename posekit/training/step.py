@@ -16,6 +16,14 @@ from posekit.training.ranks import AveragedUpdate, ranks
 AVERAGE = "average."  # prefix of the names of averaged weights
 
 
+_follow = ops.MultitypeFuncGraph("follow")
+
+
+@_follow.register("Tensor", "Tensor", "Tensor")
+def _follow_weight(keep: Tensor, average: Parameter, weight: Parameter) -> Tensor:
+    return ops.assign(average, average * keep + weight * (1 - keep))
+
+
 class Update(nn.Cell):
     """Update the weights from gradients: undo loss scaling, clip, run the optimiser, update the weights' average.
 
@@ -36,6 +44,7 @@ class Update(nn.Cell):
         self.optimizer, self.clip_norm, self.scaler, self.ema = optimizer, clip_norm, scaler, ema
         self.parameters = optimizer.parameters
         self.weights, self.averaged = ParameterTuple(weights), ParameterTuple(averaged)
+        self.hyper_map = ops.HyperMap()  # a loop over a thousand weights is deeper than MindSpore's compiler goes
 
     def construct(self, gradients: tuple[Tensor, ...]) -> None:
         """Update from the gradients of `parameters`, in the same order."""
@@ -55,8 +64,7 @@ class Update(nn.Cell):
         if self.ema > 0:
             count = self.optimizer.global_step[0].astype(ms.float32)
             keep = ops.minimum(self.ema, (1 + count) / (10 + count))  # follow the weights more closely at first
-            for i in range(len(self.weights)):
-                ops.assign(self.averaged[i], self.averaged[i] * keep + self.weights[i] * (1 - keep))
+            self.hyper_map(ops.partial(_follow, keep), self.averaged, self.weights)
 
 
 class Finish(nn.Cell):
