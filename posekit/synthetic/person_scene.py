@@ -259,7 +259,7 @@ def draw_before(picture: Picture, rng: np.random.Generator) -> Mesh | None:
 
 
 def _paint_people(
-    canvas: np.ndarray, camera: Camera, light: Light, people: list[Person], mask: np.ndarray | None
+    canvas: np.ndarray, camera: Camera, light: Light, people: list[Person], mask: np.ndarray | None = None
 ) -> None:
     """Paint all people and their seats, face by face from far to near, and their pixels into `mask` (H, W)."""
     dressed = [dress(person.figure, person.looks) for person in people]

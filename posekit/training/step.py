@@ -15,13 +15,30 @@ from posekit.training.ranks import AveragedUpdate, ranks
 
 AVERAGE = "average."  # prefix of the names of averaged weights
 
-
-_follow = ops.MultitypeFuncGraph("follow")
+# What is done to each of a thousand weights goes through HyperMap: MindSpore's compiler unrolls a Python loop over them
+# into calls within calls, and stops at a depth of a thousand.
+_each = ops.HyperMap()
+_follow, _divide, _zero, _add = (ops.MultitypeFuncGraph(name) for name in ("follow", "divide", "zero", "add"))
 
 
 @_follow.register("Tensor", "Tensor", "Tensor")
 def _follow_weight(keep: Tensor, average: Parameter, weight: Parameter) -> Tensor:
     return ops.assign(average, average * keep + weight * (1 - keep))
+
+
+@_divide.register("Number", "Tensor")
+def _divide_sum(by: int, total: Parameter) -> Tensor:
+    return total / by
+
+
+@_zero.register("Tensor")
+def _zero_sum(total: Parameter) -> Tensor:
+    return ops.assign(total, ops.zeros_like(total))
+
+
+@_add.register("Tensor", "Tensor")
+def _add_gradient(total: Parameter, gradient: Tensor) -> Tensor:
+    return ops.assign_add(total, gradient)
 
 
 class Update(nn.Cell):
@@ -44,7 +61,6 @@ class Update(nn.Cell):
         self.optimizer, self.clip_norm, self.scaler, self.ema = optimizer, clip_norm, scaler, ema
         self.parameters = optimizer.parameters
         self.weights, self.averaged = ParameterTuple(weights), ParameterTuple(averaged)
-        self.hyper_map = ops.HyperMap()  # a loop over a thousand weights is deeper than MindSpore's compiler goes
 
     def construct(self, gradients: tuple[Tensor, ...]) -> None:
         """Update from the gradients of `parameters`, in the same order."""
@@ -59,12 +75,12 @@ class Update(nn.Cell):
     def apply(self, gradients: tuple[Tensor, ...]) -> None:
         """Update from unscaled gradients."""
         if self.clip_norm > 0:
-            gradients = clipped(gradients, self.clip_norm)
+            gradients = ops.clip_by_global_norm(gradients, self.clip_norm)
         self.optimizer(gradients)
         if self.ema > 0:
             count = self.optimizer.global_step[0].astype(ms.float32)
             keep = ops.minimum(self.ema, (1 + count) / (10 + count))  # follow the weights more closely at first
-            self.hyper_map(ops.partial(_follow, keep), self.averaged, self.weights)
+            _each(ops.partial(_follow, keep), self.averaged, self.weights)
 
 
 class Finish(nn.Cell):
@@ -76,12 +92,8 @@ class Finish(nn.Cell):
 
     def construct(self) -> None:
         """Update the weights and reset the sums to zero."""
-        means = []
-        for total in self.sums:
-            means.append(total / self.accumulate)
-        self.update(tuple(means))
-        for total in self.sums:
-            ops.assign(total, ops.zeros_like(total))
+        self.update(_each(ops.partial(_divide, self.accumulate), self.sums))
+        _each(_zero, self.sums)
 
 
 class TrainStep(nn.Cell):
@@ -119,8 +131,7 @@ class TrainStep(nn.Cell):
         if self.accumulate == 1:
             self.update(gradients)
         else:
-            for i in range(len(self.sums)):
-                ops.assign_add(self.sums[i], gradients[i])
+            _each(_add, self.sums, gradients)
         return loss
 
     def prepare(self, batch: Sequence[np.ndarray]) -> None:
@@ -146,18 +157,6 @@ class TrainStep(nn.Cell):
         scale = [self.scaler.scale_value, self.scaler.counter] if self.scaler else []
         own = {p.name for p in self.network.get_parameters()}
         return {p.name: p for p in [*self.update.get_parameters(), *scale] if p.name not in own}
-
-
-def clipped(gradients: tuple[Tensor, ...], limit: float) -> tuple[Tensor, ...]:
-    """Scale the gradients down if their norm over all weights exceeds `limit`."""
-    total = 0.0
-    for gradient in gradients:
-        total = total + ops.square(gradient).sum()
-    factor = ops.minimum(limit / (ops.sqrt(total) + 1e-6), 1.0)
-    shorter = []
-    for gradient in gradients:
-        shorter.append(gradient * factor)
-    return tuple(shorter)
 
 
 def _step(recipe: Recipe, steps: int, update: np.ndarray) -> np.ndarray:
