@@ -82,7 +82,7 @@ def test_it_gives_what_predict_gives(tmp_path: Path, sure: float, message: dict)
 
 def test_the_page_is_told(own: OwnPicture) -> None:
     assert (own.shown["width"], own.shown["height"], own.shown["box"]) == (320, 240, [90, 70, 80, 80])
-    assert own.shown["said"] == "3 of 4 keypoints are likely, 1 faded"
+    assert own.shown["said"] == "3 of 4 keypoints are probably right, 1 faded"
     assert [note[:14] for note in own.setup["notes"]] == ["This model has", "Faded keypoint"]
     np.testing.assert_allclose(own.keypoints, [[100, 80], [159, 80], [100, 139], [159, 139]], atol=5)
     shown = choose(own, "mine.png", png(square(200, 30, 40)))

@@ -90,7 +90,7 @@ class OwnPicture(anywidget.AnyWidget):
         self.keypoints, self.scores = predict_box(self._predictor, self.image, box)
         self.box, count, sure = box, len(self.scores), self._predictor.recipe.sure
         many = int((self.scores > sure).sum())
-        told = f"{many} of {count} keypoints are likely, {count - many} faded" if sure else f"{count} keypoints"
+        told = f"{many} of {count} keypoints are probably right, {count - many} faded" if sure else f"{count} keypoints"
         self._said = told + (" · the network found this box; it finds one even where there is no object" * found)
 
     def _drawn(self, frames: np.ndarray | None = None) -> bytes:
