@@ -10,7 +10,9 @@ from posekit.recipes import get_recipe
 from posekit.skeletons import make_skeleton
 
 SIZE = (320, 240)  # of a picture, width and height
-RECIPE = replace(get_recipe("hourglass-tiny"), flip_test=False, trained_on="drawings", sure=0.5)  # 64 pixels in, 16 cells out
+RECIPE = replace(
+    get_recipe("hourglass-tiny"), flip_test=False, trained_on="drawings", sure=0.5
+)  # 64 pixels in, 16 cells out
 CORNERS = make_skeleton("square", ["top_left", "top_right", "bottom_left", "bottom_right"])
 SCORES = (0.9, 0.8, 0.7, 0.1)
 

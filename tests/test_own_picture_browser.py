@@ -57,7 +57,7 @@ class Own:
 
     def __init__(self, page: object, root: Path) -> None:
         self.page, self.root, self.widget = page, root, page.locator(".pk-label")
-        self.says("3 of 4 keypoints are probably right")
+        self.says("3 of 4 keypoints in full colour")
         self.widget.evaluate("element => element.scrollIntoView()")
 
     def says(self, *texts: str) -> None:
@@ -98,7 +98,7 @@ class Own:
 
     def check(self) -> None:
         """The keypoints are drawn on the square's corners, the fourth faded, and the box around them."""
-        self.says("3 of 4 keypoints are probably right, 1 faded")
+        self.says("3 of 4 keypoints in full colour, 1 faded")
         self.page.wait_for_timeout(100)
         shot = self.screenshot()
         far = SIDE - 1

@@ -10,7 +10,7 @@ class OwnPicture {
     this.busy = true; // whether Python was asked for something
     this.build(root);
     this.view = new View(this.canvas);
-    this.resizes = new ResizeObserver(() => { this.view.fit(); this.draw(); });
+    this.resizes = new ResizeObserver(() => this.fit());
     this.resizes.observe(this.canvas);
     this.onShown = () => this.show();
     model.on("change:shown", this.onShown);
@@ -59,13 +59,21 @@ class OwnPicture {
     const image = await createImageBitmap(new Blob([this.model.get("picture")], { type: "image/jpeg" }));
     if (shown !== this.model.get("shown")) return; // there is news already
     this.view.picture = { image, width, height };
-    this.view.fit();
+    this.fit();
     this.box = shown.box;
     this.name.textContent = name;
     this.cursor = null;
     this.canvas.setAttribute("aria-label", `${name}, ${width} × ${height} pixels. ${said}`);
     this.wait(said, error, false);
     this.stop();
+  }
+
+  // As high as the picture needs at the page's width, up to a limit.
+  fit() {
+    const { picture } = this.view, { style } = this.canvas;
+    if (picture) style.height = `min(520px, ${Math.round(this.canvas.clientWidth * picture.height / picture.width)}px)`;
+    this.view.fit();
+    this.draw();
   }
 
   wait(text, error = "", busy = true) {

@@ -24,7 +24,7 @@ _ASK = "Drag a box around the object, or let the network look for it"
 
 
 def predict_own_picture(predictor: Predictor, first: Sample) -> None:
-    """Show a widget that predicts one object in a picture of the learner's choice; it begins with the sample `first`."""
+    """Show a widget that predicts one object in a picture of the learner's choice; it begins with `first`."""
     widget = OwnPicture(predictor, first)
     text = "Run this cell in JupyterLab to choose a picture of your own"
     widget.placeholder = show_below_picture(widget, widget.preview(), text)
@@ -90,7 +90,7 @@ class OwnPicture(anywidget.AnyWidget):
         self.keypoints, self.scores = predict_box(self._predictor, self.image, box)
         self.box, count, sure = box, len(self.scores), self._predictor.recipe.sure
         many = int((self.scores > sure).sum())
-        told = f"{many} of {count} keypoints are probably right, {count - many} faded" if sure else f"{count} keypoints"
+        told = f"{many} of {count} keypoints in full colour, {count - many} faded" if sure else f"{count} keypoints"
         self._said = told + (" · the network found this box; it finds one even where there is no object" * found)
 
     def _drawn(self, frames: np.ndarray | None = None) -> bytes:
