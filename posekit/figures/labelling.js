@@ -3,17 +3,6 @@
 const SAVE_AFTER = 400, ASK_AGAIN = 5000; // milliseconds
 const V_WORDS = ["", "hidden", "visible"];
 
-function make(tag, properties = {}, ...children) {
-  const { style, data, ...rest } = properties, element = document.createElement(tag);
-  for (const [name, value] of Object.entries(rest)) {
-    if (name in element) element[name] = value;
-    else element.setAttribute(name, value);
-  }
-  if (style) element.style.cssText = style;
-  element.append(...children);
-  return element;
-}
-
 class Page {
   constructor(model, root) {
     this.model = model;

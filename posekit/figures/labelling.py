@@ -5,30 +5,30 @@ and sends them after each change. This half reads pictures, writes the file and 
 """
 
 import os
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anywidget
 import numpy as np
 import traitlets
-from IPython.display import DisplayHandle, display
+from IPython.display import DisplayHandle
 
 from posekit.datasets.images import BadImage, one_line
 from posekit.drawing import draw_poses, side_colors
 from posekit.errors import InputError, in_words, shortened, shown
 from posekit.figures.label_file import UNFINISHED, LabelFile
 from posekit.figures.label_pictures import copy_for_page, find_pictures, read_picture
+from posekit.figures.page_widgets import page_half, show_below_picture
 from posekit.files import expanded
-from posekit.inference.boxes import crop_box, predict_crops
+from posekit.inference.boxes import predict_box
 from posekit.inference.predictors import Predictor
 from posekit.skeletons import Skeleton, make_skeleton
 
 Propose = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
-_HERE = Path(__file__).parent
 # Okabe and Ito's colours, which colour-blind people can tell apart; for keypoints without sides.
 _PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#0072b2", "#d55e00", "#cc79a7", "#f0e442")
 _open: dict[str, "Labeller"] = {}  # by file: to run the cell again is to go on with it
@@ -47,17 +47,15 @@ def label_keypoints(
         RGB and a box (4,), left, top, width and height, and returns keypoints (K, 2) in image pixels and scores (K,).
     """
     labeller = Labeller(expanded(folder), names, expanded(out), propose)
-    data, text = b64encode(labeller.preview()).decode(), f"Run this cell in JupyterLab to label: {labeller.progress()}"
-    labeller.placeholder = display({"image/jpeg": data, "text/plain": text}, raw=True, display_id=True)
-    view, _ = labeller._repr_mimebundle_() or ({}, {})
-    display({**view, "text/plain": text}, raw=True)
+    text = f"Run this cell in JupyterLab to label: {labeller.progress()}"
+    labeller.placeholder = show_below_picture(labeller, labeller.preview(), text)
 
 
 class Labeller(anywidget.AnyWidget):
     """The widget; it shows the first picture that isn't done. Its constructor raises what `label_keypoints` raises."""
 
-    _esm = "\n".join((_HERE / f"labelling{part}.js").read_text(encoding="utf-8") for part in ("_canvas", "_state", ""))
-    _css = (_HERE / "labelling.css").read_text(encoding="utf-8")
+    _esm = page_half("labelling_canvas.js", "labelling_state.js", "labelling.js")
+    _css = page_half("labelling.css")
     setup = traitlets.Dict().tag(sync=True)
     placeholder: DisplayHandle | None = None  # the picture above the widget, for pages without Python
 
@@ -231,11 +229,7 @@ def _proposer(propose: Propose | Predictor | None, skeleton: Skeleton) -> Propos
             f"propose: the model has {len(theirs)} keypoints, {what}, of {len(ours)}; take a model of these keypoints"
         )
 
-    def predict(image: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        keypoints, scores = predict_crops(propose, [crop_box(image, box, propose.recipe, propose.skeleton)])
-        return keypoints[0], scores[0]
-
-    return predict
+    return partial(predict_box, propose)
 
 
 def _colors(skeleton: Skeleton) -> list[str]:

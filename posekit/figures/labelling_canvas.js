@@ -3,6 +3,18 @@
 
 const INK = "#1c2330", PAPER = "#ffffff", BOX = "#dc143c", MISSING = "#e8ecf1";
 
+// An element of the page.
+export function make(tag, properties = {}, ...children) {
+  const { style, data, ...rest } = properties, element = document.createElement(tag);
+  for (const [name, value] of Object.entries(rest)) {
+    if (name in element) element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  if (style) element.style.cssText = style;
+  element.append(...children);
+  return element;
+}
+
 export class View {
   constructor(canvas) {
     this.canvas = canvas;

@@ -1,4 +1,5 @@
-"""Notebook widgets, for any skeleton: a heatmap explorer, a data set browser, and labelling (see `labelling`).
+"""Notebook widgets, for any skeleton: a heatmap explorer, a data set browser, labelling (see `labelling`), and a
+picture of one's own (see `own_picture`).
 
 The picture of the first two is a separate output above the controls, replaced in place when a control changes. So it
 is shown once, and it stays in saved notebooks and pages, even where widgets don't work.
@@ -17,9 +18,13 @@ from posekit.datasets.dataset import PoseDataset
 from posekit.errors import InputError
 from posekit.figures.explorer import Heatmaps, Picture, heatmap_picture, message_picture, sample_picture
 from posekit.figures.labelling import label_keypoints
+from posekit.figures.own_picture import predict_own_picture
 from posekit.recipes import Recipe
 
-__all__ = ["Explorer", "browse_dataset", "dataset_browser", "explore_heatmaps", "heatmap_explorer", "label_keypoints"]
+__all__ = [
+    "Explorer", "browse_dataset", "dataset_browser", "explore_heatmaps", "heatmap_explorer", "label_keypoints",
+    "predict_own_picture",
+]  # fmt: skip
 
 _STYLE = {"description_width": "70px"}
 _WIDE, _NARROW = ({"layout": {"width": width}, "style": _STYLE} for width in ("410px", "203px"))

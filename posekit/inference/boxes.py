@@ -134,6 +134,18 @@ def crop_box(image: np.ndarray, box: np.ndarray, recipe: Recipe, skeleton: Skele
     return crop(Sample(image, none, visible, corner + size / 2, side, skeleton, size * BOX_MARGIN), recipe)
 
 
+def box_of(sample: Sample) -> np.ndarray:
+    """Return the box (4,) of a sample: that from which `crop_box` cuts the same crop."""
+    size = np.array([sample.box_size] * 2 if sample.box is None else sample.box) / BOX_MARGIN
+    return np.concatenate([sample.center - size / 2, size]).astype(np.float32)
+
+
+def predict_box(predictor: Predictor, image: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Predict the keypoints (K, 2), in image pixels, and scores (K,) of what is in a box (4,) of an image (H, W, 3)."""
+    keypoints, scores = predict_crops(predictor, [crop_box(image, box, predictor.recipe, predictor.skeleton)])
+    return keypoints[0], scores[0]
+
+
 def predict_crops(predictor: Predictor, crops: Iterable[Crop]) -> tuple[np.ndarray, np.ndarray]:
     """Predict keypoints (N, K, 2), in pixels of the images that the crops were cut from, and scores (N, K).
 

@@ -122,7 +122,8 @@ def caveats(recipe: Recipe, boxes: bool, search: bool = False) -> list[str]:
     return lines
 
 
-def _draw_found(predictor: Predictor, image: np.ndarray, found: Drawable) -> np.ndarray:
+def draw_found(predictor: Predictor, image: np.ndarray, found: Drawable) -> np.ndarray:
+    """The image (H, W, 3) with what was found in it; keypoints that are probably wrong are faded."""
     keypoints, scores, frames = found
     sure = predictor.recipe.sure or None
     return draw_poses(image, keypoints, scores, predictor.skeleton, sure, sure is not None, frames)
@@ -202,10 +203,7 @@ def _read(
     for given in pictures:
         try:
             data = read_file(given.path)
-            image = decode_image(data, one_line(given.path), upright=True)
-            if max(image.shape) > LARGEST_COPY:
-                what = f"a side of {max(image.shape):,} pixels, where copies have up to {LARGEST_COPY:,}; scale it down"
-                raise BadImage("too large", f"{one_line(given.path)}: {what}")
+            image = decode_picture(data, one_line(given.path))
         except BadImage as error:
             skipped.handle(given, error)
             if isinstance(places, Boxes):
@@ -216,9 +214,18 @@ def _read(
         yield given.name, image
 
 
+def decode_picture(data: bytes, where: str) -> np.ndarray:
+    """Decode an image file's bytes as a person sees it, (H, W, 3) uint8 RGB; BadImage if it can't be drawn into."""
+    image = decode_image(data, where, upright=True)
+    if max(image.shape) > LARGEST_COPY:
+        what = f"a side of {max(image.shape):,} pixels, where copies have up to {LARGEST_COPY:,}; scale it down"
+        raise BadImage("too large", f"{where}: {what}")
+    return image
+
+
 def _write_copy(predictor: Predictor, path: Path, found: Drawable, copy: Path) -> None:
     image = decode_image(read_file(path), one_line(path), upright=True)
-    drawn = cv2.cvtColor(_draw_found(predictor, image, found), cv2.COLOR_RGB2BGR)
+    drawn = cv2.cvtColor(draw_found(predictor, image, found), cv2.COLOR_RGB2BGR)
     del image
     encoded = cv2.imencode(".png", drawn)[1]
     with atomic_path(copy) as temporary:
@@ -245,7 +252,7 @@ def _predict_video(predictor: Predictor, given: Input, out: Path, places: Places
         writer = VideoWriter(temporary, rate_of(capture), given.path)
         try:
             for found in _find(predictor, named(), places):
-                writer.write(_draw_found(predictor, found.image, found.drawable))
+                writer.write(draw_found(predictor, found.image, found.drawable))
                 rows += found.rows()
         finally:
             capture.release()
