@@ -306,6 +306,7 @@ HOURGLASS_TINY = replace(
 PHOTOS = replace(
     LAPTOP,
     name="poseestnet-photos",
+    width=16, epochs=8,
     drawing="varied", scale_factor=0.25, rotation_factor=20.0, rotation_probability=0.6, color_jitter="all",
     ema=0.995, batch=8, validation="share", validation_share=0.1,
 )  # fmt: skip
