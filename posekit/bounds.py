@@ -4,10 +4,12 @@ Every range is stated here, with its unit and the reason for it, and nowhere els
 """
 
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from posekit.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Lengths
 LONGEST_LINE = 1_000_000  # characters of a line of a csv; 111 numbers of 25 digits take 3,000
@@ -56,7 +58,7 @@ PARAMETERS = 300_000_000  # values of one network: HRNet-W64 has 0.13 billion
 BATCH = (1, 4096)  # images that an exported file takes at a time
 
 
-def outside(values: np.ndarray, low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:
+def outside(values: "np.ndarray", low: "float | np.ndarray", high: "float | np.ndarray") -> "np.ndarray":
     """True where a value isn't in low…high, and for NaN."""
     return ~((values >= low) & (values <= high))
 

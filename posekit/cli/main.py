@@ -17,7 +17,6 @@ from posekit.cli.recipe import recipe_app
 from posekit.cli.reid import reid
 from posekit.cli.score import compare, gallery, score_app
 from posekit.cli.weights import convert
-from posekit.graph_cache import enable as enable_graph_cache
 from posekit.runtime import announce
 
 app = typer.Typer(
@@ -46,7 +45,6 @@ def main() -> None:
     with boundary():
         check_current_folder()
         announce()
-        enable_graph_cache()
         take_home_directories(command := typer.main.get_command(app))
         command()
 
