@@ -50,7 +50,7 @@ WEIGHTS_BYTES = 2**32  # of .ckpt, .pth and .safetensors: an optimiser's state i
 PICKLE_BYTES = 2**24  # of the names and shapes in a .pth
 ZIP_DIRECTORY_BYTES = 2**22  # of all members' names in a .pth or .npz
 LABELS_BYTES = 2**30  # of the files by which infer310's stages hand over; 1,060 vehicles take 1 MB
-GRAPH_BYTES = 2**28  # of a compiled graph in the cache: PoseEstNet's training step takes 5.5 MB
+GRAPH_BYTES = 2**28  # of all compiled graphs that are kept: PoseEstNet's training step takes 5.5 MB
 DESCRIPTION_BYTES = 2**20  # of the .json beside a model, and of a recipe in ONNX metadata
 # What they hold.
 LARGEST_WEIGHT = 1e12  # of a network's values, either sign: a flipped bit of an exponent gives 1e18 or more

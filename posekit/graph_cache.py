@@ -25,19 +25,18 @@ from posekit.runtime import chosen_device
 if TYPE_CHECKING:
     from mindspore import Tensor, nn
 
-MOST_GRAPHS = 64  # files that are kept: a training and an evaluation at full size take 7 MB
 MOST_DAYS = 30  # for which an unused file is kept
 _DIGEST = 32  # bytes at a file's start: the SHA-256 of the rest
 # For MindSpore: use the cache, and don't look for changed code in the file that Python was started with.
 _SWITCHES = {"MS_COMPILER_CACHE_ENABLE": "1", "MS_DEV_FORCE_USE_COMPILE_CACHE": "1"}
-_enabled = False
+_enabled = 0.0  # when the cache was switched on
 _compiled = 0  # graphs that MindSpore has numbered in this process
 
 
 def enable() -> None:
     """Use the cache from now on in this process; for a process that runs posekit's own code and nothing else."""
     global _enabled
-    _enabled = True
+    _enabled = time.time()
 
 
 def compile_cached(network: "nn.Cell", made_of: str, *inputs: "Tensor") -> bool:
@@ -126,9 +125,11 @@ def _key(network: "nn.Cell", made_of: str, inputs: "tuple[Tensor, ...]") -> str:
 
 @cache
 def _code() -> str:
-    """A digest of posekit's code as this process found it."""
+    """A digest of posekit's code. OSError if that has changed since the cache was switched on: what runs is older."""
     package = Path(__file__).parent
     files = sorted(package.rglob("*.py"))
+    if _enabled and max(path.stat().st_mtime for path in files) > _enabled:
+        raise OSError(f"{package}: has changed")
     named = [bytes(path.relative_to(package)) + b"\0" + path.read_bytes() for path in files]
     return hashlib.sha256(b"\0".join(named)).hexdigest()
 
@@ -146,10 +147,12 @@ def _read(kept: Path) -> bytes:
 
 
 def _write(kept: Path, content: bytes) -> None:
-    """Write a graph's file whole, and remove those that are the longest unused."""
+    """Write a graph's file whole, and remove those that are the longest unused, so that the folder stays small."""
     with atomic_path(kept) as temporary:
         temporary.write_bytes(hashlib.sha256(content).digest() + content)
-    files = sorted(kept.parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for number, path in enumerate(files):
-        if number >= MOST_GRAPHS or path.stat().st_mtime < time.time() - MOST_DAYS * 86_400:
+    files = {path: path.stat() for path in kept.parent.iterdir() if path.is_file()}
+    total, oldest = 0, time.time() - MOST_DAYS * 86_400
+    for path in sorted(files, key=lambda path: files[path].st_mtime, reverse=True):
+        total += files[path].st_size
+        if total > GRAPH_BYTES or files[path].st_mtime < oldest:
             path.unlink(missing_ok=True)

@@ -33,7 +33,7 @@ def folder(tmp_path: Path, monkeypatch) -> Path:
 @pytest.fixture
 def enabled(folder: Path, monkeypatch) -> Path:
     """The folder, with the cache switched on in this process."""
-    monkeypatch.setattr(graph_cache, "_enabled", True)
+    monkeypatch.setattr(graph_cache, "_enabled", time.time())
     set_up("cpu")
     return folder
 
@@ -139,6 +139,9 @@ def test_the_key_says_all_that_the_graph_depends_on(tmp_path: Path, monkeypatch)
         assert graph_cache._key(network, text, (images,)) == keys[0]
         patch.setattr(graph_cache, "__file__", str(tmp_path / "posekit" / "graph_cache.py"))
         keys.append(graph_cache._key(network, text, (images,)))
+        patch.setattr(graph_cache, "_enabled", time.time() - 60)
+        with pytest.raises(OSError, match="has changed"):  # after the start: another code than this runs
+            graph_cache._key(network, text, (images,))
     assert len(set(keys)) == len(keys) == 9
 
 
@@ -161,7 +164,7 @@ def test_the_folder_can_be_out_of_reach(enabled: Path, monkeypatch):
 
 
 def test_unused_and_surplus_graphs_are_removed(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(graph_cache, "MOST_GRAPHS", 3)
+    monkeypatch.setattr(graph_cache, "GRAPH_BYTES", 3 * (32 + len(b"graph")))
     now = time.time()
     for minute, name in enumerate("abcd"):
         graph_cache._write(tmp_path / name, b"graph")
