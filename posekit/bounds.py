@@ -4,10 +4,12 @@ Every range is stated here, with its unit and the reason for it, and nowhere els
 """
 
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from posekit.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Lengths
 LONGEST_LINE = 1_000_000  # characters of a line of a csv; 111 numbers of 25 digits take 3,000
@@ -48,6 +50,7 @@ WEIGHTS_BYTES = 2**32  # of .ckpt, .pth and .safetensors: an optimiser's state i
 PICKLE_BYTES = 2**24  # of the names and shapes in a .pth
 ZIP_DIRECTORY_BYTES = 2**22  # of all members' names in a .pth or .npz
 LABELS_BYTES = 2**30  # of the files by which infer310's stages hand over; 1,060 vehicles take 1 MB
+GRAPH_BYTES = 2**28  # of all compiled graphs that are kept: PoseEstNet's training step takes 5.5 MB
 DESCRIPTION_BYTES = 2**20  # of the .json beside a model, and of a recipe in ONNX metadata
 # What they hold.
 LARGEST_WEIGHT = 1e12  # of a network's values, either sign: a flipped bit of an exponent gives 1e18 or more
@@ -55,7 +58,7 @@ PARAMETERS = 300_000_000  # values of one network: HRNet-W64 has 0.13 billion
 BATCH = (1, 4096)  # images that an exported file takes at a time
 
 
-def outside(values: np.ndarray, low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:
+def outside(values: "np.ndarray", low: "float | np.ndarray", high: "float | np.ndarray") -> "np.ndarray":
     """True where a value isn't in low…high, and for NaN."""
     return ~((values >= low) & (values <= high))
 

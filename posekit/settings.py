@@ -18,7 +18,7 @@ import numpy as np
 from posekit.errors import InputError, shortened, shown
 from posekit.fields import is_size, kind
 from posekit.files import parse_json, read_text
-from posekit.recipes import POSEESTNET, Recipe
+from posekit.recipes import POSEESTNET, SAID, Recipe
 from posekit.skeletons import skeleton_from
 
 FIELDS = {field.name: kind(field) for field in dataclasses.fields(Recipe)}  # name -> type, whether a tuple of it
@@ -55,6 +55,11 @@ def override_from_file(recipe: Recipe, path: Path) -> Recipe:
 def to_json(recipe: Recipe) -> str:
     """All fields as JSON: what a model file carries."""
     return json.dumps(dataclasses.asdict(recipe), default=np.generic.item)
+
+
+def graph_text(recipe: Recipe) -> str:
+    """All fields that a graph can depend on: those that a training says of a model are left out."""
+    return json.dumps({n: v for n, v in json.loads(to_json(recipe)).items() if n not in SAID})
 
 
 def from_json(text: str, where: str) -> Recipe:

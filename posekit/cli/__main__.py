@@ -17,7 +17,9 @@ def main() -> None:
             signal.signal(signal.SIGALRM, _later)
     try:
         from posekit.cli.main import main as run
+        from posekit.graph_cache import enable
 
+        enable()
         run()
     except KeyboardInterrupt:
         _end()

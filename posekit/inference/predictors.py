@@ -13,8 +13,10 @@ from posekit.bars import progress_bar
 from posekit.codecs import image_keypoints
 from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.pipeline import evaluation_iterator
+from posekit.graph_cache import compile_cached
 from posekit.predictions import Predictions
 from posekit.recipes import Recipe
+from posekit.settings import graph_text
 from posekit.signals import ctrl_c
 from posekit.skeletons import Skeleton
 
@@ -84,9 +86,16 @@ def network_predictor(network: "nn.Cell", recipe: Recipe, skeleton: Skeleton, ba
     """Wrap a MindSpore network in a predictor; it uses the network's current weights on each call."""
     import mindspore as ms
 
+    compiled = False
+
     def run(images: np.ndarray) -> np.ndarray:
+        nonlocal compiled
         network.set_train(False)
-        return network(ms.Tensor(images))[-1].asnumpy().astype(np.float32, copy=False)  # half in mixed precision
+        tensor = ms.Tensor(images)
+        if not compiled:
+            compile_cached(network, graph_text(recipe), tensor)
+            compiled = True
+        return network(tensor)[-1].asnumpy().astype(np.float32, copy=False)  # half in mixed precision
 
     return Predictor(recipe, skeleton, run, batch)
 

@@ -6,10 +6,12 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, amp, nn, ops
 
+from posekit.graph_cache import compile_cached
 from posekit.models import build
 from posekit.models.loss import heatmap_loss
 from posekit.recipes import Recipe
 from posekit.runtime import mixed_precision
+from posekit.settings import graph_text
 from posekit.skeletons import Skeleton
 from posekit.training.ranks import AveragedUpdate, ranks
 
@@ -101,6 +103,7 @@ class TrainStep(nn.Cell):
 
     update: a cell that takes gradients in the order of its `parameters`: an optimiser, `Update` or `AveragedUpdate`.
     accumulate: number of batches per update.
+    made_of: what the graph depends on, for the cache of compiled graphs; empty: not kept there.
     """
 
     def __init__(
@@ -110,8 +113,10 @@ class TrainStep(nn.Cell):
         loss_factor: float,
         accumulate: int = 1,
         scaler: amp.DynamicLossScaler | None = None,
+        made_of: str = "",
     ) -> None:
         super().__init__(auto_prefix=False)
+        self.made_of = made_of
         self.network, self.update, self.loss_factor, self.scaler = network, update, loss_factor, scaler
         self.accumulate = accumulate
         self.optimizer = getattr(update, "optimizer", update)
@@ -134,9 +139,13 @@ class TrainStep(nn.Cell):
             _each(_add, self.sums, gradients)
         return loss
 
-    def prepare(self, batch: Sequence[np.ndarray]) -> None:
-        """Compile for batches of this shape; otherwise the first update does it."""
-        self.compile(*(Tensor(array) for array in batch))
+    def prepare(self, batch: Sequence[np.ndarray]) -> bool:
+        """Compile for batches of this shape; otherwise the first update does it. Return whether it was in the cache."""
+        inputs = [Tensor(array) for array in batch]
+        if self.made_of:
+            return compile_cached(self, self.made_of, *inputs)
+        self.compile(*inputs)
+        return False
 
     def learn(self, batches: Iterable[Sequence[np.ndarray]]) -> float:
         """Make one update from `accumulate` batches; return the mean of their losses."""
@@ -225,7 +234,11 @@ def make_step(network: nn.Cell, recipe: Recipe, steps: int, averaged: nn.Cell | 
         update = Update(optimizer, recipe.clip_norm, scaler, recipe.ema, *pair)
     if ranks() > 1:
         update = AveragedUpdate(update)
-    return TrainStep(mixed_precision(network, recipe.amp), update, recipe.loss_factor, recipe.accumulate, scaler)
+    # MindSpore can't store a graph with loss scaling (Cannot export a PyExecute CNode in MindIR).
+    made_of = "" if scaler else f"{graph_text(recipe)} {steps}"
+    return TrainStep(
+        mixed_precision(network, recipe.amp), update, recipe.loss_factor, recipe.accumulate, scaler, made_of
+    )
 
 
 def describe_update(recipe: Recipe, devices: int = 1) -> str:
