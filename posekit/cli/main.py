@@ -92,7 +92,9 @@ def course_list() -> None:
 
 @course_app.command("run")
 def course_run(
-    scale: Annotated[str | None, typer.Option(help="smoke (minutes), laptop (hours) or full.")] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="quick (the default, minutes), smoke, laptop (hours) or full.")
+    ] = None,
     only: Annotated[list[str] | None, typer.Option(help="A lesson's number; repeatable.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Folder of a stopped run, to continue it.")] = None,
     parameter: Annotated[
