@@ -223,7 +223,7 @@ def test_a_checkpoint_of_another_network(data: Path, tmp_path: Path, refused: Re
         ),
         (["train", "poseestnet", "--out", "run", "--config", "no.toml"], "no.toml: cannot read (No such file"),
         (["train", "poseestnet", "--out", "run", "--device", "abacus"], "unknown device 'abacus'; use auto, cpu, gpu"),
-        (["course", "run", "--scale", "huge"], "unknown scale 'huge'; choose one of smoke, laptop, full"),
+        (["course", "run", "--scale", "huge"], "unknown scale 'huge'; choose one of quick, smoke, laptop, full"),
         (["course", "run", "--only", "77"], "unknown lesson 77; choose by number from 00_start_here"),
         (["course", "run", "-p", "shoes=3"], "unknown parameter shoes; the lessons have "),
         (["course", "run", "--resume", "no-run"], "no-run: no course to resume there"),

@@ -15,11 +15,14 @@ import numpy as np
 import pytest
 from lesson_files import write_lesson
 
+from posekit import shipped
 from posekit.course import lessons, results
 from posekit.course import run as course
 from posekit.course.results import RESULT_MIME, read_results, record
 from posekit.errors import InputError
+from posekit.files import sha256, write_json
 from posekit.manifest import data_hash
+from posekit.recipes import get_recipe
 from posekit.runtime import cores
 
 
@@ -110,7 +113,7 @@ def test_failure_then_resume(root: Path, capsys: pytest.CaptureFixture[str], mon
         ({"scale": "huge"}, "unknown scale 'huge'"),
         ({"only": ["9"]}, "unknown lesson 09"),
         ({"only": ["00"], "parameters": ["recipe=poseestnet"]}, "unknown parameter recipe"),
-        ({"parameters": ["data=labels"]}, "choose it with -p recipe=poseestnet-smoke or -p recipe=hourglass-smoke"),
+        ({"parameters": ["data=labels"]}, "choose it with -p recipe=poseestnet-quick or -p recipe=hourglass-quick"),
         ({"parameters": ["data=labels", "recipe=poseestnet-smoke"]}, "data=labels: no such folder; check the path"),
         ({"resume": "runs/none"}, "no course to resume"),
     ],
@@ -192,6 +195,66 @@ def test_newest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         results.newest_run("missing", "runs")
 
 
+def test_a_lesson_gets_a_model_a_run_the_newest_or_what_ships(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(results, "ROOT", tmp_path)
+    monkeypatch.setenv("POSEKIT_HOME", str(tmp_path))
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights/cars.ckpt").write_bytes(b"abc")
+    about = {"about": "drawn", "recipe": "poseestnet-photos", "sha256": sha256(tmp_path / "weights/cars.ckpt")}
+    write_json(tmp_path / "weights/weights.json", {"cars": about})
+    monkeypatch.setattr(shipped, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(results, "embedded_data", lambda recipe: Path("drawn for", recipe.name))
+    ships = tmp_path / "weights/cars.ckpt", tmp_path / "runs/x/cars", Path("drawn for/poseestnet-smoke")
+    assert results.trained_network("poseestnet-smoke", runs="runs/x") == ships
+    assert capsys.readouterr().out == "network = cars (drawn), which ships with posekit\n"
+    with pytest.raises(InputError, match="posekit train hourglass-smoke"):
+        results.trained_network("hourglass-smoke")
+    run = tmp_path / "runs/a"
+    run.mkdir(parents=True)
+    (run / "recipe.json").write_text('{"name": "poseestnet-smoke"}')
+    (run / "best.ckpt").touch()
+    assert results.trained_network("poseestnet-smoke") == (run / "best.ckpt", run, None)
+    assert capsys.readouterr().out == "network = best.ckpt of a\n"
+    other = tmp_path / "runs/b"
+    assert results.trained_network("poseestnet-smoke", "mine", run="runs/b") == (
+        other / "best.ckpt", other, tmp_path / "mine"
+    )  # fmt: skip
+    assert results.trained_network("poseestnet-smoke", "", "cars", runs="runs/x") == ships
+    assert results.trained_network("poseestnet-smoke", "", "c/n.onnx") == (tmp_path / "c/n.onnx", tmp_path / "c", None)
+
+
+def test_the_quick_scale_looks_at_what_ships(tmp_path: Path, monkeypatch) -> None:
+    """So its lessons 06 to 08 needn't wait for a training; a recipe, a run or data that somebody names is taken."""
+    trained = "recipe = 'poseestnet-smoke'\nruns = ''"
+    write_lesson(tmp_path, "04_train", trained + "\nrun = ''")
+    for stem in ("06_evaluate", "08_reid"):
+        write_lesson(tmp_path, stem, trained + "\nrun = ''\nmodel = ''")
+    write_lesson(tmp_path, "09_own", trained)
+    monkeypatch.setattr(lessons, "shipped_for", lambda recipe: f"ships-{recipe.split('-')[0]}")
+
+    def models(scale: str, **parameters: str) -> dict[str, object]:
+        steps = lessons.plan(scale, [], parameters, tmp_path, tmp_path / "runs/x")
+        return {step.name: step.parameters.get("model") for step in steps if "model" in step.lesson.parameters}
+
+    assert models("quick") == {
+        "06_evaluate-poseestnet-quick": "ships-poseestnet",
+        "06_evaluate-hourglass-quick": "ships-hourglass",
+        "08_reid": "ships-poseestnet",
+    }
+    assert set(models("smoke").values()) == {None}
+    assert set(models("quick", recipe="poseestnet-tiny").values()) == {None}
+    assert set(models("quick", run="mine").values()) == {None} and set(models("quick", model="m").values()) == {"m"}
+    steps = {step.name: step.needs for step in lessons.plan("quick", [], {}, tmp_path, tmp_path / "runs/x")}
+    assert steps["06_evaluate-poseestnet-quick"] == steps["08_reid"] == ()
+    assert steps["09_own"] == ("04_train-poseestnet-quick",)
+
+
+def test_a_course_without_scale_is_quick(root: Path) -> None:
+    assert lessons.USUAL == "quick" and list(lessons.SCALES) == ["quick", "smoke", "laptop", "full"]
+    for recipes in lessons.SCALES.values():
+        assert [get_recipe(name).network for name in recipes] == ["hrnet", "hourglass"]
+
+
 @pytest.mark.parametrize("number", [20251125, 7, -3, 1.5, True])
 def test_a_parameter_that_papermill_made_a_number_is_a_name(number: object, tmp_path: Path, monkeypatch) -> None:
     """As `-p run 20251125` does."""
@@ -226,7 +289,12 @@ def test_lessons_take_every_path_by_resolve_or_newest_run(path: Path, name: str)
         source = "".join(line for line in cell["source"] if not line.startswith("%"))
         tree = ast.parse(source)
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-        by = [node for call in calls if call.func.id in ("resolve", "newest_run", "bool") for node in call.args]
+        by = [
+            node
+            for call in calls
+            if call.func.id in ("resolve", "newest_run", "trained_network", "bool")
+            for node in call.args
+        ]
         here = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name]
         loads = [node for node in here if isinstance(node.ctx, ast.Load)]
         if any(isinstance(node.ctx, ast.Store) for node in here) and "parameters" not in tags(cell):

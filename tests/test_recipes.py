@@ -484,7 +484,7 @@ def test_recipe_list_names_every_recipe(posekit):
     code, out, _ = posekit("recipe", "list")
     rows = [cells(line) for line in out.splitlines() if "│" in line]
     assert code == 0 and [row[0] for row in rows] == list(RECIPES)
-    assert ["poseestnet-smoke", "hrnet", "96 px", "6"] == rows[2][:4] and all(row[4] for row in rows)
+    assert ["poseestnet-smoke", "hrnet", "96 px", "6"] in [row[:4] for row in rows] and all(row[4] for row in rows)
 
 
 def test_recipe_show_has_every_field_in_a_line(posekit):

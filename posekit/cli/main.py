@@ -12,7 +12,7 @@ from posekit.cli.boundary import Commands, adapt_to_place, boundary, check_curre
 from posekit.cli.data import data_app
 from posekit.cli.infer310 import infer310_app
 from posekit.cli.models import evaluate, export, parity, predict
-from posekit.cli.options import Data, Device, Images, Settings, take_home_directories
+from posekit.cli.options import Data, Device, Images, Pretrained, Settings, take_home_directories
 from posekit.cli.recipe import recipe_app
 from posekit.cli.reid import reid
 from posekit.cli.score import compare, gallery, score_app
@@ -63,9 +63,7 @@ def train(
     flip_pairs: Annotated[
         str | None, typer.Option(help="COCO: left/right pairs, a:b,c:d, or none; found in the names if not given.")
     ] = None,
-    pretrained: Annotated[
-        Path | None, typer.Option(help="Start from what fits of a checkpoint or a published PyTorch file.")
-    ] = None,
+    pretrained: Pretrained = None,
 ) -> None:
     """Train a recipe's network. Ctrl-C and SIGTERM save and exit with code 75; --resume continues."""
     from posekit.layouts import for_training
@@ -94,7 +92,9 @@ def course_list() -> None:
 
 @course_app.command("run")
 def course_run(
-    scale: Annotated[str | None, typer.Option(help="smoke (minutes), laptop (hours) or full.")] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="quick (the default, minutes), smoke, laptop (hours) or full.")
+    ] = None,
     only: Annotated[list[str] | None, typer.Option(help="A lesson's number; repeatable.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Folder of a stopped run, to continue it.")] = None,
     parameter: Annotated[

@@ -34,9 +34,14 @@ if TYPE_CHECKING:
 
 def predict(
     model: Model,
-    out: Annotated[Path, typer.Option(help="With --data the csv to write, else a folder for pictures and csv.")],
     pictures: Annotated[
         list[Path] | None, typer.Argument(help="Images, videos or folders of them, instead of --data.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for pictures and csv (if not given: found), or with --data the csv (predictions.csv)."
+        ),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Data set; predict one of its splits.")] = None,
     split: Split = "test",
@@ -59,16 +64,19 @@ def predict(
     """Predict keypoints of a split as a table, or of images and videos as annotated copies and a table."""
     if (data is None) == (not pictures) or (data and (boxes or search)) or (boxes and search):
         raise InputError("give either images or --data, and only with images either --boxes or --search")
+    from posekit.deploy.fast import fastest
     from posekit.inference.media import predict_media
     from posekit.inference.predictors import predict_dataset
     from posekit.inference.run_times import load_predictor
     from posekit.inference.run_times.request import Request
     from posekit.layouts import for_data, open_split
     from posekit.predictions import write_predictions
+    from posekit.shipped import title
 
     request = Request(model, device, 16 if data or search else 1, backend, precision, lite_python, flip_test)
-    predictor = load_predictor(request)
-    print(f"{model}: {predictor.run_time}")
+    predictor = load_predictor(fastest(request))
+    print(f"{title(model)}: {predictor.run_time}")
+    out = out or Path("predictions.csv" if data else "found")
     if data:
         dataset = open_split(for_data(predictor.recipe, data), data, split, images)
         write_predictions(out, predict_dataset(predictor, dataset))
@@ -91,13 +99,15 @@ def evaluate(
     flip_test: FlipTest = None,
 ) -> None:
     """Predict a split and score it by every protocol."""
+    from posekit.deploy.fast import fastest
     from posekit.evaluation.protocols import evaluate as run
     from posekit.inference.run_times import load_predictor
     from posekit.inference.run_times.request import Request
     from posekit.layouts import for_data, get_layout, open_split
+    from posekit.shipped import title
 
-    predictor = load_predictor(Request(model, device, 16, backend, precision, lite_python, flip_test))
-    print(f"{model}: {predictor.run_time}")
+    predictor = load_predictor(fastest(Request(model, device, 16, backend, precision, lite_python, flip_test)))
+    print(f"{title(model)}: {predictor.run_time}")
     recipe = for_data(predictor.recipe, data)
     dataset = open_split(recipe, data, split, images)
     with one_writer(out):

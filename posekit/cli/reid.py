@@ -25,6 +25,7 @@ def reid(
     flip_test: FlipTest = None,
 ) -> None:
     """Write keypoints, heatmaps and segments of every image for re-identification with MultiTaskNet."""
+    from posekit.deploy.fast import fastest
     from posekit.files import sha256
     from posekit.inference.run_times import load_predictor
     from posekit.inference.run_times.request import Request
@@ -35,7 +36,7 @@ def reid(
     if not names:
         raise InputError(f"--splits {splits!r}: names no split; give at least one, for example test,query,train")
     request = Request(model, device, backend=backend, precision=precision, lite_python=lite_python, flip_test=flip_test)
-    predictor = load_predictor(request)
+    predictor = load_predictor(fastest(request))
     with one_writer(out):
         for split, computed in write_reid(predictor, data, names, out, threshold, lossless, sha256(model)).items():
             print(f"{out / f'pose_{split}.csv'}: {computed} images computed")

@@ -7,10 +7,17 @@ import typer
 
 from posekit.cli.options import Settings
 from posekit.errors import InputError
+from posekit.shipped import model_path
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(help="A published .pth, .pth.tar or .safetensors file; with --to a .ckpt.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A published .pth, .pth.tar or .safetensors file; with --to a .ckpt, people or vehicles.",
+            callback=model_path,
+        ),
+    ],
     out: Annotated[Path, typer.Argument(help="The .ckpt to write; with --to a .pth or .safetensors.")],
     published: Annotated[
         str | None,

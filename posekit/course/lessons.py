@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from posekit.course.results import read_cells
+from posekit.course.results import read_cells, shipped_for
 from posekit.errors import InputError
 from posekit.files import ROOT, home
 
 # A scale only chooses the recipes, one per network.
 SCALES = {
+    "quick": ("poseestnet-quick", "hourglass-quick"),
     "smoke": ("poseestnet-smoke", "hourglass-smoke"),
     "laptop": ("poseestnet-laptop", "hourglass-laptop"),
     "full": ("poseestnet", "hourglass"),
 }
+USUAL = "quick"  # the scale of a course that names none
+ON_SHIPPED = ("quick",)  # scales that train too little: there, lessons that take a model get the networks that ship
 EACH_RECIPE = ("04", "06", "07")  # lessons that run once for every recipe of the scale
 TRAINED = ("06", "07", "08", "09")  # lessons that use the network that lesson 04 trains with their recipe
 ALONE = ("05",)  # lessons that measure the speed of the whole machine, so no other lesson may run beside them
@@ -98,14 +101,22 @@ def plan(scale: str, only: Sequence[str], parameters: dict[str, str], root: Path
         each = lesson.number in EACH_RECIPE and "recipe" in lesson.parameters
         for recipe in recipes if each else _recipe_of_line(lesson, recipes):
             place = {"run": f"{runs}/{recipe}"} if lesson.number == "04" else {}  # where a stopped training resumes
-            values = {"runs": runs, **place, **parameters, "recipe": recipe}
+            model = _model(scale, lesson, recipe, parameters)
+            values = {"runs": runs, **place, **model, **parameters, "recipe": recipe}
             chosen = {name: _typed(name, values[name], lesson) for name in lesson.parameters if name in values}
             trained = [step for step in steps if step.lesson.number == "04" and step.parameters.get("recipe") == recipe]
-            needs = tuple(step.name for step in trained) if lesson.number in TRAINED else ()
+            needs = tuple(step.name for step in trained) if lesson.number in TRAINED and not model else ()
             steps.append(Step(f"{lesson.path.stem}-{recipe}" if each else lesson.path.stem, lesson, chosen, needs))
     if not steps:
         raise InputError(f"the {scale} scale has no recipe for {', '.join(only)}; name one with -p recipe=NAME")
     return steps
+
+
+def _model(scale: str, lesson: Lesson, recipe: str, parameters: dict[str, str]) -> dict[str, str]:
+    """The network that ships, as parameter of a lesson that takes one, unless other parameters name a network."""
+    named = {"recipe", "run", "model", "data"} & {name for name, value in parameters.items() if value}
+    name = shipped_for(recipe) if scale in ON_SHIPPED and "model" in lesson.parameters and not named else None
+    return {"model": name} if name else {}
 
 
 def chosen_recipes(scale: str, parameters: dict[str, str]) -> tuple[str, ...]:

@@ -9,6 +9,9 @@ from typing import Any
 
 from posekit.errors import InputError
 from posekit.files import ROOT, expanded, home, read_json
+from posekit.layouts import embedded_data
+from posekit.recipes import get_recipe
+from posekit.shipped import model_path, shipped, shipped_name, title
 
 RESULT_MIME = "application/vnd.posekit.result+json"
 
@@ -38,6 +41,44 @@ def newest_run(recipe_name: str, runs: object = "runs") -> Path:
         if found:
             return max(found, key=lambda checkpoint: checkpoint.stat().st_mtime_ns).parent
     raise InputError(f"{runs}: no trained run of {recipe_name}; run lesson 04 or posekit train {recipe_name} first")
+
+
+def trained_network(
+    recipe_name: str, data: object = "", model: object = "", run: object = "", runs: object = "runs"
+) -> tuple[Path, Path, Path | None]:
+    """A trained network for a lesson, which shows which: its model file, the lesson's folder to write to, and the data.
+
+    That is `model`, a file or the name of a network that ships; else the best checkpoint of `run`; else of the newest
+    run of the recipe; else the network that ships and finds the same keypoints. InputError where there is none. The
+    folder is the file's, or for a network that ships one below `runs`. The data is `data`; without it, that drawn for
+    the recipe if the network ships, else None, the model's own.
+    """
+    file = _model_file(recipe_name, model, run, runs)
+    name = shipped_name(file)
+    folder = (resolve(runs) or home()) / name if name else file.parent
+    place = resolve(data) or (embedded_data(get_recipe(recipe_name)) if name else None)
+    record("network", f"{title(file)}, which ships with posekit" if name else f"{file.name} of {folder.name}")
+    return file, folder, place
+
+
+def _model_file(recipe_name: str, model: object, run: object, runs: object) -> Path:
+    if model:
+        file = model_path(str(model))
+        return file if shipped_name(file) else resolve(model) or file
+    if folder := resolve(run):
+        return folder / "best.ckpt"
+    try:
+        return newest_run(recipe_name, runs) / "best.ckpt"
+    except InputError:
+        if not (name := shipped_for(recipe_name)):
+            raise
+        return model_path(name)
+
+
+def shipped_for(recipe_name: str) -> str | None:
+    """The name of the network that ships and finds the keypoints of this recipe; None if there is none."""
+    wanted = get_recipe(recipe_name).skeleton
+    return next((name for name, about in shipped().items() if get_recipe(about["recipe"]).skeleton == wanted), None)
 
 
 def _run_folders(runs: object) -> Iterator[Path]:

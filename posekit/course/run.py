@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from posekit.course.execution import execute
-from posekit.course.lessons import Step, chosen_recipes, list_lessons, plan
+from posekit.course.lessons import USUAL, Step, chosen_recipes, list_lessons, plan
 from posekit.course.results import resolve, result_text
 from posekit.errors import InputError
 from posekit.files import ROOT, expanded, home, read_json, write_json
@@ -42,14 +42,14 @@ def run(
     jobs: int | None = None,
     root: Path = ROOT,
 ) -> int:
-    """Run the lessons (`only` those numbers) at a scale, smoke by default, with `name=value` parameters.
+    """Run the lessons (`only` those numbers) at a scale, quick by default, with `name=value` parameters.
 
     jobs: how many at once, each on its share of the cores; by default two on a CPU, one on another device.
     `resume` names the folder of a stopped run; its scale, lessons and parameters stay. Returns the exit code:
     0, 1 when a lesson failed, 130 after Ctrl-C. InputError, before anything runs, for anything unknown.
     """
     if resume is None:
-        folder, manifest, steps = _new(root, scale or "smoke", only, _pairs(parameters))
+        folder, manifest, steps = _new(root, scale or USUAL, only, _pairs(parameters))
     else:
         folder, manifest, steps = _stopped(root, expanded(resume), scale, only, parameters)
     console = Console()

@@ -1,7 +1,4 @@
-"""MindSpore itself: checkpoints and MINDIR files."""
-
-import mindspore as ms
-from mindspore.train.mind_ir_pb2 import ModelProto
+"""MindSpore itself: checkpoints and MINDIR files. It is imported when one is opened: other run times go without it."""
 
 from posekit.bounds import MODEL_BYTES
 from posekit.errors import InputError
@@ -9,7 +6,6 @@ from posekit.files import read_bytes, unreadable
 from posekit.inference.predictors import Predictor, network_predictor
 from posekit.inference.run_times.description import AGAIN, KINDS, check_shapes, guarded, read_description
 from posekit.inference.run_times.request import Request
-from posekit.models.checkpoint import load_network
 from posekit.plain_paths import plain_input
 from posekit.runtime import set_up
 from posekit.skeletons import get_skeleton
@@ -17,6 +13,8 @@ from posekit.skeletons import get_skeleton
 
 def open_checkpoint(request: Request) -> Predictor:
     """The network that MindSpore builds from a checkpoint."""
+    from posekit.models.checkpoint import load_network
+
     request.only("fp32")
     set_up(request.device)
     model = load_network(request.model)
@@ -25,6 +23,9 @@ def open_checkpoint(request: Request) -> Predictor:
 
 def open_mindir(request: Request) -> Predictor:
     """The graph of a MINDIR file."""
+    import mindspore as ms
+    from mindspore.train.mind_ir_pb2 import ModelProto
+
     request.only("fp32")
     set_up(request.device)
     about, model = read_description(request.model), ModelProto()
