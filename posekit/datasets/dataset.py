@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from posekit.datasets.images import BadImage, decode_image
+from posekit.datasets.images import BadImage, Picture, decode_reduced
 from posekit.errors import InputError, shortened
+from posekit.geometry import enlarging
 from posekit.skeletons import Skeleton
 
 BOX_MARGIN = 1.25  # the box of an object that fills its image is this much larger than the longer side (PAMTRI)
@@ -25,6 +26,8 @@ class Sample:
     box_size: float  # side of the square box, pixels, before any augmentation
     skeleton: Skeleton
     box: np.ndarray | None = None  # (2,) float32 width and height, which a rectangular input takes instead
+    enlarging: np.ndarray | None = None  # (2, 3), where `image` isn't the whole image: from its pixels to the image's
+    width: int = 0  # of the whole image, where `image` isn't that
 
 
 @dataclass(frozen=True)
@@ -61,17 +64,22 @@ class PoseDataset:
 
     def __getitem__(self, index: int) -> Sample:
         """Raises InputError for a box that is outside its image, of which a crop would be all black."""
-        image = self.image(index)
-        if not self.overlaps(index, image.shape):
-            height, width = image.shape[:2]
+        return self.sample(index)
+
+    def sample(self, index: int, times: int = 1) -> Sample:
+        """A sample, whose image may be means of `times` × `times` pixels (1, 2, 4 or 8) if that is decoded faster."""
+        picture = self._picture(index, times)
+        width, height = picture.size
+        if not self.overlaps(index, (height, width)):
             raise InputError(
                 f"{self.where(index)}: {shortened(self.names[index])}: its box is outside the image of {width} × "
                 f"{height} pixels; fix its label, or remove it (`posekit data check` lists all such)"
             )
         return Sample(
-            image, self.keypoints[index].astype(np.float32), self.visible[index],
+            picture.pixels, self.keypoints[index].astype(np.float32), self.visible[index],
             self.center[index], float(self.box_size[index]), self.skeleton,
             None if self.box is None else self.box[index],
+            enlarging(picture.times) if picture.times > 1 else None, width,
         )  # fmt: skip
 
     def take(self, rows: Sequence[int] | np.ndarray) -> "PoseDataset":
@@ -113,10 +121,13 @@ class PoseDataset:
 
         Raises BadImage naming a missing, damaged or unreadable file, or one of another size than the labels state.
         """
-        image = decode_image(self.read_bytes(index), self.where(index), self.upright)
-        stated = image.shape[1::-1] if self.sizes is None else tuple(self.sizes[index].tolist())
-        if all(stated) and stated != image.shape[1::-1]:
-            real, says = ("{} × {}".format(*size) for size in (image.shape[1::-1], stated))
+        return self._picture(index, 1).pixels
+
+    def _picture(self, index: int, times: int) -> Picture:
+        picture = decode_reduced(self.read_bytes(index), self.where(index), self.upright, times)
+        stated = picture.size if self.sizes is None else tuple(self.sizes[index].tolist())
+        if all(stated) and stated != picture.size:
+            real, says = ("{} × {}".format(*size) for size in (picture.size, stated))
             what = f"{self.where(index)}: has {real} pixels, but the labels say {says}"
             raise BadImage("wrongly sized", f"{what}; give the images that were labelled, or scale the labels")
-        return image
+        return picture

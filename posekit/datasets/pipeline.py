@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from posekit.datasets.dataset import PoseDataset, Sample
-from posekit.geometry import crop_matrix, fit_box, transform_points, warp
+from posekit.geometry import compose, crop_matrix, fit_box, reduction, sides, transform_points, warp
 from posekit.recipes import Recipe
 from posekit.runtime import cores
 from posekit.signals import restore_handlers
@@ -90,17 +90,31 @@ def crop(sample: Sample, recipe: Recipe, augmentation: Augmentation | None = Non
     if a.flip:
         order = list(sample.skeleton.flip_order)
         keypoints, visible = keypoints[order], visible[order]
-    width = sample.image.shape[1] if a.flip else None
+    width = (sample.width or sample.image.shape[1]) if a.flip else None
     box_width, box_height = fit_box(sample.box_size, sample.box, size)
     box = (box_width * a.scale, box_height * a.scale)
     matrix = crop_matrix(sample.center, box, size, a.rotation, width, recipe.intervals)
-    return Crop(warp(sample.image, matrix, size), transform_points(matrix, keypoints), visible, matrix)
+    shown = matrix if sample.enlarging is None else compose(matrix, sample.enlarging)
+    return Crop(warp(sample.image, shown, size), transform_points(matrix, keypoints), visible, matrix)
+
+
+def read_crop(dataset: PoseDataset, index: int, recipe: Recipe, rng: np.random.Generator | None = None) -> Crop:
+    """Read a sample's crop, augmented if there is an `rng`, decoding no more pixels than it shows."""
+    augmentation = draw_augmentation(recipe, rng) if rng else Augmentation()
+    width, _ = fit_box(dataset.box_size[index], None if dataset.box is None else dataset.box[index], recipe.input_size)
+    shrinks = float(width) * augmentation.scale / (sides(recipe.input_size)[0] - recipe.intervals)
+    cut = crop(dataset.sample(index, reduction(shrinks)), recipe, augmentation)
+    return _colored(cut, recipe, augmentation, rng) if rng else cut
 
 
 def augmented_crop(sample: Sample, recipe: Recipe, rng: np.random.Generator) -> Crop:
     """The sample as a training with this recipe would see it, drawn with `rng`."""
     augmentation = draw_augmentation(recipe, rng)
-    cut = crop(sample, recipe, augmentation)
+    return _colored(crop(sample, recipe, augmentation), recipe, augmentation, rng)
+
+
+def _colored(cut: Crop, recipe: Recipe, augmentation: Augmentation, rng: np.random.Generator) -> Crop:
+    """The crop with random colours, where the recipe has them for such an augmentation."""
     if COLOR_JITTER[recipe.color_jitter](augmentation.flip):
         cut = replace(cut, image=color_jitter(cut.image, rng))
     return cut
@@ -148,7 +162,7 @@ class TrainingBatches:
 
     def _crop(self, index: int) -> Crop:
         rng = np.random.default_rng((self.recipe.seed, self.epoch, index))
-        return augmented_crop(self.dataset[index], self.recipe, rng)
+        return read_crop(self.dataset, index, self.recipe, rng)
 
 
 class EvaluationBatches:
@@ -167,7 +181,7 @@ class EvaluationBatches:
         start = number * self.batch
         last = len(self.dataset) - 1
         rows = [min(start + i, last) for i in range(self.batch)]
-        crops = [crop(self.dataset[row], self.recipe) for row in rows]
+        crops = [read_crop(self.dataset, row, self.recipe) for row in rows]
         images = normalise(np.stack([c.image for c in crops]), self.recipe)
         return images, np.stack([c.matrix for c in crops]), np.int32(min(self.batch, last + 1 - start))
 
