@@ -75,12 +75,13 @@ def color_jitter(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """
     hue, brightness = rng.uniform(-1, 1, 2) * (0.2, 0.3)
     saturation, contrast = rng.uniform(0.5, 1.5, 2)
-    hsv = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)  # hue in degrees, the rest in 0-1
-    hsv[..., 0] = (hsv[..., 0] + hue * 360) % 360
-    hsv[..., 1] = np.minimum(hsv[..., 1] * saturation, 1)
-    rgb = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB) + np.float32(brightness)
-    mean = rgb.mean(axis=2, keepdims=True)
-    return (255 * np.clip((rgb - mean) * contrast + mean, 0, 1) + 0.5).astype(np.uint8)
+    # degrees, 0 to 1, 0 to 255; a hue of more than 360 degrees begins again
+    hues, saturations, values = cv2.split(cv2.cvtColor(image.astype(np.float32), cv2.COLOR_RGB2HSV))
+    hsv = cv2.merge([hues + np.float32(hue % 1 * 360), cv2.min(saturations * np.float32(saturation), 1.0), values])
+    mix = np.full((3, 4), (1 - contrast) / 3)  # from red, green, blue and 1
+    mix[:, 3] = 255 * brightness
+    mix[:, :3] += contrast * np.eye(3)
+    return cv2.add(cv2.transform(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), mix), 0, dtype=cv2.CV_8U)
 
 
 def crop(sample: Sample, recipe: Recipe, augmentation: Augmentation | None = None) -> Crop:
