@@ -18,6 +18,7 @@ from posekit import bounds
 from posekit.datasets import images, jpeg
 from posekit.datasets.images import BadImage, decode_image, decode_reduced, holds_several, read_file
 from posekit.datasets.png import chunks as png_chunks
+from posekit.geometry import enlarging
 
 EXIF = b"\xff\xe1\x00\x22Exif\0\0"
 JPEGS = [
@@ -139,7 +140,7 @@ def test_a_jpeg_of_fewer_pixels_is_not_moved(options: dict, mode: str):
     whole = decode_image(data, "here").astype(float)
     for times in (2, 4, 8):
         found = decode_reduced(data, "here", times=times)
-        assert (found.size, found.times) == ((333, 219), times)
+        assert found.size == (333, 219) and np.array_equal(found.enlarging, enlarging(times))
         assert found.pixels.shape == (-(-219 // times), -(-333 // times), 3)
         height, width = 219 // times, 333 // times
         means = whole[: height * times, : width * times].reshape(height, times, width, times, 3).mean((1, 3))
@@ -155,17 +156,18 @@ def test_a_turned_jpeg_of_fewer_pixels_is_not_moved(tag: int, size: tuple[int, i
     data = with_tag(encoded("JPEG", (127 + 100 * waves).round().astype(np.uint8)), tag)
     found, whole = decode_reduced(data, "here", True, 4), decode_image(data, "here", True)
     assert found.size == whole.shape[1::-1]
-    assert found.times == (1 if tag > 1 and size == (161, 99) else 4)
-    height, width = (side // found.times for side in whole.shape[:2])
-    parts = whole[: height * found.times, : width * found.times].astype(float)
-    means = parts.reshape(height, found.times, width, found.times, 3).mean((1, 3))
+    times = 1 if found.enlarging is None else 4
+    assert times == (1 if tag > 1 and size == (161, 99) else 4)
+    height, width = (side // times for side in whole.shape[:2])
+    parts = whole[: height * times, : width * times].astype(float)
+    means = parts.reshape(height, times, width, times, 3).mean((1, 3))
     assert np.abs(shift(found.pixels[:height, :width], means)[:2]).max() < 0.02
 
 
 def test_what_is_no_jpeg_or_small_is_decoded_whole():
     for form, size in (("PNG", (120, 90)), ("JPEG", (31, 31)), ("JPEG", (1, 1))):
         found = decode_reduced(encoded(form, picture(0, *size)), "here", times=4)
-        assert (found.times, found.size, found.pixels.shape[1::-1]) == (1, size, size)
+        assert found.enlarging is None and found.size == found.pixels.shape[1::-1] == size
     odd = encoded("JPEG", picture(0), "CMYK", subsampling=1)
     assert decode_reduced(odd, "here", times=2).size == (120, 90)
 

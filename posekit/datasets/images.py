@@ -18,6 +18,7 @@ from posekit import filetypes
 from posekit.bounds import LARGEST_IMAGE, LARGEST_RASTER, LARGEST_SIDE, MOST_PIXELS
 from posekit.datasets import jpeg, png
 from posekit.errors import InputError, shortened
+from posekit.geometry import enlarging
 
 COPY = "copy or download it again"
 KINDS = ("missing", "truncated", "damaged", "too large", "unreadable")  # what can be wrong with an image file
@@ -37,7 +38,7 @@ class Picture:
 
     pixels: np.ndarray  # (H, W, 3) uint8 RGB
     size: tuple[int, int]  # width and height of the whole image
-    times: int = 1  # the pixels are means of so many by so many of the image's
+    enlarging: np.ndarray | None = None  # (2, 3) map from these pixels to the image's; None: they are the image's
 
 
 def one_line(path: str | Path) -> str:
@@ -222,7 +223,8 @@ def _decode_jpeg(data: bytes, upright: bool, times: int) -> Picture | None:
             image = jpeg.pixels(jpeg.without_oddities(data), times)
         except ValueError:
             raise BadImage("damaged", f"the JPEG is damaged ({error}); {COPY}") from None
-    return Picture(_turned(image, tag), size[::-1] if 5 <= tag <= 8 else size, times)
+    width, height = size[::-1] if 5 <= tag <= 8 else size
+    return Picture(_turned(image, tag), (width, height), enlarging(times) if times > 1 else None)
 
 
 def _whole(image: np.ndarray | None) -> Picture | None:

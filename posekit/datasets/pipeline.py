@@ -38,7 +38,7 @@ class Augmentation:
 
 def _normal(rng: np.random.Generator, recipe: Recipe) -> tuple[float, float]:
     scale = np.clip(rng.standard_normal() * recipe.scale_factor, -recipe.scale_factor, recipe.scale_factor)
-    limit = 2 * recipe.rotation_factor
+    limit = ROTATION_LIMITS["normal"] * recipe.rotation_factor
     return scale, np.clip(rng.standard_normal() * recipe.rotation_factor, -limit, limit)
 
 
@@ -52,6 +52,7 @@ AUGMENT_SHAPES: dict[str, Callable[[np.random.Generator, Recipe], tuple[float, f
     "normal": _normal,
     "uniform": _uniform,
 }
+ROTATION_LIMITS = {"normal": 2, "uniform": 1}  # of each, in units of the recipe's factor
 # Whether an image gets random colours, by whether it is mirrored.
 COLOR_JITTER: dict[str, Callable[[bool], bool]] = {
     "none": lambda flipped: False,
@@ -77,11 +78,12 @@ def color_jitter(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     saturation, contrast = rng.uniform(0.5, 1.5, 2)
     # degrees, 0 to 1, 0 to 255; a hue of more than 360 degrees begins again
     hues, saturations, values = cv2.split(cv2.cvtColor(image.astype(np.float32), cv2.COLOR_RGB2HSV))
-    hsv = cv2.merge([hues + np.float32(hue % 1 * 360), cv2.min(saturations * np.float32(saturation), 1.0), values])
+    hsv = cv2.merge([hues + np.float32(hue % 1 * 360), np.minimum(saturations * np.float32(saturation), 1), values])
     mix = np.full((3, 4), (1 - contrast) / 3)  # from red, green, blue and 1
     mix[:, 3] = 255 * brightness
     mix[:, :3] += contrast * np.eye(3)
-    return cv2.add(cv2.transform(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), mix), 0, dtype=cv2.CV_8U)
+    rgb = cv2.transform(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), mix)
+    return cv2.addWeighted(rgb, 1, rgb, 0, 0, dtype=cv2.CV_8U)  # rounded, 0 to 255
 
 
 def crop(sample: Sample, recipe: Recipe, augmentation: Augmentation | None = None) -> Crop:
@@ -91,7 +93,7 @@ def crop(sample: Sample, recipe: Recipe, augmentation: Augmentation | None = Non
     if a.flip:
         order = list(sample.skeleton.flip_order)
         keypoints, visible = keypoints[order], visible[order]
-    width = (sample.width or sample.image.shape[1]) if a.flip else None
+    width = (sample.size or sample.image.shape[1::-1])[0] if a.flip else None
     box_width, box_height = fit_box(sample.box_size, sample.box, size)
     box = (box_width * a.scale, box_height * a.scale)
     matrix = crop_matrix(sample.center, box, size, a.rotation, width, recipe.intervals)
