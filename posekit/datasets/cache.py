@@ -40,14 +40,14 @@ ROW = np.dtype(
 )
 
 
-def cached(dataset: PoseDataset, recipe: Recipe) -> PoseDataset:
+def cached(dataset: PoseDataset, recipe: Recipe, root: Path | None = None) -> PoseDataset:
     """The data set, which reads from its cache for trainings with this recipe, if there is one."""
-    folder = cache_folder(dataset, recipe)
+    folder = cache_folder(dataset, recipe, root)
     return _opened(dataset, folder) if _is_whole(folder) else dataset
 
 
-def cache_folder(dataset: PoseDataset, recipe: Recipe) -> Path:
-    """Where the cache of a data set is for trainings with this recipe, whether it is made or not."""
+def cache_folder(dataset: PoseDataset, recipe: Recipe, root: Path | None = None) -> Path:
+    """Where the cache of a data set is for trainings with this recipe, below `root`, whether it is made or not."""
     boxes = b"" if dataset.box is None else dataset.box.tobytes()
     settings = json.dumps(
         [
@@ -57,16 +57,16 @@ def cache_folder(dataset: PoseDataset, recipe: Recipe) -> Path:
     )  # fmt: skip
     images = "\n".join(dataset.stamp(row) for row in range(len(dataset)))
     names = (hashlib.sha256(text.encode()).hexdigest()[:20] for text in (settings, images))
-    return home().joinpath("cache", "crops", *names)
+    return (root or home() / "cache" / "crops").joinpath(*names)
 
 
-def make_cache(dataset: PoseDataset, recipe: Recipe) -> Path:
+def make_cache(dataset: PoseDataset, recipe: Recipe, root: Path | None = None) -> Path:
     """Make the cache of a data set for trainings with this recipe, unless it is there; returns its folder.
 
     Caches of the same labels and settings but of other image files, which have changed since, are removed. Raises
     InputError for an image that can't be read, and while another process makes the cache.
     """
-    folder = cache_folder(dataset, recipe)
+    folder = cache_folder(dataset, recipe, root)
     with one_writer(folder.parent):
         remove_left_overs(folder.parent)
         for other in folder.parent.iterdir():

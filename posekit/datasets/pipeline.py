@@ -47,6 +47,7 @@ def _uniform(rng: np.random.Generator, recipe: Recipe) -> tuple[float, float]:
     return scale, rotation
 
 
+MOST_WORKERS = 16  # each holds a batch
 # By how much a box is scaled and turned, drawn at random.
 AUGMENT_SHAPES: dict[str, Callable[[np.random.Generator, Recipe], tuple[float, float]]] = {
     "normal": _normal,
@@ -213,8 +214,13 @@ class _Guard:
             raise
 
 
-def iterate(batches: TrainingBatches | EvaluationBatches, columns: tuple[str, ...], workers: int = 2) -> Iterator:
-    """The batches in order as NumPy arrays, read ahead by MindSpore's `workers` threads."""
+def iterate(
+    batches: TrainingBatches | EvaluationBatches, columns: tuple[str, ...], workers: int = MOST_WORKERS
+) -> Iterator:
+    """The batches in order as NumPy arrays, read ahead by a thread for each core, `workers` at most.
+
+    Threads are enough: decoding, warping and arithmetic on whole batches leave Python's lock to the others.
+    """
     import mindspore.dataset as ds  # here, so that scoring and drawing go without MindSpore
 
     guard = _Guard(batches)
