@@ -103,12 +103,12 @@ def reduction(shrinks: float) -> int:
     return next((times for times in REDUCTIONS if times <= shrinks), 1)
 
 
-def warp(image: np.ndarray, matrix: np.ndarray, output_size: Size) -> np.ndarray:
+def warp(image: np.ndarray, matrix: np.ndarray, output_size: Size, means: bool = False) -> np.ndarray:
     """Sample the image (H, W, 3) through the map to (height, width, 3) of `output_size`, bilinear, black outside.
 
-    Of a map that shrinks by 2 or more it samples the means of 2 × 2, 4 × 4 or 8 × 8 pixels, so that none is left out.
+    means: where the map shrinks by 2 or more, sample means of 2 × 2, 4 × 4 or 8 × 8 pixels, so that none is left out.
     """
-    times = reduction(1 / np.linalg.norm(matrix[:, :2], axis=0).max())
+    times = reduction(1 / np.linalg.norm(matrix[:, :2], axis=0).max()) if means else 1
     if times > 1 or max(image.shape[:2]) > LARGEST_WARP:
         image, matrix = _part_seen(image, matrix, output_size, times)
     return cv2.warpAffine(image, matrix, sides(output_size), flags=cv2.INTER_LINEAR)

@@ -24,7 +24,7 @@ from posekit.layouts import open_training
 from posekit.recipes import Recipe, get_recipe
 from posekit.skeletons import VEHICLE
 
-RECIPE = replace(get_recipe("poseestnet"), input_size=64, heatmap_size=16)
+RECIPE = replace(get_recipe("poseestnet"), shrinking="means", input_size=64, heatmap_size=16)
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +75,7 @@ def extremes(recipe: Recipe) -> list[Augmentation]:
     "fields",
     [
         {},
-        {"augment_shape": "uniform"},
+        {"augment_shape": "uniform", "shrinking": "samples"},
         {"scale_factor": 0.6, "rotation_factor": 90.0},
         {"input_size": (96, 64), "heatmap_size": (24, 16), "rotation_factor": 20.0},
         {"intervals": True, "flip_shift": 0.0, "rotation_probability": 0.0},
@@ -159,8 +159,8 @@ def test_it_belongs_to_labels_images_and_settings(tiny_vehicles: Path, tmp_path:
     assert cached(opened(), recipe).cached and make_cache(opened(), recipe) == folder
     for same in ({"learning_rate": 1e-4}, {"color_jitter": "all"}, {"batch": 3}, {"seed": 5}):
         assert cache_folder(opened(), replace(recipe, **same)) == folder
-    for other in ({"scale_factor": 0.2}, {"rotation_factor": 11.0}, {"augment_shape": "uniform"},
-                  {"input_size": 128, "heatmap_size": 32}, {"intervals": True, "flip_shift": 0.0}):  # fmt: skip
+    for other in ({"scale_factor": 0.2}, {"shrinking": "samples"}, {"rotation_factor": 11.0},
+                  {"augment_shape": "uniform"}, {"input_size": 128, "heatmap_size": 32}, {"intervals": True, "flip_shift": 0.0}):  # fmt: skip
         assert not cached(opened(), replace(recipe, **other)).cached
     moved = opened()
     assert not cached(replace(moved, center=moved.center + 1), recipe).cached

@@ -195,7 +195,7 @@ def test_the_part_of_a_large_image_that_is_seen_gives_the_same_crop():
         center, side = rng.uniform(-20, [width + 20, height + 20]), float(rng.uniform(5, 250))
         rotation, flip = float(rng.choice([0, rng.uniform(-90, 90)])), int(width) if number % 3 == 0 else None
         matrix = crop_matrix(center, side, 64, rotation, flip, number % 2 == 0)
-        whole = cv2.warpAffine(image, matrix, (64, 64), flags=cv2.INTER_LINEAR)
+        whole = warp(image, matrix, 64)
         part, shifted = _part_seen(image, matrix, 64)
         assert (cv2.warpAffine(part, shifted, (64, 64), flags=cv2.INTER_LINEAR) == whole).all()
         matrix = crop_matrix(center, fit_box(side, None, (48, 64)), (48, 64), rotation, flip)

@@ -188,7 +188,7 @@ def one_image(image: np.ndarray, points: np.ndarray, center: tuple, side: float,
 @pytest.mark.parametrize("shrinks", [1.9, 2.1, 3.9, 5.0, 9.0, 17.0])
 def test_keypoints_stay_on_their_pixels_however_much_is_left_out(shrinks, form):
     """A disc of 6 pixels of the crop, wherever scale, rotation, flip and an image of odd sides put it."""
-    recipe = replace(get_recipe("poseestnet"), input_size=128, heatmap_size=32, rotation_factor=60.0)
+    recipe = replace(get_recipe("poseestnet"), shrinking="means", input_size=128, heatmap_size=32, rotation_factor=60.0)
     side, rng = 128 * shrinks, np.random.default_rng(0)
     width, height = round(side * 1.3) | 1, round(side * 1.1) | 1
     for number in range(12):
@@ -211,7 +211,7 @@ def test_what_is_left_out_is_averaged(shrinks):
     image = sum(cv2.resize(rng.normal(0, 30, (height // n, width // n, 3)), (width, height)) for n in (2, 4, 8, 32))
     image = np.clip(image + 128, 0, 255).astype(np.uint8)
     dataset = one_image(image, np.zeros((36, 2)), (600, 450), 128 * shrinks)
-    recipe = replace(get_recipe("poseestnet"), input_size=128, heatmap_size=32, scale_factor=0.05)
+    recipe = replace(get_recipe("poseestnet"), shrinking="means", input_size=128, heatmap_size=32, scale_factor=0.05)
     for seed in range(6):
         cut = read_crop(dataset, 0, recipe, np.random.default_rng(seed))
         finer = np.array([[8, 0, 3.5], [0, 8, 3.5]]) @ np.vstack([cut.matrix, [0, 0, 1]])
@@ -222,12 +222,14 @@ def test_what_is_left_out_is_averaged(shrinks):
         assert mine < 0.95 * theirs, (mine, theirs)
 
 
-@pytest.mark.parametrize("side", [200.0, 255.0])
-def test_a_crop_that_shrinks_by_less_is_one_sample_of_the_whole_image(side):
-    """Bit for bit."""
+@pytest.mark.parametrize(
+    ("side", "shrinking"), [(200.0, "means"), (255.0, "means"), (255.0, "samples"), (900.0, "samples")]
+)
+def test_crops_that_shrink_by_less_and_those_of_samples_are_as_ever(side, shrinking):
+    """Bit for bit one bilinear sample of the whole image, as in the originals."""
     image = np.random.default_rng(0).integers(0, 255, (240, 301, 3), np.uint8)
     dataset = one_image(image, np.zeros((36, 2)), (150, 120), side)
-    recipe = replace(get_recipe("poseestnet"), input_size=128, heatmap_size=32, scale_factor=0.0)
+    recipe = replace(get_recipe("poseestnet"), shrinking=shrinking, input_size=128, heatmap_size=32, scale_factor=0.0)
     for seed in range(8):
         cut = read_crop(dataset, 0, recipe, np.random.default_rng(seed))
         plain = cv2.warpAffine(dataset.image(0), cut.matrix, (128, 128), flags=cv2.INTER_LINEAR)

@@ -52,7 +52,7 @@ def cache_folder(dataset: PoseDataset, recipe: Recipe, root: Path | None = None)
     settings = json.dumps(
         [
             VERSION, QUALITY, dataset.digest(), hashlib.sha256(boxes).hexdigest(), dataset.upright,
-            recipe.input_size, recipe.intervals, _reach(recipe),
+            recipe.input_size, recipe.intervals, recipe.shrinking, _reach(recipe),
         ]
     )  # fmt: skip
     images = "\n".join(dataset.stamp(row) for row in range(len(dataset)))
@@ -130,7 +130,8 @@ def _part(dataset: PoseDataset, index: int, recipe: Recipe) -> tuple[bytes, tupl
     smallest, largest, _ = _reach(recipe)
     box = fit_box(dataset.box_size[index], None if dataset.box is None else dataset.box[index], recipe.input_size)
     shrinks = box[0] / (sides(recipe.input_size)[0] - recipe.intervals)
-    step = max(1.0, shrinks * smallest)  # image pixels a pixel: as in the finest crop
+    means = recipe.shrinking == "means"
+    step = max(1.0, shrinks * smallest) if means else 1.0  # image pixels a pixel: as in the finest crop
     sample = dataset.sample(index, reduction(step))
     size = sample.size or (0, 0)
     lies = enlarging(1) if sample.enlarging is None else sample.enlarging

@@ -99,7 +99,8 @@ def crop(sample: Sample, recipe: Recipe, augmentation: Augmentation | None = Non
     box = (box_width * a.scale, box_height * a.scale)
     matrix = crop_matrix(sample.center, box, size, a.rotation, width, recipe.intervals)
     shown = matrix if sample.enlarging is None else compose(matrix, sample.enlarging)
-    return Crop(warp(sample.image, shown, size), transform_points(matrix, keypoints), visible, matrix)
+    image = warp(sample.image, shown, size, recipe.shrinking == "means")
+    return Crop(image, transform_points(matrix, keypoints), visible, matrix)
 
 
 def read_crop(dataset: PoseDataset, index: int, recipe: Recipe, rng: np.random.Generator | None = None) -> Crop:
@@ -107,7 +108,8 @@ def read_crop(dataset: PoseDataset, index: int, recipe: Recipe, rng: np.random.G
     augmentation = draw_augmentation(recipe, rng) if rng else Augmentation()
     width, _ = fit_box(dataset.box_size[index], None if dataset.box is None else dataset.box[index], recipe.input_size)
     shrinks = float(width) * augmentation.scale / (sides(recipe.input_size)[0] - recipe.intervals)
-    cut = crop(dataset.sample(index, reduction(shrinks)), recipe, augmentation)
+    times = reduction(shrinks) if recipe.shrinking == "means" else 1
+    cut = crop(dataset.sample(index, times), recipe, augmentation)
     return _colored(cut, recipe, augmentation, rng) if rng else cut
 
 

@@ -45,7 +45,7 @@ def bench_input(rounds: int = 3) -> Table:
 
 
 def _rates(recipe: Recipe, size: tuple[int, int], boxes: tuple[float, ...], folder: Path, rounds: int) -> list[float]:
-    """Images a second from files, from the cache and of bare decoding."""
+    """Images per second from files, from the cache and of bare decoding."""
     dataset = _dataset(recipe, size, boxes, folder)
     make_cache(dataset, recipe, folder / "cache")
     rows = np.tile(np.arange(FILES), TIMES)
