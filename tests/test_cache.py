@@ -160,7 +160,8 @@ def test_it_belongs_to_labels_images_and_settings(tiny_vehicles: Path, tmp_path:
     for same in ({"learning_rate": 1e-4}, {"color_jitter": "all"}, {"batch": 3}, {"seed": 5}):
         assert cache_folder(opened(), replace(recipe, **same)) == folder
     for other in ({"scale_factor": 0.2}, {"shrinking": "samples"}, {"rotation_factor": 11.0},
-                  {"augment_shape": "uniform"}, {"input_size": 128, "heatmap_size": 32}, {"intervals": True, "flip_shift": 0.0}):  # fmt: skip
+                  {"augment_shape": "uniform"}, {"input_size": 128, "heatmap_size": 32},
+                  {"intervals": True, "flip_shift": 0.0}):  # fmt: skip
         assert not cached(opened(), replace(recipe, **other)).cached
     moved = opened()
     assert not cached(replace(moved, center=moved.center + 1), recipe).cached
