@@ -12,6 +12,7 @@ import numpy as np
 
 from posekit.bounds import LARGEST_WARP
 
+REDUCTIONS = (8, 4, 2)  # in which libjpeg decodes a JPEG to fewer pixels
 Size = int | tuple[int, ...]  # the side of a square, or width and height
 
 
@@ -81,27 +82,63 @@ def invert(matrix: np.ndarray) -> np.ndarray:
     return np.concatenate([linear, offset], axis=-1)
 
 
-def warp(image: np.ndarray, matrix: np.ndarray, output_size: Size) -> np.ndarray:
-    """Sample the image (H, W, 3) through the map to (height, width, 3) of `output_size`, bilinear, black outside."""
-    if max(image.shape[:2]) > LARGEST_WARP:
-        image, matrix = _part_seen(image, matrix, output_size)
+def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
+    """The (2, 3) map that applies `inner`, then `outer`."""
+    found = outer[:, :2] @ inner
+    found[:, 2] += outer[:, 2]
+    return found
+
+
+def enlarging(times: int, left: float = 0, top: float = 0) -> np.ndarray:
+    """The (2, 3) map from pixels that are means of `times` × `times` to the pixels of the image they were made of.
+
+    Those start at its column `left` and row `top`. The centre of the first is in the middle of what it is the mean of.
+    """
+    middle = (times - 1) / 2
+    return np.array([[times, 0, left + middle], [0, times, top + middle]], float)
+
+
+def reduction(shrinks: float) -> int:
+    """1, 2, 4 or 8: how many by how many pixels become one before a map samples them that shrinks so many times."""
+    return next((times for times in REDUCTIONS if times <= shrinks), 1)
+
+
+def warp(image: np.ndarray, matrix: np.ndarray, output_size: Size, means: bool = False) -> np.ndarray:
+    """Sample the image (H, W, 3) through the map to (height, width, 3) of `output_size`, bilinear, black outside.
+
+    means: where the map shrinks by 2 or more, sample means of 2 × 2, 4 × 4 or 8 × 8 pixels, so that none is left out.
+    """
+    times = reduction(1 / np.linalg.norm(matrix[:, :2], axis=0).max()) if means else 1
+    if times > 1 or max(image.shape[:2]) > LARGEST_WARP:
+        image, matrix = _part_seen(image, matrix, output_size, times)
     return cv2.warpAffine(image, matrix, sides(output_size), flags=cv2.INTER_LINEAR)
 
 
-def _part_seen(image: np.ndarray, matrix: np.ndarray, output_size: Size) -> tuple[np.ndarray, np.ndarray]:
-    """The part of an image too large for OpenCV that a crop shows, and the map from its pixels.
+def _part_seen(
+    image: np.ndarray, matrix: np.ndarray, output_size: Size, times: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """The part of an image that a crop shows, as means of `times` × `times` pixels, and the map from them.
 
-    Where the part is too large itself, only every n-th of its rows and columns: the crop has far fewer.
+    Where that is still too large for OpenCV, only every n-th of its rows and columns: the crop has far fewer.
     """
     corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]) * (np.array(sides(output_size)) + 1) - 1
     seen = transform_points(invert(matrix), corners)  # (4, 2)
     last = np.array(image.shape[1::-1]) - 1
-    left, top = np.clip(np.floor(seen.min(axis=0)) - 1, 0, last).astype(int)
-    right, bottom = np.clip(np.ceil(seen.max(axis=0)) + 1, 0, last).astype(int)
-    step = 1 + max(right - left, bottom - top) // LARGEST_WARP
-    part = np.ascontiguousarray(image[top : bottom + 1 : step, left : right + 1 : step])
-    linear = matrix[:, :2]
-    return part, np.column_stack([linear * step, linear @ (left, top) + matrix[:, 2]])
+    left, top = np.clip(np.floor(seen.min(axis=0)) - times, 0, last).astype(int) // times * times
+    right, bottom = np.clip(np.ceil(seen.max(axis=0)) + times, 0, last).astype(int) // times * times + times
+    part = _means(image[top:bottom, left:right], times)
+    step = 1 + max(part.shape[0] - 1, part.shape[1] - 1) // LARGEST_WARP
+    every = np.array([[step, 0, 0], [0, step, 0]])
+    return np.ascontiguousarray(part[::step, ::step]), compose(matrix, compose(enlarging(times, left, top), every))
+
+
+def _means(image: np.ndarray, times: int) -> np.ndarray:
+    """Means of `times` × `times` pixels, (H, W, 3) -> (H / times, W / times, 3), rounded up; the border is repeated."""
+    if times == 1:
+        return image
+    height, width = image.shape[:2]
+    padded = cv2.copyMakeBorder(image, 0, -height % times, 0, -width % times, cv2.BORDER_REPLICATE)
+    return cv2.resize(padded, None, fx=1 / times, fy=1 / times, interpolation=cv2.INTER_AREA)
 
 
 def box_side(keypoints: np.ndarray) -> np.ndarray:

@@ -65,6 +65,12 @@ class Recipe:
     heatmap_size: int | tuple[int, int] = setting(
         64, "side of a heatmap, or its width and height, a quarter of input_size", 4, 1024, "cells"
     )
+    shrinking: str = setting(
+        "samples",
+        "what a crop that shrinks its image by 2 or more samples: single pixels, as the originals, or means of 2 × 2, "
+        "4 × 4 or 8 × 8, for which large JPEGs are decoded faster",
+        choices=("samples", "means"),
+    )
     mean: tuple[float, ...] = setting(
         (0.485, 0.456, 0.406),
         "mean of red, green and blue in 0–1, which is subtracted from the input",
@@ -245,7 +251,7 @@ SMOKE = replace(
     name="poseestnet-smoke",
     width=16, stem_width=16, layer1_block="basic", layer1_blocks=2, stage_modules=(1, 1), branch_blocks=2,
     input_size=96, heatmap_size=24, sigma=1.5, target_centre="exact", offset="dark",
-    scale_factor=0.15, rotation_factor=10.0, rotation_probability=0.3,
+    shrinking="means", scale_factor=0.15, rotation_factor=10.0, rotation_probability=0.3,
     learning_rate=5e-3, weight_decay=0.0, loss_factor=1.0, schedule="cosine", warmup_epochs=0.5,
     epochs=6, batch=8, validate_every=3, flip_shift=0.75,
     synthetic_train=1500, synthetic_test=300,
@@ -274,7 +280,7 @@ HOURGLASS = Recipe(
     skeleton="person16", dataset="mpii", network="hourglass",
     width=256, stacks=2, depth=4, unused_skips=True,
     mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), sigma=1.0, target_centre="truncate", supervise_missing=True,
-    augment_shape="uniform", rotation_probability=1.0, color_jitter="flipped",
+    shrinking="means", augment_shape="uniform", rotation_probability=1.0, color_jitter="flipped",
     loss_factor=1 / 16, weight_decay=0.0, schedule="exponential", decay_factor=0.985, epochs=100, batch=32,
     amp="O2", loss_scale=2.0**16,
     offset="forced", flip_shift=0.0, validation_threshold=0.5,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from veri_files import HEIGHT, WIDTH, jpeg, label_row, names_of, write_rows, write_veri
 
-from posekit.datasets.dataset import decode_image
+from posekit.datasets.images import decode_image
 from posekit.errors import InputError
 from posekit.layouts import get_layout
 from posekit.layouts.veri import VERI, prepare_veri, read_labels

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 import time
 import zlib
@@ -15,8 +16,9 @@ from PIL import Image
 
 from posekit import bounds
 from posekit.datasets import images, jpeg
-from posekit.datasets.images import BadImage, decode_image, holds_several, read_file
+from posekit.datasets.images import BadImage, decode_image, decode_reduced, holds_several, read_file
 from posekit.datasets.png import chunks as png_chunks
+from posekit.geometry import enlarging
 
 EXIF = b"\xff\xe1\x00\x22Exif\0\0"
 JPEGS = [
@@ -112,6 +114,64 @@ def test_upright_is_as_opencv_turns(order: str, tag: int):
     assert decode_image(turned, "here", upright=True).shape[:2] == ((120, 90) if 5 <= tag <= 8 else (90, 120))
 
 
+def with_tag(data: bytes, tag: int) -> bytes:
+    """A JPEG with that orientation tag."""
+    entry = struct.pack("<HHIHH", 0x0112, 3, 1, tag, 0)
+    return data[:2] + EXIF + b"II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4) + data[2:]
+
+
+def shift(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """By how many pixels `found` is to the right of `wanted` and below it, by least squares, and what then remains."""
+    found, wanted = found.mean(2), wanted.mean(2)
+    slopes = np.stack([-np.gradient(wanted, axis=axis)[1:-1, 1:-1].ravel() for axis in (1, 0)], 1)
+    off = (found - wanted)[1:-1, 1:-1].ravel()
+    moved = np.linalg.lstsq(slopes, off, rcond=None)[0]
+    return np.array([*moved, (off - slopes @ moved).std()])
+
+
+@pytest.mark.parametrize("options", JPEGS, ids=str)
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_jpeg_of_fewer_pixels_is_not_moved(options: dict, mode: str):
+    """Its pixels are the means of 2 × 2, 4 × 4 or 8 × 8; of odd sides the last are means of fewer."""
+    options = {name: value for name, value in options.items() if mode == "RGB" or name != "keep_rgb"}
+    columns, rows = np.meshgrid(np.arange(333), np.arange(219))
+    waves = np.dstack([np.sin(columns / 9), np.sin(rows / 11), np.sin((columns + rows) / 13)])
+    data = encoded("JPEG", (127 + 100 * waves).round().astype(np.uint8), mode, **options)
+    whole = decode_image(data, "here").astype(float)
+    for times in (2, 4, 8):
+        found = decode_reduced(data, "here", times=times)
+        assert found.size == (333, 219) and np.array_equal(found.enlarging, enlarging(times))
+        assert found.pixels.shape == (-(-219 // times), -(-333 // times), 3)
+        height, width = 219 // times, 333 // times
+        means = whole[: height * times, : width * times].reshape(height, times, width, times, 3).mean((1, 3))
+        *moved, rest = shift(found.pixels[:height, :width], means)
+        assert np.abs(moved).max() < 0.02 and rest < 5  # means moved by half a pixel would be 0.06 and more
+
+
+@pytest.mark.parametrize("size", [(160, 96), (161, 99)])
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_a_turned_jpeg_of_fewer_pixels_is_not_moved(tag: int, size: tuple[int, int]):
+    columns, rows = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
+    waves = np.dstack([np.sin(columns / 9), np.sin(rows / 11), np.sin((columns + rows) / 13)])
+    data = with_tag(encoded("JPEG", (127 + 100 * waves).round().astype(np.uint8)), tag)
+    found, whole = decode_reduced(data, "here", True, 4), decode_image(data, "here", True)
+    assert found.size == whole.shape[1::-1]
+    times = 1 if found.enlarging is None else 4
+    assert times == (1 if tag > 1 and size == (161, 99) else 4)
+    height, width = (side // times for side in whole.shape[:2])
+    parts = whole[: height * times, : width * times].astype(float)
+    means = parts.reshape(height, times, width, times, 3).mean((1, 3))
+    assert np.abs(shift(found.pixels[:height, :width], means)[:2]).max() < 0.02
+
+
+def test_what_is_no_jpeg_or_small_is_decoded_whole():
+    for form, size in (("PNG", (120, 90)), ("JPEG", (31, 31)), ("JPEG", (1, 1))):
+        found = decode_reduced(encoded(form, picture(0, *size)), "here", times=4)
+        assert found.enlarging is None and found.size == found.pixels.shape[1::-1] == size
+    odd = encoded("JPEG", picture(0), "CMYK", subsampling=1)
+    assert decode_reduced(odd, "here", times=2).size == (120, 90)
+
+
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 TURNED = {  # NumPy's own words for the tags of TIFF 6.0 and Exif 2.3
     1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: lambda a: a.swapaxes(0, 1),
@@ -180,6 +240,9 @@ def test_damaged_jpegs_are_found(damage: Callable, count: int, options: dict):
         broken = damage(whole, rng, count)
         kind, message = fault(broken)
         wrong += kind == "damaged" and "the JPEG is damaged (" in message
+        for times in (2, 8) if kind else ():
+            with pytest.raises(BadImage, match=re.escape(message)):
+                decode_reduced(broken, "here", times=times)
         if not kind:
             assert (decode_image(broken, "") == by_opencv(broken)).all()
     assert wrong >= 39, wrong

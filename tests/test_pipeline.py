@@ -1,5 +1,6 @@
 """Batches: pure functions of (seed, epoch, sample), complete, and with keypoints that move with their pixels."""
 
+import colorsys
 import os
 import signal
 from dataclasses import replace
@@ -16,11 +17,13 @@ from posekit.datasets.pipeline import (
     Augmentation,
     EvaluationBatches,
     TrainingBatches,
+    color_jitter,
     crop,
     draw_augmentation,
     evaluation_iterator,
     iterate,
     normalise,
+    read_crop,
     training_iterator,
 )
 from posekit.errors import InputError
@@ -168,6 +171,85 @@ def test_a_flip_swaps_left_and_right():
         200 - 60,
         80,
     ]  # column 100, in the middle, goes to 99 and into the middle again
+
+
+def one_image(image: np.ndarray, points: np.ndarray, center: tuple, side: float, form: str = ".jpg") -> PoseDataset:
+    """A data set of one image (H, W, 3) RGB with vehicles' keypoints (36, 2)."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 100, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    data = cv2.imencode(form, image[..., ::-1], quality if form == ".jpg" else [])[1].tobytes()
+    one = numbered(1)
+    return replace(
+        one, keypoints=points[None], center=np.array([center], np.float32),
+        box_size=np.array([side], np.float32), read_bytes=lambda _: data,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("form", [".jpg", ".png"])
+@pytest.mark.parametrize("shrinks", [1.9, 2.1, 3.9, 5.0, 9.0, 17.0])
+def test_keypoints_stay_on_their_pixels_however_much_is_left_out(shrinks, form):
+    """A disc of 6 pixels of the crop, wherever scale, rotation, flip and an image of odd sides put it."""
+    recipe = replace(get_recipe("poseestnet"), shrinking="means", input_size=128, heatmap_size=32, rotation_factor=60.0)
+    side, rng = 128 * shrinks, np.random.default_rng(0)
+    width, height = round(side * 1.3) | 1, round(side * 1.1) | 1
+    for number in range(12):
+        point = np.array([width / 2, height / 2]) + rng.uniform(-0.15, 0.15, 2) * side
+        columns, rows = np.arange(width), np.arange(height)[:, None]
+        disc = np.clip(3 * shrinks + 0.5 - np.hypot(columns - point[0], rows - point[1]), 0, 1)
+        image = np.repeat((255 * disc)[..., None], 3, 2).round().astype(np.uint8)
+        dataset = one_image(image, np.tile(point, (36, 1)), (width / 2, height / 2), side, form)
+        cut = read_crop(dataset, 0, recipe, np.random.default_rng(number) if number else None)
+        weights = cut.image[..., 0].astype(float) * (cut.image[..., 0] > 12)
+        found = [(weights * grid).sum() / weights.sum() for grid in np.meshgrid(np.arange(128), np.arange(128))]
+        np.testing.assert_allclose(found, cut.keypoints[0], atol=0.07)
+
+
+@pytest.mark.parametrize("shrinks", [2.2, 3.5, 6.0])
+def test_what_is_left_out_is_averaged(shrinks):
+    """The crop agrees with the mean of 64 samples a pixel of the whole image, better than with one sample."""
+    rng = np.random.default_rng(0)
+    width, height = 1201, 901
+    image = sum(cv2.resize(rng.normal(0, 30, (height // n, width // n, 3)), (width, height)) for n in (2, 4, 8, 32))
+    image = np.clip(image + 128, 0, 255).astype(np.uint8)
+    dataset = one_image(image, np.zeros((36, 2)), (600, 450), 128 * shrinks)
+    recipe = replace(get_recipe("poseestnet"), shrinking="means", input_size=128, heatmap_size=32, scale_factor=0.05)
+    for seed in range(6):
+        cut = read_crop(dataset, 0, recipe, np.random.default_rng(seed))
+        finer = np.array([[8, 0, 3.5], [0, 8, 3.5]]) @ np.vstack([cut.matrix, [0, 0, 1]])
+        samples = cv2.warpAffine(dataset.image(0), finer, (1024, 1024), flags=cv2.INTER_LINEAR)
+        reference = cv2.resize(samples, (128, 128), interpolation=cv2.INTER_AREA).astype(float)
+        plain = cv2.warpAffine(dataset.image(0), cut.matrix, (128, 128), flags=cv2.INTER_LINEAR)
+        mine, theirs = (np.sqrt(((pixels - reference) ** 2).mean()) for pixels in (cut.image, plain))
+        assert mine < 0.95 * theirs, (mine, theirs)
+
+
+@pytest.mark.parametrize(
+    ("side", "shrinking"), [(200.0, "means"), (255.0, "means"), (255.0, "samples"), (900.0, "samples")]
+)
+def test_crops_that_shrink_by_less_and_those_of_samples_are_as_ever(side, shrinking):
+    """Bit for bit one bilinear sample of the whole image, as in the originals."""
+    image = np.random.default_rng(0).integers(0, 255, (240, 301, 3), np.uint8)
+    dataset = one_image(image, np.zeros((36, 2)), (150, 120), side)
+    recipe = replace(get_recipe("poseestnet"), shrinking=shrinking, input_size=128, heatmap_size=32, scale_factor=0.0)
+    for seed in range(8):
+        cut = read_crop(dataset, 0, recipe, np.random.default_rng(seed))
+        plain = cv2.warpAffine(dataset.image(0), cut.matrix, (128, 128), flags=cv2.INTER_LINEAR)
+        np.testing.assert_array_equal(cut.image, plain)
+
+
+def test_color_jitter_by_the_standard_library():
+    """colorsys, pixel by pixel."""
+    image = np.random.default_rng(0).integers(0, 256, (12, 12, 3), np.uint8)
+    image[0] = image[0, :, :1]  # greys
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        hue, brightness = rng.uniform(-1, 1, 2) * (0.2, 0.3)
+        saturation, contrast = rng.uniform(0.5, 1.5, 2)
+        found = color_jitter(image, np.random.default_rng(seed))
+        for was, now in zip(image.reshape(-1, 3).tolist(), found.reshape(-1, 3), strict=True):
+            h, s, v = colorsys.rgb_to_hsv(*(value / 255 for value in was))
+            rgb = np.array(colorsys.hsv_to_rgb((h + hue) % 1, min(s * saturation, 1), v)) + brightness
+            expected = 255 * np.clip((rgb - rgb.mean()) * contrast + rgb.mean(), 0, 1)
+            np.testing.assert_allclose(now, expected, atol=0.51)
 
 
 def draws(count: int, **fields: object) -> list[Augmentation]:

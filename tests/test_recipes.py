@@ -411,7 +411,7 @@ def test_choices_are_what_there_is():
     tables = {
         "skeleton": {*SKELETONS, FROM_DATA}, "dataset": LAYOUTS, "network": NETWORKS, "layer1_block": BLOCKS,
         "target_centre": CENTRES, "augment_shape": AUGMENT_SHAPES, "color_jitter": COLOR_JITTER, "decayed": DECAYED,
-        "schedule": SCHEDULES, "offset": OFFSETS, "validation": ("split", "share"),
+        "schedule": SCHEDULES, "offset": OFFSETS, "validation": ("split", "share"), "shrinking": ("samples", "means"),
         "trained_on": ("unknown", "drawings", "other"), "drawing": ("plain", "varied"),
     }  # fmt: skip
     assert choices.pop("amp") < {"O0", "O1", "O2", "O3", "auto"}  # the levels of MindSpore's auto_mixed_precision

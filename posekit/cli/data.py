@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from posekit.cli.options import Images, Seed, Split, Strict, Test, Train
+from posekit.cli.options import Images, Seed, Settings, Split, Strict, Test, Train
 from posekit.errors import InputError
 
 if TYPE_CHECKING:
@@ -107,6 +107,28 @@ def convert(
 
     print(*run(data, to, out, images), sep="\n")
     print(f"{out}: in the {to} layout")
+
+
+@data_app.command("cache")
+def cache(
+    data: Annotated[Path, typer.Argument(help="Data set: a folder, or a COCO file.")],
+    recipe: Annotated[str, typer.Option(help="The recipe that will train on it.")],
+    images: Images = None,
+    settings: Settings = None,
+) -> None:
+    """Store the part of each training image that a recipe shows, so that trainings need not decode whole images.
+
+    `posekit train` takes the cache as long as labels, image files, sizes and augmentation are the same.
+    """
+    from posekit.datasets.cache import make_cache
+    from posekit.layouts import for_training, open_training
+    from posekit.recipes import get_recipe
+    from posekit.settings import override
+
+    chosen, training, _ = open_training(override(for_training(get_recipe(recipe), data), settings or []), data, images)
+    folder = make_cache(training, chosen)
+    size = (folder / "crops.bin").stat().st_size
+    print(f"{folder}: {len(training)} crops, {size / 1e6:.0f} MB")
 
 
 @check_app.command("veri")

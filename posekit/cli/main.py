@@ -132,8 +132,16 @@ def bench(
     data: Data = None,
     device: Device = "auto",
     settings: Settings = None,
+    only_input: Annotated[
+        bool, typer.Option("--input", help="Time reading of full-size images instead, from files and from the cache.")
+    ] = False,
 ) -> None:
     """Time each part of the line on this machine: pipeline, training step, forward, codec."""
+    if only_input:
+        from posekit.training.bench_input import bench_input
+
+        console.print(bench_input())
+        return
     from posekit.recipes import get_recipe
     from posekit.settings import override
     from posekit.training.bench import bench as run

@@ -76,6 +76,11 @@ class Archive:
         """The archive and the member's path, for messages."""
         return one_line(f"{self.path}:{self._members[name].filename if name in self._members else name}")
 
+    def stamp(self, name: str) -> str:
+        """Name, size and checksum of an image."""
+        member = self._members[name]
+        return f"{name} {member.file_size} {member.CRC:08x}"
+
     def read(self, name: str) -> bytes:
         """The bytes of an image; BadImage if it isn't there, is damaged, or would unpack to more than any image."""
         where = self.where(name)

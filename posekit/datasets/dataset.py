@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from posekit.datasets.images import BadImage, decode_image
+from posekit.datasets.images import BadImage, Picture, decode_reduced
 from posekit.errors import InputError, shortened
 from posekit.skeletons import Skeleton
 
@@ -25,6 +25,8 @@ class Sample:
     box_size: float  # side of the square box, pixels, before any augmentation
     skeleton: Skeleton
     box: np.ndarray | None = None  # (2,) float32 width and height, which a rectangular input takes instead
+    enlarging: np.ndarray | None = None  # (2, 3), where `image` isn't the whole image: from its pixels to the image's
+    size: tuple[int, int] | None = None  # width and height of the whole image, where `image` isn't that
 
 
 @dataclass(frozen=True)
@@ -55,28 +57,36 @@ class PoseDataset:
     upright: bool = False  # labels are in pixels of the image turned as its orientation tag says, as COCO's are
     notes: tuple[str, ...] = ()  # what people should know about how it was read
     box: np.ndarray | None = None  # (N, 2) float32: width and height of boxes with margin, where labels have rectangles
+    stamp: Callable[[int], str] = str  # of row i's image: another one when the image has changed
+    cached: Callable[[int, int], Picture] | None = None  # what `sample` takes instead of `picture` (`datasets.cache`)
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
         """Raises InputError for a box that is outside its image, of which a crop would be all black."""
-        image = self.image(index)
-        if not self.overlaps(index, image.shape):
-            height, width = image.shape[:2]
+        return self.sample(index)
+
+    def sample(self, index: int, times: int = 1) -> Sample:
+        """A sample, whose image may be means of `times` × `times` pixels (1, 2, 4 or 8) if that is decoded faster."""
+        picture = (self.cached or self.picture)(index, times)
+        width, height = picture.size
+        if not self.overlaps(index, (height, width)):
             raise InputError(
                 f"{self.where(index)}: {shortened(self.names[index])}: its box is outside the image of {width} × "
                 f"{height} pixels; fix its label, or remove it (`posekit data check` lists all such)"
             )
         return Sample(
-            image, self.keypoints[index].astype(np.float32), self.visible[index],
+            picture.pixels, self.keypoints[index].astype(np.float32), self.visible[index],
             self.center[index], float(self.box_size[index]), self.skeleton,
             None if self.box is None else self.box[index],
+            picture.enlarging, picture.size,
         )  # fmt: skip
 
     def take(self, rows: Sequence[int] | np.ndarray) -> "PoseDataset":
         """The data set of some rows only, in the order given."""
         rows = np.asarray(rows, int)
+        cached = self.cached
         columns = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(
             self,
@@ -84,7 +94,13 @@ class PoseDataset:
             names=[self.names[row] for row in rows],
             read_bytes=lambda i: self.read_bytes(int(rows[i])),
             where=lambda i: self.where(int(rows[i])),
+            stamp=lambda i: self.stamp(int(rows[i])),
+            cached=cached and (lambda i, times: cached(int(rows[i]), times)),
         )
+
+    def with_cache(self, picture: Callable[[int, int], Picture]) -> "PoseDataset":
+        """The data set whose samples show `picture(index, times)` instead of what `self.picture` decodes."""
+        return replace(self, cached=picture)
 
     def first(self, count: int | None) -> "PoseDataset":
         """The data set of its first `count` rows, or of all where there are no more or `count` is None."""
@@ -113,10 +129,14 @@ class PoseDataset:
 
         Raises BadImage naming a missing, damaged or unreadable file, or one of another size than the labels state.
         """
-        image = decode_image(self.read_bytes(index), self.where(index), self.upright)
-        stated = image.shape[1::-1] if self.sizes is None else tuple(self.sizes[index].tolist())
-        if all(stated) and stated != image.shape[1::-1]:
-            real, says = ("{} × {}".format(*size) for size in (image.shape[1::-1], stated))
+        return self.picture(index).pixels
+
+    def picture(self, index: int, times: int = 1) -> Picture:
+        """Decode image `index`, perhaps to means of `times` × `times` pixels; raises BadImage as `image` does."""
+        picture = decode_reduced(self.read_bytes(index), self.where(index), self.upright, times)
+        stated = picture.size if self.sizes is None else tuple(self.sizes[index].tolist())
+        if all(stated) and stated != picture.size:
+            real, says = ("{} × {}".format(*size) for size in (picture.size, stated))
             what = f"{self.where(index)}: has {real} pixels, but the labels say {says}"
             raise BadImage("wrongly sized", f"{what}; give the images that were labelled, or scale the labels")
-        return image
+        return picture

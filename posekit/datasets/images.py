@@ -4,12 +4,12 @@ import stat
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
-import simplejpeg
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
@@ -18,6 +18,7 @@ from posekit import filetypes
 from posekit.bounds import LARGEST_IMAGE, LARGEST_RASTER, LARGEST_SIDE, MOST_PIXELS
 from posekit.datasets import jpeg, png
 from posekit.errors import InputError, shortened
+from posekit.geometry import enlarging
 
 COPY = "copy or download it again"
 KINDS = ("missing", "truncated", "damaged", "too large", "unreadable")  # what can be wrong with an image file
@@ -29,6 +30,15 @@ class BadImage(InputError):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image's pixels, or means of them."""
+
+    pixels: np.ndarray  # (H, W, 3) uint8 RGB
+    size: tuple[int, int]  # width and height of the whole image
+    enlarging: np.ndarray | None = None  # (2, 3) map from these pixels to the image's; None: they are the image's
 
 
 def one_line(path: str | Path) -> str:
@@ -58,10 +68,16 @@ def check_bytes(size: int, where: str) -> None:
 
 
 def decode_image(data: bytes, where: str, upright: bool = False) -> np.ndarray:
-    """Decode an image file's bytes to (H, W, 3) uint8 RGB; BadImage names `where` and what is wrong.
+    """Decode an image file's bytes to (H, W, 3) uint8 RGB, as `decode_reduced` does."""
+    return decode_reduced(data, where, upright).pixels
+
+
+def decode_reduced(data: bytes, where: str, upright: bool = False, times: int = 1) -> Picture:
+    """Decode an image file's bytes; BadImage names `where` and what is wrong.
 
     upright: turned as its orientation tag says. Labels, as the originals', are in the stored pixels, which no tag
     turns. Of a file with several pictures this is the first.
+    times: 1, 2, 4 or 8, by which a JPEG may be decoded smaller, which takes less time and finds the same damage.
 
     JPEGs are searched for damage that decoders fill with grey (`jpeg.damage`), and their decoder must not warn. PNGs
     and some TIFFs have checksums. A WebP must be decoded to its end, a BMP not end early; other damage can't be seen.
@@ -71,16 +87,16 @@ def decode_image(data: bytes, where: str, upright: bool = False) -> np.ndarray:
         if form is None:
             raise _other_form(data)
         _check_size(*_SIZES[form](data))
-        image = _decode_jpeg(data, upright) if form == "JPEG" else _decode_other(form, data, upright)
+        picture = _decode_jpeg(data, upright, times) if form == "JPEG" else _whole(_decode_other(form, data, upright))
     except BadImage as error:
         raise BadImage(error.kind, f"{where}: {error}") from None
     except MemoryError as error:
         raise BadImage("too large", f"{where}: not enough memory for this image; scale it down") from error
     except (struct.error, SyntaxError, OSError, ValueError, LookupError, TypeError, cv2.error):  # of a header
-        image = None
-    if image is None:
+        picture = None
+    if picture is None:
         raise BadImage("unreadable", f"{where}: not a readable image; {COPY}")
-    return image
+    return picture
 
 
 def form_of(data: bytes) -> str | None:
@@ -192,25 +208,34 @@ _SIZES = {"JPEG": _jpeg_size, "PNG": _png_size, "WebP": _webp_size, "BMP": _bmp_
 # Pixels
 
 
-def _decode_jpeg(data: bytes, upright: bool) -> np.ndarray | None:
+def _decode_jpeg(data: bytes, upright: bool, times: int) -> Picture | None:
     if fault := jpeg.damage(data):
         raise BadImage("damaged", f"the JPEG is damaged ({fault}); {COPY}")
+    size, tag = jpeg.size(data), jpeg.orientation(data) if upright else 1
+    if min(size) < 8 * times or (tag in _TURNS and any(side % times for side in size)):
+        times = 1  # there is little to gain; or the last pixels, means of fewer, would come first
     try:
-        image = simplejpeg.decode_jpeg(data, "RGB", strict=True)
+        image = jpeg.pixels(data, times)
     except ValueError as error:
         if "subsampling" in str(error):  # a ratio of colour to brightness pixels that simplejpeg doesn't know
-            return _decode_with_opencv(data, upright)
+            return _whole(_decode_with_opencv(data, upright))
         try:
-            image = simplejpeg.decode_jpeg(jpeg.without_oddities(data), "RGB", strict=True)
+            image = jpeg.pixels(jpeg.without_oddities(data), times)
         except ValueError:
             raise BadImage("damaged", f"the JPEG is damaged ({error}); {COPY}") from None
-    return _turned(image, jpeg.orientation(data)) if upright else image
+    width, height = size[::-1] if 5 <= tag <= 8 else size
+    return Picture(_turned(image, tag), (width, height), enlarging(times) if times > 1 else None)
 
 
-def _turned(image: np.ndarray | None, tag: int) -> np.ndarray | None:
-    """The image, if there is one, as its orientation tag says."""
+def _whole(image: np.ndarray | None) -> Picture | None:
+    """The picture of all the image's pixels, if there is one."""
+    return None if image is None else Picture(image, (image.shape[1], image.shape[0]))
+
+
+def _turned(image: np.ndarray, tag: int) -> np.ndarray:
+    """The image as its orientation tag says."""
     turn = _TURNS.get(tag)
-    return image if image is None or turn is None else np.ascontiguousarray(turn(image))
+    return image if turn is None else np.ascontiguousarray(turn(image))
 
 
 _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
@@ -233,7 +258,8 @@ def _decode_other(form: str, data: bytes, upright: bool) -> np.ndarray | None:
         raise BadImage("truncated", f"the WebP is truncated; {COPY}")
     if form == "WebP" and not _loads(WebPImageFile, data):  # OpenCV fills up what it can't decode
         raise BadImage("damaged", f"the WebP is damaged; {COPY}")
-    return _turned(_decode_with_opencv(data, upright), _tag_left(form, data, upright))
+    image = _decode_with_opencv(data, upright)
+    return image if image is None else _turned(image, _tag_left(form, data, upright))
 
 
 def _tag_left(form: str, data: bytes, upright: bool) -> int:

@@ -1,4 +1,4 @@
-"""The segments of a JPEG file, and damage that decoders pass over.
+"""The segments of a JPEG file, damage that decoders pass over, and the pixels.
 
 Source: ITU-T T.81 (1992), annex B for the segments, C for Huffman codes, F and G for what becomes of coefficients.
 """
@@ -8,6 +8,9 @@ import struct
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
+
+import numpy as np
+import simplejpeg
 
 from posekit.bounds import MOST_SCANS
 
@@ -57,6 +60,15 @@ def size(data: bytes) -> tuple[int, int]:
             height, width = struct.unpack_from(">HH", data, segment.start + 1)
             return width, height
     return 0, 0
+
+
+def pixels(data: bytes, times: int = 1) -> np.ndarray:
+    """Decode to (H, W, 3) uint8 RGB, or to means of `times` × `times` pixels, 1, 2, 4 or 8, rounded up.
+
+    ValueError for whatever the decoder complains of. A picture's sides must be at least 8 × `times` for the means.
+    """
+    width, height = (-(-side // times) for side in size(data)) if times > 1 else (0, 0)
+    return simplejpeg.decode_jpeg(data, "RGB", min_width=width, min_height=height, strict=True)
 
 
 def orientation(data: bytes) -> int:

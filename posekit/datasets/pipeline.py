@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from posekit.datasets.dataset import PoseDataset, Sample
-from posekit.geometry import crop_matrix, fit_box, transform_points, warp
+from posekit.geometry import compose, crop_matrix, fit_box, reduction, sides, transform_points, warp
 from posekit.recipes import Recipe
 from posekit.runtime import cores
 from posekit.signals import restore_handlers
@@ -38,7 +38,7 @@ class Augmentation:
 
 def _normal(rng: np.random.Generator, recipe: Recipe) -> tuple[float, float]:
     scale = np.clip(rng.standard_normal() * recipe.scale_factor, -recipe.scale_factor, recipe.scale_factor)
-    limit = 2 * recipe.rotation_factor
+    limit = ROTATION_LIMITS["normal"] * recipe.rotation_factor
     return scale, np.clip(rng.standard_normal() * recipe.rotation_factor, -limit, limit)
 
 
@@ -47,11 +47,13 @@ def _uniform(rng: np.random.Generator, recipe: Recipe) -> tuple[float, float]:
     return scale, rotation
 
 
+MOST_WORKERS = 16  # each holds a batch
 # By how much a box is scaled and turned, drawn at random.
 AUGMENT_SHAPES: dict[str, Callable[[np.random.Generator, Recipe], tuple[float, float]]] = {
     "normal": _normal,
     "uniform": _uniform,
 }
+ROTATION_LIMITS = {"normal": 2, "uniform": 1}  # of each, in units of the recipe's factor
 # Whether an image gets random colours, by whether it is mirrored.
 COLOR_JITTER: dict[str, Callable[[bool], bool]] = {
     "none": lambda flipped: False,
@@ -75,12 +77,14 @@ def color_jitter(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """
     hue, brightness = rng.uniform(-1, 1, 2) * (0.2, 0.3)
     saturation, contrast = rng.uniform(0.5, 1.5, 2)
-    hsv = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)  # hue in degrees, the rest in 0-1
-    hsv[..., 0] = (hsv[..., 0] + hue * 360) % 360
-    hsv[..., 1] = np.minimum(hsv[..., 1] * saturation, 1)
-    rgb = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB) + np.float32(brightness)
-    mean = rgb.mean(axis=2, keepdims=True)
-    return (255 * np.clip((rgb - mean) * contrast + mean, 0, 1) + 0.5).astype(np.uint8)
+    # degrees, 0 to 1, 0 to 255; a hue of more than 360 degrees begins again
+    hues, saturations, values = cv2.split(cv2.cvtColor(image.astype(np.float32), cv2.COLOR_RGB2HSV))
+    hsv = cv2.merge([hues + np.float32(hue % 1 * 360), np.minimum(saturations * np.float32(saturation), 1), values])
+    mix = np.full((3, 4), (1 - contrast) / 3)  # from red, green, blue and 1
+    mix[:, 3] = 255 * brightness
+    mix[:, :3] += contrast * np.eye(3)
+    rgb = cv2.transform(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), mix)
+    return cv2.addWeighted(rgb, 1, rgb, 0, 0, dtype=cv2.CV_8U)  # rounded, 0 to 255
 
 
 def crop(sample: Sample, recipe: Recipe, augmentation: Augmentation | None = None) -> Crop:
@@ -90,17 +94,33 @@ def crop(sample: Sample, recipe: Recipe, augmentation: Augmentation | None = Non
     if a.flip:
         order = list(sample.skeleton.flip_order)
         keypoints, visible = keypoints[order], visible[order]
-    width = sample.image.shape[1] if a.flip else None
+    width = (sample.size or sample.image.shape[1::-1])[0] if a.flip else None
     box_width, box_height = fit_box(sample.box_size, sample.box, size)
     box = (box_width * a.scale, box_height * a.scale)
     matrix = crop_matrix(sample.center, box, size, a.rotation, width, recipe.intervals)
-    return Crop(warp(sample.image, matrix, size), transform_points(matrix, keypoints), visible, matrix)
+    shown = matrix if sample.enlarging is None else compose(matrix, sample.enlarging)
+    image = warp(sample.image, shown, size, recipe.shrinking == "means")
+    return Crop(image, transform_points(matrix, keypoints), visible, matrix)
+
+
+def read_crop(dataset: PoseDataset, index: int, recipe: Recipe, rng: np.random.Generator | None = None) -> Crop:
+    """Read a sample's crop, augmented if there is an `rng`, decoding no more pixels than it shows."""
+    augmentation = draw_augmentation(recipe, rng) if rng else Augmentation()
+    width, _ = fit_box(dataset.box_size[index], None if dataset.box is None else dataset.box[index], recipe.input_size)
+    shrinks = float(width) * augmentation.scale / (sides(recipe.input_size)[0] - recipe.intervals)
+    times = reduction(shrinks) if recipe.shrinking == "means" else 1
+    cut = crop(dataset.sample(index, times), recipe, augmentation)
+    return _colored(cut, recipe, augmentation, rng) if rng else cut
 
 
 def augmented_crop(sample: Sample, recipe: Recipe, rng: np.random.Generator) -> Crop:
     """The sample as a training with this recipe would see it, drawn with `rng`."""
     augmentation = draw_augmentation(recipe, rng)
-    cut = crop(sample, recipe, augmentation)
+    return _colored(crop(sample, recipe, augmentation), recipe, augmentation, rng)
+
+
+def _colored(cut: Crop, recipe: Recipe, augmentation: Augmentation, rng: np.random.Generator) -> Crop:
+    """The crop with random colours, where the recipe has them for such an augmentation."""
     if COLOR_JITTER[recipe.color_jitter](augmentation.flip):
         cut = replace(cut, image=color_jitter(cut.image, rng))
     return cut
@@ -148,7 +168,7 @@ class TrainingBatches:
 
     def _crop(self, index: int) -> Crop:
         rng = np.random.default_rng((self.recipe.seed, self.epoch, index))
-        return augmented_crop(self.dataset[index], self.recipe, rng)
+        return read_crop(self.dataset, index, self.recipe, rng)
 
 
 class EvaluationBatches:
@@ -167,7 +187,7 @@ class EvaluationBatches:
         start = number * self.batch
         last = len(self.dataset) - 1
         rows = [min(start + i, last) for i in range(self.batch)]
-        crops = [crop(self.dataset[row], self.recipe) for row in rows]
+        crops = [read_crop(self.dataset, row, self.recipe) for row in rows]
         images = normalise(np.stack([c.image for c in crops]), self.recipe)
         return images, np.stack([c.matrix for c in crops]), np.int32(min(self.batch, last + 1 - start))
 
@@ -196,8 +216,13 @@ class _Guard:
             raise
 
 
-def iterate(batches: TrainingBatches | EvaluationBatches, columns: tuple[str, ...], workers: int = 2) -> Iterator:
-    """The batches in order as NumPy arrays, read ahead by MindSpore's `workers` threads."""
+def iterate(
+    batches: TrainingBatches | EvaluationBatches, columns: tuple[str, ...], workers: int = MOST_WORKERS
+) -> Iterator:
+    """The batches in order as NumPy arrays, read ahead by a thread for each core, `workers` at most.
+
+    Threads are enough: decoding, warping and arithmetic on whole batches leave Python's lock to the others.
+    """
     import mindspore.dataset as ds  # here, so that scoring and drawing go without MindSpore
 
     guard = _Guard(batches)

@@ -5,6 +5,7 @@ import shutil
 import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from posekit.datasets.archive import Archive
 from posekit.datasets.images import decode_image, one_line, read_file
@@ -12,6 +13,14 @@ from posekit.errors import InputError, shortened
 from posekit.files import atomic_path, reading
 
 Source = Path | Archive
+
+
+class Readers(NamedTuple):
+    """What a `PoseDataset` has to read its images: each takes a row."""
+
+    read_bytes: Callable[[int], bytes]
+    where: Callable[[int], str]
+    stamp: Callable[[int], str]
 
 
 def listed(folder: str | Path) -> list[str]:
@@ -98,17 +107,37 @@ def open_images(
     names: Sequence[str],
     kind: str,
     require_images: bool = True,
-) -> tuple[Callable[[int], bytes], Callable[[int], str]]:
-    """`read_bytes` and `where` of a `PoseDataset` whose row i shows the image `names[i]`.
+) -> Readers:
+    """`read_bytes`, `where` and `stamp` of a `PoseDataset` whose row i shows the image `names[i]`.
 
     They are found as by `find_images`; unless `require_images` is false, all must be there, as for `check_present`.
     """
     source = find_images(data, images, folder, split, names)
     if require_images:
         check_present(source, names, kind)
+    return readers(source, names)
+
+
+def readers(source: Source, names: Sequence[str]) -> Readers:
+    """`read_bytes`, `where` and `stamp` of a `PoseDataset` whose row i shows the image `names[i]` of the source."""
+
+    def of_name(read: Callable[[str], Any]) -> Callable[[int], Any]:
+        return lambda i: read(names[i])
+
     if isinstance(source, Archive):
-        return (lambda i: source.read(names[i])), (lambda i: source.where(names[i]))
-    return (lambda i: read_file(source / names[i])), (lambda i: one_line(source / names[i]))
+        return Readers(of_name(source.read), of_name(source.where), of_name(source.stamp))
+    return Readers(
+        of_name(lambda name: read_file(source / name)),
+        of_name(lambda name: one_line(source / name)),
+        of_name(lambda name: _stamp(source, name)),
+    )
+
+
+def _stamp(folder: Path, name: str) -> str:
+    """Name, size and time of the last change of a file."""
+    with reading(folder / name):
+        status = (folder / name).stat()
+    return f"{name} {status.st_size} {status.st_mtime_ns}"
 
 
 def place_image(origin: Path, target: Path) -> bool:

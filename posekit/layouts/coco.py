@@ -20,8 +20,7 @@ import numpy as np
 from posekit.bounds import COCO_BYTES
 from posekit.datasets.check import Finding, Report, across, check_dataset, of_split, problem
 from posekit.datasets.dataset import BOX_MARGIN, PoseDataset
-from posekit.datasets.images import one_line, read_file
-from posekit.datasets.sources import found_in, open_images
+from posekit.datasets.sources import found_in, open_images, readers
 from posekit.errors import InputError, shortened
 from posekit.evaluation.oks import about_oks, coco_pck, coco_table, coco_walk
 from posekit.evaluation.protocols import PUBLISHED, Protocol
@@ -128,11 +127,11 @@ def dataset_of(
     """
     root, names = _place(data, split, images, labels.images)
     if root.is_file():
-        read_bytes, where = open_images(data, root, "images", split, names, "coco", require_images)
+        found = open_images(data, root, "images", split, names, "coco", require_images)
     else:
         if require_images:
             _check_present(root, names)
-        read_bytes, where = (lambda i: read_file(root / names[i])), (lambda i: one_line(root / names[i]))
+        found = readers(root, names)
     corner, size = _cut_boxes(labels)
     return PoseDataset(
         skeleton=labels.skeleton,
@@ -144,8 +143,7 @@ def dataset_of(
         center=(corner + size / 2).astype(np.float32),
         box_size=(size.max(axis=1) * BOX_MARGIN).astype(np.float32),
         unit=labels.unit,
-        read_bytes=read_bytes,
-        where=where,
+        **found._asdict(),
         box=(size * BOX_MARGIN).astype(np.float32),
         truth=labels.truth,
         sizes=labels.sizes,

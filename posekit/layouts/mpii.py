@@ -172,7 +172,7 @@ def dataset_of(
     adjusted already), the unit of PCK `normalize`. Every joint that is not missing is `visible`: Stacked Hourglass
     trains those that are covered, too (DatasetGenerator.py); they are `hidden` as well.
     """
-    read_bytes, where = open_images(Path(data), images, "images", split, labels.images, "mpii", require_images)
+    readers = open_images(Path(data), images, "images", split, labels.images, "mpii", require_images)
     return PoseDataset(
         skeleton=PERSON,
         split=split,
@@ -183,8 +183,7 @@ def dataset_of(
         center=labels.center,
         box_size=(BOX_UNIT * labels.scale).astype(np.float32),
         unit=labels.unit,
-        read_bytes=read_bytes,
-        where=where,
+        **readers._asdict(),
         head_size=labels.head_size,
     )
 

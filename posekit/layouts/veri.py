@@ -117,9 +117,7 @@ def dataset_of(
     The box is the whole image, 1.25 times its longer side, about (width / 2, height / 2), as in PAMTRI; for a
     rectangular input, 1.25 times each side.
     """
-    read_bytes, where = open_images(
-        Path(data), images, IMAGE_FOLDERS[split], split, labels.names, "veri", require_images
-    )
+    readers = open_images(Path(data), images, IMAGE_FOLDERS[split], split, labels.names, "veri", require_images)
     return PoseDataset(
         skeleton=VEHICLE,
         split=split,
@@ -131,8 +129,7 @@ def dataset_of(
         box_size=(labels.sizes.max(axis=1) * BOX_MARGIN).astype(np.float32),
         box=(labels.sizes * BOX_MARGIN).astype(np.float32),
         unit=labels.unit,
-        read_bytes=read_bytes,
-        where=where,
+        **readers._asdict(),
     )
 
 

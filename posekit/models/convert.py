@@ -282,5 +282,5 @@ class Published:
 PUBLISHED = {
     IMAGENET: Published(POSEESTNET, hrnet_sizes, _backbone_words),
     POSE: Published(POSEESTNET, _pose_fields, _pose_words),
-    HOURGLASS: Published(HOURGLASS_RECIPE, _hourglass_fields, _hourglass_words),
+    HOURGLASS: Published(replace(HOURGLASS_RECIPE, shrinking="samples"), _hourglass_fields, _hourglass_words),
 }

@@ -50,7 +50,7 @@ def read_split(data: str | Path, split: str) -> ReidSplit:
             "give the folder that holds the label files, or other --splits"
         )
     names = read_names(path)
-    read_bytes, where = open_images(data, data, f"image_{split}", split, names, "reid")
+    read_bytes, where, _ = open_images(data, data, f"image_{split}", split, names, "reid")
     return ReidSplit(split, names, lambda row: decode_image(read_bytes(row), where(row)))
 
 

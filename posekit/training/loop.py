@@ -16,6 +16,7 @@ import pandas as pd
 from mindspore import nn
 
 from posekit.bars import Bar, progress_bar
+from posekit.datasets.cache import cache_folder, cached
 from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.pipeline import steps_per_epoch, training_iterator
 from posekit.errors import InputError, Stopped
@@ -130,6 +131,9 @@ def run(
     recipe, training, validation = open_training(recipe, data, images)
     for note in dict.fromkeys(training.notes + validation.notes) if rank() == 0 else ():
         print(note)
+    training = cached(training, recipe)
+    if training.cached and rank() == 0:
+        print(f"training images from the cache in {cache_folder(training, recipe)}")
     log = train(recipe, training, validation, out, resume=resume, save_minutes=save_minutes, pretrained=pretrained)
     return float(log["valid_pck"].max())
 
