@@ -13,9 +13,9 @@ class Chip:
     """A family of Ascend chips.
 
     printed: a regular expression for the names in `npu-smi info`; names: some of them; sold_in: products;
-    memory: gigabytes of the versions there are, for those that train; trains: whether posekit is to train on it, None where nobody says;
-    runs: by which software, as a sentence; cann: versions documented for what it runs, empty: what MindSpore's wheel
-    accepts; sources: keys of SOURCES.
+    memory: gigabytes of the versions there are, for those that train;
+    trains: whether posekit is to train on it, None where nobody says; runs: by which software, as a sentence;
+    cann: versions documented for what it runs, empty: what MindSpore's wheel accepts; sources: keys of SOURCES.
     """
 
     name: str
