@@ -20,7 +20,7 @@
 # prints the table, and exits with code 0 or 2; the logs are temporary.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-workers='' local_workers='' address=127.0.0.1 port=8118 node=0 table='' out='' print='' dry='' timeout=300 tail=0
+workers='' local_workers='' address=127.0.0.1 port=8118 node=0 table='' out='' print='' dry='' timeout=300 shown=/dev/stdout
 
 fail() {
     printf 'distributed.sh: %s\n' "$*" >&2
@@ -50,7 +50,7 @@ training=("${@:2}")
 for ((i = 0; i < ${#training[@]}; i++)); do
     [[ "${training[i]}" != --out ]] || out="${training[i + 1]:-}"
     [[ "${training[i]}" != --out=* ]] || out="${training[i]#--out=}"
-    [[ "${training[i]}" != --dry-run ]] || dry=yes timeout=60 tail=-1
+    [[ "${training[i]}" != --dry-run ]] || dry=yes timeout=60 shown=/dev/null
 done
 local_workers="${local_workers:-$workers}"
 
@@ -72,7 +72,7 @@ if [[ -n "$dry" ]]; then
 fi
 line=(
     msrun "--worker_num=$workers" "--local_worker_num=$local_workers" "--master_addr=$address" "--master_port=$port"
-    "--node_rank=$node" "--log_dir=$logs" --join=True "--cluster_time_out=$timeout" "--tail_worker_log=$tail"
+    "--node_rank=$node" "--log_dir=$logs" --join=True "--cluster_time_out=$timeout" --tail_worker_log=0
     ${table:+"--rank_table_file=$table"} python -m posekit.cli train "${training[@]}"
 )
 if [[ -n "$print" ]]; then
@@ -115,9 +115,9 @@ await_workers() {
     kill -KILL $processes 2>/dev/null || true
 }
 
-# show RANK: print what this worker has printed.
+# show RANK: print what this worker has printed, but for the line that `here` reads and MindSpore's own.
 show() {
-    sed 1d "$logs/worker_$1.log" # but for the line that `here` reads
+    sed -e 1d -e '/^\[INFO\]/d' "$logs/worker_$1.log"
 }
 
 # report PROCESS CODE: print which worker ended, and the end of its log.
@@ -152,7 +152,7 @@ export MS_COMPILER_CACHE_PATH="${MS_COMPILER_CACHE_PATH:-$logs/compiled}" # comp
 says="$logs/msrun_$node.log"
 
 set -m # msrun gets its own process group, so that Ctrl-C reaches only this script
-"${line[@]}" 2>"$says" &
+"${line[@]}" >"$shown" 2>"$says" &
 msrun=$!
 trap stop INT TERM
 ended='' interrupted=''

@@ -14,10 +14,12 @@ from posekit.recipes import Recipe
 from posekit.runtime import cores
 from posekit.training.step import TrainStep
 
-# Of the memory of a training step, measured on the CPU (4 recipes, batches of 8 to 32): outputs of all convolutions and
-# normalisations times 1.0 to 1.1. The rest, driver, compiled program, buffers of the ranks, is taken as a gigabyte.
+# Of the memory of a training step, measured on the CPU (5 recipes, batches of 1 to 32): outputs of all convolutions and
+# normalisations times 1.0 to 1.1; the process, half a gigabyte, and the compiled step, 2.5 to 4.6 MB a layer. On a card
+# nothing was measured: driver, operators and the buffers of the ranks are taken as a gigabyte.
 KEPT = 1.1
-REST_MB = 1000
+PROCESS_MB, LAYER_MB = 530, 4.6
+CARD_MB = 1000
 USABLE = 0.9  # share of a card's memory that a training may plan with
 
 
@@ -26,11 +28,13 @@ class Cost:
     """What a recipe's network and its training take.
 
     weights: bytes of all parameters; state: bytes of a checkpoint that resumes, with optimiser and averaged weights;
-    outputs: values of all convolutions and normalisations per image; macs: multiply-accumulates per image, forward.
+    layers: convolutions and normalisations; outputs: values of all their outputs per image;
+    macs: multiply-accumulates per image, forward.
     """
 
     weights: int
     state: int
+    layers: int
     outputs: int
     macs: int
 
@@ -47,14 +51,14 @@ class Speed:
 
 
 KNOWN = (
-    Speed("CPU", "hrnet", 7.64e9, 0.8, "poseestnet on two cores of an EPYC, measured: 1.25 s an image"),
+    Speed("CPU", "hrnet", 1.02e10, 0.8, "poseestnet on two cores of an EPYC, measured: 1.25 s an image"),
     Speed("CPU", "hrnet", 1.77e8, 10.4, "poseestnet-laptop on two busy cores of an EPYC, measured: 96 minutes"),
-    Speed("CPU", "hrnet", 4.5e7, 67, "poseestnet-smoke on two cores of an EPYC, measured: 2¼ minutes"),
-    Speed("CPU", "hourglass", 9.2e9, 1.08, "hourglass on two cores of an EPYC, measured: 0.93 s an image"),
+    Speed("CPU", "hrnet", 3.67e7, 67, "poseestnet-smoke on two cores of an EPYC, measured: 2¼ minutes"),
+    Speed("CPU", "hourglass", 8.33e9, 1.08, "hourglass on two cores of an EPYC, measured: 0.93 s an image"),
     Speed("CPU", "hourglass", 4.5e7, 44, "hourglass-smoke on two cores of an EPYC, measured: 4 minutes"),
-    Speed("GPU", "hrnet", 7.64e9, 77.7, "PoseEstNet on an RTX 3090, published: 412 ms a step of 32"),
-    Speed("Ascend", "hrnet", 7.64e9, 123, "PoseEstNet on 8 × Ascend 910, published: 130 ms a step of 8 × 16"),
-    Speed("Ascend", "hourglass", 9.2e9, 29.6, "Stacked Hourglass on an Ascend 910A, published: 1,080 ms a step of 32"),
+    Speed("GPU", "hrnet", 1.02e10, 77.7, "PoseEstNet on an RTX 3090, published: 412 ms a step of 32"),
+    Speed("Ascend", "hrnet", 1.02e10, 123, "PoseEstNet on 8 × Ascend 910, published: 130 ms a step of 8 × 16"),
+    Speed("Ascend", "hourglass", 8.33e9, 29.6, "Stacked Hourglass on an Ascend 910A, published: 1,080 ms a step of 32"),
 )
 CPU_CORES = 2  # of the rows for the CPU
 
@@ -65,18 +69,24 @@ def cost_of(recipe: Recipe, network: nn.Cell, step: TrainStep) -> Cost:
     weights = sum(parameter.nbytes for parameter in network.get_parameters())
     state = weights + sum(parameter.nbytes for parameter in step.state().values())
     outputs = (layers["channels"] * layers["height"] * layers["width"]).sum()
-    return Cost(weights, state, int(outputs), int(layers["macs"].sum()))
+    return Cost(weights, state, len(layers), int(outputs), int(layers["macs"].sum()))
 
 
-def memory_mb(recipe: Recipe, cost: Cost, batch: int, halves: bool) -> float:
-    """Megabytes on one device: weights, gradients, optimiser and layer outputs, which mixed precision `halves`."""
-    fixed = cost.state + cost.weights * (2 if recipe.accumulate > 1 else 1) + (cost.weights / 2 if halves else 0)
-    return REST_MB + (fixed + batch * cost.outputs * KEPT * (2 if halves else 4)) / 1e6
+def memory_mb(recipe: Recipe, cost: Cost, batch: int, on_card: bool) -> float:
+    """Megabytes that one worker takes of its card or, without one, of the host.
+
+    That is weights, gradients, optimiser, layer outputs and what does not depend on the batch. Mixed precision, on a
+    card only, halves the outputs and takes another copy of the weights.
+    """
+    halves = on_card and recipe.amp != "O0"
+    rest = CARD_MB if on_card else PROCESS_MB + LAYER_MB * cost.layers
+    weights = cost.state + cost.weights * (1 + (recipe.accumulate > 1) + halves / 2)
+    return rest + (weights + batch * cost.outputs * KEPT * (2 if halves else 4)) / 1e6
 
 
-def largest_batch(recipe: Recipe, cost: Cost, room_mb: float, halves: bool) -> int:
+def largest_batch(recipe: Recipe, cost: Cost, room_mb: float, on_card: bool) -> int:
     """The largest batch that fits into so many megabytes; 0 if none does."""
-    none, one = (memory_mb(recipe, cost, batch, halves) for batch in (0, 1))
+    none, one = (memory_mb(recipe, cost, batch, on_card) for batch in (0, 1))
     return max(0, int((room_mb - none) / (one - none)))
 
 

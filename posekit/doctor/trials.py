@@ -165,7 +165,7 @@ def _images(found: Findings, opened: Opened, plan: Plan) -> None:
 
 
 def _network(found: Findings, plan: Plan, opened: Opened, cards: list[Card]) -> None:
-    """Build the network and its training step, load weights, draw batches; then what these need."""
+    """Build the network and its training step, load weights, count what a training needs, draw batches."""
     recipe, skeleton, cost = opened.recipe, opened.training.skeleton, None
     with found.check("network") as say:
         network = build(recipe, skeleton)
@@ -173,9 +173,9 @@ def _network(found: Findings, plan: Plan, opened: Opened, cards: list[Card]) -> 
         cost = needs.cost_of(recipe, network, step)
         say(f"{cost.weights / 4e6:.2f} million values; {describe_update(recipe, plan.workers)}")
         _load(network, plan, say)
-    images = _batches(found, opened)
     if cost:
-        _memory(found, plan, recipe, cost, cards)
+        fits = _memory(found, plan, recipe, cost, cards)
+        images = _batches(found, opened) if fits else float("nan")  # a batch too large for a card may be for this host
         _time(found, plan, opened, cost, images)
         _disk(found, plan, cost)
     if plan.kind == "ascend" and not cards and os.environ.get("ASCEND_HOME_PATH"):
@@ -202,19 +202,20 @@ def _batches(found: Findings, opened: Opened) -> float:
     return images
 
 
-def _memory(found: Findings, plan: Plan, recipe: Recipe, cost: needs.Cost, cards: list[Card]) -> None:
+def _memory(found: Findings, plan: Plan, recipe: Recipe, cost: needs.Cost, cards: list[Card]) -> bool:
     """Whether a batch fits into a card, or into this host's memory."""
-    halves = plan.kind != "cpu" and recipe.amp != "O0"
-    need = needs.memory_mb(recipe, cost, recipe.batch, halves)
+    on_card = plan.kind != "cpu"
+    need = needs.memory_mb(recipe, cost, recipe.batch, on_card)
     room, where = _room(plan, cards)
     with found.check("memory") as say:
         text = f"about {need / 1e3:.1f} GB for batch {recipe.batch}; {where}"
         if need > room:
-            fits = needs.largest_batch(recipe, cost, room, halves)
+            fits = needs.largest_batch(recipe, cost, room, on_card)
             batches = -(-recipe.update_images // max(fits, 1))
             remedy = f"--set batch={fits} --set accumulate={batches}" if fits else "use a smaller recipe or input"
             raise InputError(f"{text}; {remedy}")
         say(text)
+    return need <= room
 
 
 def _room(plan: Plan, cards: list[Card]) -> tuple[float, str]:
