@@ -26,7 +26,9 @@ def dry_run(console: Console, plan: Plan, workers: int | None = None) -> int:
     found = Findings([_device(plan)])
     if workers and launched() and workers != ranks():
         raise InputError(f"--workers {workers}: distributed.sh has started {ranks()}; leave it out")
-    plan = replace(plan, workers=workers or ranks())
+    names = gathered_texts(socket.gethostname())
+    here = names.count(socket.gethostname()) if launched() else workers or 1
+    plan = replace(plan, workers=workers or ranks(), here=here)
     try_everything(found, plan)
     checks = _of_all_ranks(found)
     wrong = sum(not check.ok and check.needed for check in checks)

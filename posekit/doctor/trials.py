@@ -2,7 +2,6 @@
 
 import os
 import platform
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -39,7 +38,7 @@ BATCHES = 4  # that are drawn; the first isn't timed
 
 @dataclass(frozen=True)
 class Plan:
-    """A training to come, as `posekit train` takes it; workers: how many devices it will have."""
+    """A training to come, as `posekit train` takes it; workers: how many devices it will have, here: on this host."""
 
     recipe: Recipe
     data: Path | None
@@ -49,6 +48,7 @@ class Plan:
     resume: bool = False
     pretrained: Path | None = None
     workers: int = 1
+    here: int = 1
 
     @property
     def kind(self) -> str:
@@ -221,10 +221,9 @@ def _memory(found: Findings, plan: Plan, recipe: Recipe, cost: needs.Cost, cards
 def _room(plan: Plan, cards: list[Card]) -> tuple[float, str]:
     """Megabytes that a worker may use, and where."""
     if plan.kind == "cpu":
-        names = gathered_texts(socket.gethostname())
-        here = names.count(socket.gethostname()) if ranks() > 1 else plan.workers
         free = available_mb()
-        return free * needs.USABLE / here, f"{free / 1e3:.1f} GB are free here, for {here} of them"
+        others = f", for {plan.here} workers" if plan.here > 1 else ""
+        return free * needs.USABLE / plan.here, f"{free / 1e3:.1f} GB are free here{others}"
     if memory := [card.memory for card in cards if card.memory]:
         return min(memory) * needs.USABLE, f"a {cards[0].name} here has {min(memory) / 1e3:.1f} GB"
     if plan.kind == "gpu":
