@@ -269,7 +269,7 @@ CARD = """| 0     {:<19} | OK            | 97.6        52                0    / 
 
 
 def test_a_batch_too_large_for_the_card(run: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A card of 1.2 GB, of which 1 is never for a batch: the batch that the remedy names fits, the next doesn't."""
+    """A card of 1.2 GB, of which 1 is never for a batch: what the remedy names fits, for as many images an update."""
     printed = {"npu-smi": CARD.format("910B3", 1200)}
     monkeypatch.setattr(accelerators, "_printed", lambda *command: printed.get(command[0], ""))
     code, _, found = run("batch=512", device="ascend")
@@ -280,9 +280,8 @@ def test_a_batch_too_large_for_the_card(run: Callable, monkeypatch: pytest.Monke
         and "a 910B3 here has 1.2 GB" in found["memory"].detail
     )
     fits, batches = (int(word.partition("=")[2]) for word in found["memory"].remedy.split()[1::2])
-    assert fits * batches >= 512
+    assert 0 <= fits * batches - 512 < batches
     assert run(f"batch={fits}", device="ascend")[2]["memory"].ok
-    assert not run(f"batch={fits + 1}", device="ascend")[2]["memory"].ok
 
 
 def test_an_ascend_that_is_not_here_is_planned_for(run: Callable, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from posekit.training.ranks import gathered_texts, ranks
 
 
 def dry_run(console: Console, plan: Plan, workers: int | None = None) -> int:
-    """Check everything and print one table; returns 0 if a training can start, else 2.
+    """Check everything and print one table; returns 0 if nothing needed is wrong, else 2.
 
     workers: how many devices the training will have; as many as were started if None.
     """
@@ -33,7 +33,7 @@ def dry_run(console: Console, plan: Plan, workers: int | None = None) -> int:
     checks = _of_all_ranks(found)
     wrong = sum(not check.ok and check.needed for check in checks)
     console.print(_table(checks, plan))
-    what = f"{wrong} to put right" if wrong else "a training can start: the same line without --dry-run"
+    what = f"{wrong} to put right" if wrong else "nothing wrong was found"
     console.print(f"{what}; nothing was written", style="bold red" if wrong else "bold green", highlight=False)
     return 2 if wrong else 0
 

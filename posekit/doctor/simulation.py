@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 from posekit.doctor.checks import Check
+from posekit.errors import shortened
 from posekit.recipes import Recipe
 from posekit.settings import to_json
 
@@ -46,7 +47,8 @@ def simulate(recipe: Recipe, seconds: float = 1800) -> Check:
     except subprocess.TimeoutExpired:
         return _note(f"not done after {seconds:.0f} s")
     if done.returncode:
-        return _note((done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1])
+        errors = re.findall(r"^[\w.]*(?:Error|Exception): (.+)", done.stderr, re.MULTILINE)
+        return _note(shortened(errors[-1] if errors else f"exit code {done.returncode}", 300))
     peak = re.findall(r"Actual peak memory usage \(with fragments\): *(\d+)M", done.stdout + done.stderr)
     memory = f"; MindSpore counts {int(peak[-1]) / 1024:.1f} GiB" if peak else ""
     return Check("simulation", True, f"the training step compiles for an Ascend{memory}")

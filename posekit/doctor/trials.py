@@ -5,8 +5,9 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from shutil import disk_usage
 
@@ -90,9 +91,9 @@ def try_everything(found: Findings, plan: Plan) -> None:
     cards = {"gpu": gpus, "ascend": npus}.get(plan.kind, list)()
     _software(found, plan, cards)
     opened = None
-    with _data(plan) as place:
+    with ExitStack() as stack:
         with found.check("data") as say:
-            opened = _open(plan, place)
+            opened = _open(plan, stack.enter_context(_data(plan)))
             say(f"{opened.samples:,} training samples, {opened.tested:,} to validate with")
         _same_data(found, opened)
         if opened:
@@ -211,11 +212,17 @@ def _memory(found: Findings, plan: Plan, recipe: Recipe, cost: needs.Cost, cards
         text = f"about {need / 1e3:.1f} GB for batch {recipe.batch}; {where}"
         if need > room:
             fits = needs.largest_batch(recipe, cost, room, on_card)
-            batches = -(-recipe.update_images // max(fits, 1))
-            remedy = f"--set batch={fits} --set accumulate={batches}" if fits else "use a smaller recipe or input"
-            raise InputError(f"{text}; {remedy}")
+            raise InputError(f"{text}; {_divided(recipe.update_images, fits)}")
         say(text)
     return need <= room
+
+
+def _divided(images: int, fits: int) -> str:
+    """How to make an update of so many images in batches of at most `fits`."""
+    if not fits:
+        return "use a smaller recipe or input"
+    batches = ceil(images / fits)
+    return f"--set batch={ceil(images / batches)} --set accumulate={batches}"
 
 
 def _room(plan: Plan, cards: list[Card]) -> tuple[float, str]:
