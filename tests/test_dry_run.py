@@ -307,6 +307,14 @@ def test_a_rank_table_of_the_environment(run: Callable, tmp_path: Path, monkeypa
     assert code == 2 and "not 0 to 1 for 2 workers" in found["rank table"].detail
 
 
+def test_a_taken_port(run: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setattr(hosts, "PORT", server.getsockname()[1])
+        code, _, found = run(workers=2)
+        assert code == 2 and "is taken" in found["ports"].detail
+        assert run(workers=1)[0] == 0, "one worker needs none"
+
+
 @pytest.mark.slow
 def test_a_simulation_that_fails_is_a_note(run: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As here, where CANN's variable is set and its libraries are not there."""

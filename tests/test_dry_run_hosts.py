@@ -1,5 +1,6 @@
 """posekit train --dry-run by scripts/distributed.sh: two real ranks, on one host and on two network namespaces."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -39,6 +40,17 @@ def test_what_is_wrong_on_both_ranks_is_said_once(tiny_vehicles: Path, tmp_path:
     code, text = end(job)
     assert code == 2 and text.count("[fail]") == 1 and "1 to put right" in text, text
     assert "distributed.sh: the worker" not in text and list(tmp_path.iterdir()) == []
+
+
+def test_a_rank_table_for_another_host(tiny_vehicles: Path, tmp_path: Path) -> None:
+    devices = [{"device_id": str(n), "device_ip": f"192.168.0.{n}", "rank_id": str(n)} for n in (0, 1)]
+    table = {"version": "1.0", "server_count": "1", "status": "completed"}
+    table["server_list"] = [{"server_id": "203.0.113.9", "device": devices}]
+    (tmp_path / "table.json").write_text(json.dumps(table))
+    options = ["--workers", "2", "--rank-table", str(tmp_path / "table.json"), "--master-port", free_port()]
+    code, text = end(launch(*options, *words(tiny_vehicles, tmp_path / "run")))
+    assert code == 2 and re.search("rank 0 runs on .*203.0.113.9", " ".join(text.replace("│", " ").split())), text
+    assert "rank table, rank 1 on" in text
 
 
 @pytest.mark.parametrize("hidden", ["run", "data"])
