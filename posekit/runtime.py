@@ -4,6 +4,7 @@ import ctypes
 import logging
 import os
 import platform
+import re
 import socket
 import sys
 import tempfile
@@ -69,7 +70,7 @@ def set_up(device: str = "auto", seed: int = 0, mode: str = "graph") -> Device:
     Under msrun it also waits for the other ranks; without a launcher this process is rank 0 of 1.
     Raises InputError if the device is unknown or missing. May be called again with the same device.
     """
-    if "MS_ROLE" in os.environ and ":" in str(device):
+    if launched() and ":" in str(device):
         raise InputError(f"device {device}: each rank has its own device; leave out :{device.partition(':')[2]}")
     onednn = limit_onednn()
     os.environ.setdefault("GLOG_v", "3")  # errors only: warnings would hide a lesson's own output
@@ -102,7 +103,7 @@ def _join() -> tuple[int, int]:
     HCCL, NCCL or, on the CPU, MindSpore's own library then connects the ranks. msrun starts one process more than
     ranks, the scheduler: it stays in `init` until the others have ended.
     """
-    if "MS_ROLE" not in os.environ:
+    if not launched():
         return 0, 1
     import mindspore as ms
     from mindspore import communication
@@ -112,6 +113,11 @@ def _join() -> tuple[int, int]:
     if os.environ["MS_ROLE"] == "MS_SCHED":
         sys.exit()
     return communication.get_rank(), communication.get_group_size()
+
+
+def launched() -> bool:
+    """Whether msrun has started this process, as one of several."""
+    return "MS_ROLE" in os.environ
 
 
 def announce() -> None:
@@ -139,7 +145,8 @@ def _choose(device: str) -> tuple[str, int, str]:
     from mindspore import device_context
 
     name, device_id = split_device(device)
-    found = [t for t in ("ascend", "gpu") if getattr(device_context, t).is_available()]
+    simulated = ["ascend"] if "MS_SIMULATION_LEVEL" in os.environ else []  # MindSpore compiles for one that isn't here
+    found = simulated or [t for t in ("ascend", "gpu") if getattr(device_context, t).is_available()]
     if name == "auto":
         if found:
             return _TARGETS[found[0]], device_id, f"auto: the first of {', '.join(found)} found"
@@ -194,6 +201,17 @@ def memory_mb() -> float:
         return ms.runtime.memory_reserved() / 1e6
     status = Path("/proc/self/statm")
     return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6 if status.exists() else float("nan")
+
+
+def available_mb() -> float:
+    """Megabytes of memory that are free on this host, and in its container if it has a limit; NaN if nobody says."""
+    status = Path("/proc/meminfo")
+    found = re.search(r"^MemAvailable: +(\d+) kB", status.read_text() if status.exists() else "", re.MULTILINE)
+    free = int(found[1]) * 1024 if found else float("nan")
+    limit, used = (Path("/sys/fs/cgroup", name) for name in ("memory.max", "memory.current"))
+    if limit.exists() and used.exists() and (most := limit.read_text().strip()).isdigit():
+        free = min(free, int(most) - int(used.read_text()))
+    return free / 1e6
 
 
 def limit_onednn() -> str:

@@ -15,9 +15,12 @@
 # Logs go to logs/ in the run's folder: worker_<rank>.log, scheduler.log, msrun_<host>.log, and what Ascend compiles for
 # each rank. If a worker dies, all workers end; the script prints its rank and the end of its log, and exits with its
 # code. On Ctrl-C and SIGTERM the workers save a checkpoint first, and the script exits with code 75.
+#
+# With --dry-run among what follows --, the workers only check: their hosts, and that all see the same folders. Each host
+# prints the table, and exits with code 0 or 2; the logs are temporary.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-workers='' local_workers='' address=127.0.0.1 port=8118 node=0 table='' out='' print=''
+workers='' local_workers='' address=127.0.0.1 port=8118 node=0 table='' out='' print='' dry='' timeout=300 shown=/dev/stdout
 
 fail() {
     printf 'distributed.sh: %s\n' "$*" >&2
@@ -47,6 +50,7 @@ training=("${@:2}")
 for ((i = 0; i < ${#training[@]}; i++)); do
     [[ "${training[i]}" != --out ]] || out="${training[i + 1]:-}"
     [[ "${training[i]}" != --out=* ]] || out="${training[i]#--out=}"
+    [[ "${training[i]}" != --dry-run ]] || dry=yes timeout=60 shown=/dev/null
 done
 local_workers="${local_workers:-$workers}"
 
@@ -62,9 +66,13 @@ hosts=$((workers / local_workers))
 [[ "$out" != '~/'* ]] || out="$(cd && pwd)/${out:2}" # as posekit does
 
 logs="$out/logs"
+if [[ -n "$dry" ]]; then
+    logs="$(mktemp -d)"
+    trap 'rm -rf "$logs"' EXIT
+fi
 line=(
     msrun "--worker_num=$workers" "--local_worker_num=$local_workers" "--master_addr=$address" "--master_port=$port"
-    "--node_rank=$node" "--log_dir=$logs" --join=True --cluster_time_out=300 --tail_worker_log=0
+    "--node_rank=$node" "--log_dir=$logs" --join=True "--cluster_time_out=$timeout" --tail_worker_log=0
     ${table:+"--rank_table_file=$table"} python -m posekit.cli train "${training[@]}"
 )
 if [[ -n "$print" ]]; then
@@ -107,11 +115,18 @@ await_workers() {
     kill -KILL $processes 2>/dev/null || true
 }
 
+# show RANK: print what this worker has printed, but for the line that `here` reads and MindSpore's own.
+show() {
+    sed -e 1d -e '/^\[INFO\]/d' "$logs/worker_$1.log"
+}
+
 # report PROCESS CODE: print which worker ended, and the end of its log.
 report() {
     local rank
     rank="$(here | awk -v process="$1" '$2 == process { print $1 }')"
-    if [[ -n "$rank" ]]; then
+    if [[ -n "$dry" && -n "$rank" && "$2" == 2 ]]; then
+        show "$rank"
+    elif [[ -n "$rank" ]]; then
         printf '\ndistributed.sh: the worker of rank %s ended with code %s; its log:\n' "$rank" "$2"
         tail -n 25 "$logs/worker_$rank.log"
     else
@@ -137,7 +152,7 @@ export MS_COMPILER_CACHE_PATH="${MS_COMPILER_CACHE_PATH:-$logs/compiled}" # comp
 says="$logs/msrun_$node.log"
 
 set -m # msrun gets its own process group, so that Ctrl-C reaches only this script
-"${line[@]}" 2>"$says" &
+"${line[@]}" >"$shown" 2>"$says" &
 msrun=$!
 trap stop INT TERM
 ended='' interrupted=''
@@ -146,7 +161,10 @@ while [[ -z "$ended" ]] && kill -0 "$msrun" 2>/dev/null; do
     ended="$(sed -nE 's/.*Worker process ([0-9]+) exit with exception. Error code: (-?[0-9]+).*/\1 \2/p' "$says")"
 done
 if [[ -z "$ended" ]]; then
-    wait "$msrun" && [[ -z "$interrupted" ]] && exit
+    if wait "$msrun" && [[ -z "$interrupted" ]]; then
+        [[ -z "$dry" ]] || show $((node * local_workers))
+        exit
+    fi
     await_workers # a queue's SIGTERM ends msrun, too, but not its workers
     tail -n 15 "$says" >&2
     exit 1

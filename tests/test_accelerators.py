@@ -1,12 +1,16 @@
 """posekit doctor on machines with a GPU or an Ascend: stand-ins for the vendors' tools, the wheel's real plug-in."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from posekit.doctor import accelerators, diagnose
 from posekit.doctor.accelerators import accelerator_checks
+from posekit.doctor.checks import Check
+from posekit.doctor.chips import CHIPS as FAMILIES
+from posekit.doctor.chips import SOURCES, STACKS, chips_page
 
 LIBRARIES = (
     "libcublas.so.11", "libcurand.so.10", "libcusolver.so.11", "libcufft.so.10", "libcusparse.so.11", "libcuda.so.1",
@@ -105,25 +109,94 @@ CHIPS = """
 """
 
 
-def test_an_ascend_and_its_cann(tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tools / "chips").write_text(CHIPS)
-    say(tools, "npu-smi", f'cat "{tools}/chips"')
-    (tools / "version.info").write_text("Version=24.1.rc1\nfirmware_version=1\n")
-    cann = tools / "cann" / "compiler" / "version.info"
-    cann.parent.mkdir(parents=True)
-    cann.write_text("Version=8.5.0\n")
-    chips, missing = accelerator_checks("ascend")
-    assert chips.ok and chips.detail == "2 × 910B3; driver 24.1.rc1"
-    assert not missing.ok and "ASCEND_HOME_PATH" in missing.detail and "set_env.sh" in missing.remedy
-    monkeypatch.setenv("ASCEND_HOME_PATH", str(tools / "cann"))
-    _, found = accelerator_checks("ascend")
-    assert found.ok and found.detail.startswith("8.5.0 at ")
-    cann.write_text("Version=7.0.0.1.2\n")
-    _, old = accelerator_checks("ascend")
+@pytest.fixture
+def ascend(tools: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Check]]:
+    """`ascend(chips, driver, cann)` is what doctor says where npu-smi prints these chips; cann None: not sourced."""
+
+    def found(chips: str, driver: str = "25.5.0", cann: str | None = "8.5.0") -> dict[str, Check]:
+        (tools / "chips").write_text(chips)
+        say(tools, "npu-smi", f'cat "{tools}/chips"')
+        (tools / "version.info").write_text(f"Version={driver}\nfirmware_version=1\n")
+        (tools / "compiler").mkdir(exist_ok=True)
+        (tools / "compiler/version.info").write_text(f"Version={cann}\n")
+        monkeypatch.setenv("ASCEND_HOME_PATH", str(tools) if cann else "")
+        return {check.name: check for check in accelerator_checks("ascend")}
+
+    return found
+
+
+def test_an_ascend_and_its_cann(ascend: Callable) -> None:
+    found = ascend(CHIPS, "25.5.0", None)
+    assert found["Ascend"].ok and found["Ascend"].detail == "2 × 910B3; driver 25.5.0"
+    assert found["chip"].ok and "910B3 is a 910B. Trains and infers" in found["chip"].detail
+    assert not found["CANN"].ok and "ASCEND_HOME_PATH" in found["CANN"].detail
+    assert "set_env.sh" in found["CANN"].remedy and "driver" not in found
+    found = ascend(CHIPS)
+    assert found["CANN"].ok and found["CANN"].detail.startswith("8.5.0 at ") and found["driver"].ok
+    old = ascend(CHIPS, cann="7.0.0.1.2")["CANN"]
     assert not old.ok and "accepts 8.2, 8.3, 8.5, 9.0, 9.1" in old.detail
-    (tools / "chips").write_text(CHIPS.replace("910B3               | OK     ", "910A                | Warning"))
-    chips, _ = accelerator_checks("ascend")
-    assert not chips.ok and "2 × 910A" in chips.detail and "built for the 910B" in chips.detail
+    ill = ascend(CHIPS.replace("| OK     ", "| Warning"))["Ascend"]
+    assert not ill.ok and "health Warning" in ill.remedy
+
+
+@pytest.mark.parametrize(
+    ("cann", "driver", "ok", "needed"),
+    [
+        ("9.1.0", "25.2.0", True, True),
+        ("9.1.0", "25.0.RC1", False, True),  # the release notes' table says N
+        ("9.0.0", "25.0.RC1", True, True),
+        ("8.5.2", "24.1.0", False, True),
+        ("8.3.RC1", "25.3.RC1", True, False),
+        ("8.3.RC1", "25.2.0", False, False),  # nobody says whether it works: a note
+    ],
+)
+def test_the_driver_is_held_against_cann(ascend: Callable, cann: str, driver: str, ok: bool, needed: bool) -> None:
+    check = ascend(CHIPS, driver, cann)["driver"]
+    assert (check.ok, check.needed) == (ok, needed) and driver in check.detail
+
+
+# As npu-smi prints them, from public reports; the two lines of a chip, names padded to the column.
+ROWS = """| 0     {:<19} | OK            | 97.6        52                0    / 0             |
+| 0     0                   | 0000:C1:00.0  | 0           0    / 0          3525 / {}          |
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "memory", "chip", "trains"),
+    [
+        ("310B4", 7578, "310B", False),
+        ("310P3", 44280, "310P", False),
+        ("910A", 32768, "910A", None),
+        ("910ProB", 32768, "910A", None),
+        ("910B", 32768, "910A", None),  # without a digit, the first generation
+        ("910B4-1", 65536, "910B", True),
+        ("Ascend910", 65536, "910C", True),
+        ("Ascend310P3", 21527, "310P", False),
+        ("950PR", 131072, None, None),
+    ],
+)
+def test_chips_by_their_names(ascend: Callable, name: str, memory: int, chip: str | None, trains: bool | None) -> None:
+    found = ascend(ROWS.format(name, memory))
+    assert accelerators.npus() == [accelerators.Card(name, memory)]
+    check = found["chip"]
+    assert check.ok == bool(trains) and not check.needed
+    assert (f"{name} is a {chip}. " if chip else f"{name}: not in posekit's table") in check.detail
+
+
+def test_a_board_is_not_told_to_install_a_cann_that_it_cannot_have(ascend: Callable) -> None:
+    board = ROWS.format("310B4", 7578)
+    assert ascend(board, cann="8.0.RC3")["CANN"].ok
+    new = ascend(board, cann="9.1.0")["CANN"]
+    assert (new.ok, new.needed, new.remedy) == (False, False, "install CANN 8.1")
+    assert "documented for 310B: 8.0, 8.1" in new.detail
+    assert "train on a 910B" in ascend(board)["chip"].remedy
+
+
+def test_the_docs_have_the_table() -> None:
+    page = Path(__file__).parents[1] / "docs" / "ascend-chips.md"
+    text = page.read_text(encoding="utf-8")
+    assert chips_page() in text, "put what `python -m posekit.doctor.chips` prints into docs/ascend-chips.md"
+    assert {source for row in (*FAMILIES, *STACKS) for source in row.sources} == set(SOURCES)
 
 
 def test_with_auto_an_unusable_gpu_is_a_note(tools: Path) -> None:

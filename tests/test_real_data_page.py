@@ -45,7 +45,7 @@ def test_trainings_by_a_launcher(line: str) -> None:
 
 def test_the_page_has_the_commands_and_versions_that_it_is_about() -> None:
     assert sum(line.startswith("posekit ") for line in COMMANDS) >= 8
-    assert sum(" -- " in line or "train.sbatch" in line for line in COMMANDS) == 2
+    assert sum(" -- " in line or "train.sbatch" in line for line in COMMANDS) == 3
     for cuda, (cudnn, driver) in _CUDA.items():
         assert f"CUDA {cuda} with cuDNN {cudnn}" in TEXT and driver in TEXT
 

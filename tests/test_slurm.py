@@ -184,9 +184,18 @@ def test_a_training_starts_once_on_each_node(cluster: Slurm, tmp_path: Path) -> 
     job = cluster.submit("--nodes=2", "--output=log", str(SCRIPTS / "train.sbatch"), *words, cwd=tmp_path)
     assert cluster.wait(job, ended) == {"N/A": "COMPLETED"}, (tmp_path / "log").read_text()
     for rank in (0, 1):
-        (line,) = (tmp_path / f"rank-{rank}").read_text().splitlines()
+        tried, line = (tmp_path / f"rank-{rank}").read_text().splitlines()
         options = f"--node-rank {rank} --master-addr 127.0.0.1 --master-port {20000 + int(job)}"
         assert line == f"{options} --workers 8 --local-workers 4 -- {' '.join(words[1:])}"
+        assert tried == f"{line} --dry-run"
+
+
+def test_a_job_whose_dry_run_fails_ends_there(cluster: Slurm, tmp_path: Path) -> None:
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts/distributed.sh").write_text('echo "$@" >>rank; [[ "${*: -1}" != --dry-run ]] || exit 2\n')
+    job = cluster.submit("--output=log", str(SCRIPTS / "train.sbatch"), "1", "poseestnet", cwd=tmp_path)
+    assert cluster.wait(job, ended, seconds=60) == {"N/A": "FAILED"}
+    assert len((tmp_path / "rank").read_text().splitlines()) == 1
 
 
 def test_a_training_that_fails_on_one_node_ends_on_all(cluster: Slurm, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from posekit.cli.recipe import recipe_app
 from posekit.cli.reid import reid
 from posekit.cli.score import compare, gallery, score_app
 from posekit.cli.weights import convert
+from posekit.errors import InputError
 from posekit.runtime import announce
 
 app = typer.Typer(
@@ -64,6 +65,12 @@ def train(
         str | None, typer.Option(help="COCO: left/right pairs, a:b,c:d, or none; found in the names if not given.")
     ] = None,
     pretrained: Pretrained = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only check what a training needs, on all hosts; exit with 0 or 2.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="With --dry-run: devices of the training to come; 1 if not given.")
+    ] = None,
 ) -> None:
     """Train a recipe's network. Ctrl-C and SIGTERM save and exit with code 75; --resume continues."""
     from posekit.layouts import for_training
@@ -76,6 +83,14 @@ def train(
     chosen = override(chosen, settings or [])
     if flip_pairs:
         chosen = override(chosen, [f"flip_pairs={flip_pairs}"])
+    if dry_run:
+        from posekit.doctor.dry_run import dry_run as check
+        from posekit.doctor.trials import Plan
+
+        plan = Plan(chosen, data, out, device, images, resume, pretrained)
+        sys.exit(check(Console(width=max(console.width, 110)), plan, workers))
+    if workers:
+        raise InputError("--workers: only for --dry-run; several train by scripts/distributed.sh --workers")
     from posekit.training.loop import run
 
     best = run(chosen, data, out, device, images, resume, save_minutes, pretrained)

@@ -9,11 +9,13 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from posekit.doctor.checks import Check
+from posekit.doctor.chips import Chip, chip_of, stack_of
 
 # CUDA of a GPU plug-in of the wheel → the cuDNN that belongs to it, and the lowest driver.
 _CUDA = {"11.1": ("8.0", "450.80.02"), "11.6": ("8.5", "510.39.01")}
@@ -83,32 +85,73 @@ def _cards(cuda: str, lowest: str) -> Check:
     return Check("GPU", _numbers(driver) >= _numbers(lowest), detail, f"update NVIDIA's driver to {lowest} or later")
 
 
+@dataclass(frozen=True)
+class Card:
+    """A GPU, or one chip of an Ascend card, as its driver's tool shows it; memory in megabytes, 0 if not shown."""
+
+    name: str
+    memory: int
+    health: str = "OK"
+
+
+def gpus() -> list[Card]:
+    """NVIDIA's cards here."""
+    printed = _printed("nvidia-smi", "--format=csv,noheader,nounits", "--query-gpu=name,memory.total")
+    return [Card(name, int(memory)) for name, memory in re.findall(r"^(.+), (\d+)$", printed, re.MULTILINE)]
+
+
+def npus() -> list[Card]:
+    """Ascend's chips here; npu-smi prints two lines for each, the second ends with its used and whole memory."""
+    row = r"^\| *\d+ +((?:Ascend)?\d{3}[\w-]*) *\| *(\w+).*(?:\n\|.*/ *(\d+) *\|$)?"
+    found = re.findall(row, _printed("npu-smi", "info"), re.MULTILINE)
+    return [Card(name, int(memory or 0), health) for name, health, memory in found]
+
+
 def _ascend_checks() -> Iterator[Check]:
-    """Ascend's chips and driver, and CANN."""
-    rows = re.findall(r"^\| *\d+ +((?:Ascend)?\d{3}\w*) *\| *(\w+)", _printed("npu-smi", "info"), re.MULTILINE)
+    """Ascend's chips, what they are good for, CANN and the driver."""
+    cards = npus()
+    ill = [card.health for card in cards if card.health != "OK"]
     driver = _version_in(_ASCEND_DRIVER) or "unknown"
-    detail = f"{_counted(name for name, _ in rows) or 'npu-smi shows none'}; driver {driver}"
-    ill = [health for _, health in rows if health != "OK"]
-    if rows and not all("910B" in name for name, _ in rows):
-        detail += "; the wheel's own operators are built for the 910B"
+    detail = f"{_counted(card.name for card in cards) or 'npu-smi shows none'}; driver {driver}"
     remedy = f"health {ill[0]}: look at npu-smi info" if ill else "install Ascend's driver and firmware"
-    yield Check("Ascend", bool(rows) and not ill, detail, remedy)
-    yield _cann()
+    yield Check("Ascend", bool(cards) and not ill, detail, remedy)
+    chips = {card.name: chip_of(card.name) for card in cards}
+    for name, chip in chips.items():
+        yield _use(name, chip)
+    yield from _cann(driver, next((chip for chip in chips.values() if chip and chip.trains is False), None))
 
 
-def _cann() -> Check:
-    """CANN, as the environment names it, against the versions that the wheel accepts."""
+def _use(name: str, chip: Chip | None) -> Check:
+    """What a chip is good for."""
+    remedy = "see docs/ascend-chips.md"
+    if chip is None:
+        return Check("chip", False, f"{name}: not in posekit's table", remedy, needed=False)
+    remedy = "train on a 910B, a 910C, a GPU or the CPU, and export; " + remedy if chip.trains is False else remedy
+    return Check("chip", bool(chip.trains), f"{name} is a {chip.name}. {chip.runs}", remedy, needed=False)
+
+
+def _cann(driver: str, infers: Chip | None) -> Iterator[Check]:
+    """CANN, as the environment names it, against what the wheel accepts, or what is documented for a chip that only
+    infers; and the driver against CANN."""
     from mindspore.run_check._check_version import AscendEnvChecker
 
-    accepted = AscendEnvChecker(None).version
+    accepted = infers.cann if infers else AscendEnvChecker(None).version
     home = os.environ.get("ASCEND_HOME_PATH")
-    if not home:
-        return Check("CANN", False, "ASCEND_HOME_PATH is not set", _CANN_REMEDY)
-    found = _version_in(Path(home, "compiler", "version.info"))
-    if found is None:
-        return Check("CANN", False, f"{home}: no compiler/version.info with a version", _CANN_REMEDY)
-    detail = f"{found} at {home}; the wheel accepts {', '.join(accepted)}"
-    return Check("CANN", ".".join(found.split(".")[:2]) in accepted, detail, f"install CANN {accepted[-1]}")
+    found = _version_in(Path(home, "compiler", "version.info")) if home else None
+    if not home or found is None:
+        detail = f"{home}: no compiler/version.info with a version" if home else "ASCEND_HOME_PATH is not set"
+        yield Check("CANN", False, detail, _CANN_REMEDY)
+        return
+    whose = f"documented for {infers.name}:" if infers else "the wheel accepts"
+    detail = f"{found} at {home}; {whose} {', '.join(accepted)}"
+    good = ".".join(found.split(".")[:2]) in accepted
+    yield Check("CANN", good, detail, f"install CANN {accepted[-1]}", needed=not infers)
+    if stack := stack_of(found):
+        oldest = stack.oldest or stack.driver
+        detail = f"{driver}; CANN {found} was published with {stack.driver}"
+        detail += f", and works from {stack.oldest}" if stack.oldest else ""
+        good = _numbers(driver)[:2] >= _numbers(oldest)[:2]
+        yield Check("driver", good, detail, f"update Ascend's driver to {oldest} or later", needed=bool(stack.oldest))
 
 
 def _printed(*command: str) -> str:
@@ -126,7 +169,7 @@ def _version_in(path: Path) -> str | None:
     return found[1] if found else None
 
 
-def _counted(names: Iterator[str]) -> str:
+def _counted(names: Iterable[str]) -> str:
     """'8 × 910B3'"""
     return ", ".join(f"{count} × {name}" for name, count in Counter(names).items())
 

@@ -51,7 +51,7 @@ def checks(device: str = "auto") -> Iterator[Check]:
     yield opencv_check()
     yield kernel_check()
     for check in accelerator_checks(device):
-        yield replace(check, needed=device != "auto")
+        yield replace(check, needed=check.needed and device != "auto")
     yield device_check(device)
     free = shutil.disk_usage(os.getcwd()).free / 1e9
     yield Check("disk", free > 2, f"{free:.0f} GB free here", "make 2 GB free for data and runs")

@@ -99,25 +99,37 @@ def _divided(training: PoseDataset, recipe: Recipe) -> tuple[PoseDataset, PoseDa
     return train, replace(validation, split="validation")
 
 
+def embedded_place(recipe: Recipe) -> Path:
+    """Where the drawn data set of a recipe is, or will be when it is first asked for.
+
+    That is `data/<kind>-<train>-<test>-s0`, with `-varied` if it is, below ROOT if it is there, or else below `home`.
+    """
+    counts = recipe.synthetic_train, recipe.synthetic_test
+    kind = get_layout(recipe.dataset).drawn
+    name = f"{kind}-{counts[0]}-{counts[1]}-s{DRAWN_SEED}" + "-varied" * (recipe.drawing == "varied")
+    there = ROOT / "data" / name
+    return there if there.is_dir() else home() / "data" / name
+
+
 def embedded_data(recipe: Recipe) -> Path:
-    """The drawn data set of a recipe below ROOT or `home`: `data/<kind>-<train>-<test>-s0`, with `-varied` if it is.
+    """The drawn data set of a recipe, at `embedded_place`.
 
     It is drawn first if need be. Two processes may ask at once: each draws beside the place, the first puts its folder
     there, the other drops its own.
     """
-    layout = get_layout(recipe.dataset)
-    counts = recipe.synthetic_train, recipe.synthetic_test
-    name = f"{layout.drawn}-{counts[0]}-{counts[1]}-s{DRAWN_SEED}" + "-varied" * (recipe.drawing == "varied")
-    if (ROOT / "data" / name).is_dir():
-        return ROOT / "data" / name
-    out = home() / "data" / name
+    out = embedded_place(recipe)
     if not out.exists():
         try:
-            layout.draw(out, *counts, DRAWN_SEED, varied=recipe.drawing == "varied")
+            draw(recipe, out, recipe.synthetic_train, recipe.synthetic_test)
         except InputError:
             if not out.exists():
                 raise
     return out
+
+
+def draw(recipe: Recipe, out: Path, train: int, test: int) -> None:
+    """Draw so much of a recipe's data set into the new folder `out`."""
+    get_layout(recipe.dataset).draw(out, train, test, DRAWN_SEED, varied=recipe.drawing == "varied")
 
 
 def score_file(

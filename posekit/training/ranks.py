@@ -31,6 +31,15 @@ def gathered(array: np.ndarray) -> np.ndarray:
     return found.view(array.dtype).reshape(-1, *array.shape[1:])
 
 
+def gathered_texts(text: str) -> list[str]:
+    """Return the texts of all ranks, in their order. All ranks must call this; each waits for the others."""
+    content = text.encode()
+    sizes = gathered(np.array([len(content)], np.int32))
+    mine = np.zeros((1, -(-max(int(sizes.max()), 1) // 4) * 4), np.uint8)
+    mine[0, : len(content)] = np.frombuffer(content, np.uint8)
+    return [row[:size].tobytes().decode() for row, size in zip(gathered(mine), sizes, strict=True)]
+
+
 def average(parameters: Iterable[Parameter]) -> None:
     """Set these fp32 parameters to their mean over the ranks."""
     parameters = list(parameters)
