@@ -84,8 +84,9 @@ def pack(
     lite_python: LitePython = None,
 ) -> None:
     """Write a kit that runs on a board without posekit: the network, inputs, infer.py, convert.sh and a README."""
-    from posekit.deploy.kit import Source, describe
+    from posekit.deploy.kit import describe
     from posekit.deploy.kit import pack as run
+    from posekit.deploy.kit_inputs import Source
     from posekit.inference.run_times.request import Request
 
     notes = run(Request(model, "cpu", lite_python=lite_python), out, Source(data, split, images, first, inputs), soc)

@@ -23,7 +23,7 @@ if ! command -v atc >/dev/null; then
     export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}" PYTHONPATH="${PYTHONPATH:-}"
     for script in /usr/local/Ascend/ascend-toolkit/set_env.sh /usr/local/Ascend/cann/set_env.sh; do
         # shellcheck disable=SC1090
-        if [[ -f "$script" ]]; then set +u; source "$script"; set -u; break; fi
+        if [[ -f "$script" ]]; then set +eu; source "$script"; set -eu; break; fi
     done
     command -v atc >/dev/null || { echo "convert.sh: atc is not here; install CANN and source its set_env.sh" >&2; exit 2; }
 fi

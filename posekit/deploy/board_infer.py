@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run this kit's network on its inputs, or on pictures of yours. Python 3.7 to 3.13 with NumPy and Pillow.
 
-    python3 infer.py                      the kit's inputs: heatmaps/, keypoints.csv, times.json, pictures/
+    python3 infer.py                      the kit's inputs: heatmaps/, keypoints.csv, times.json, annotated/
     python3 infer.py a.jpg b.jpg          these pictures, each as a whole one object: found/
     python3 infer.py --with onnxruntime   choose the run time; --help has the rest
 
@@ -28,7 +28,8 @@ import shutil
 import sys
 import time
 from contextlib import closing, contextmanager
-from functools import partial
+from functools import partial, reduce
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
@@ -50,7 +51,8 @@ class Acl:
     """An OM file through pyACL: one input and one output, each with a buffer on the device."""
 
     def __init__(self, path, device):
-        self.acl, self.device, self.buffers = importlib.import_module("acl"), device, []
+        self.acl: Any = importlib.import_module("acl")
+        self.device, self.buffers = device, []
         self.call("init")
         self.call("rt.set_device", device)
         self.model = self.call("mdl.load_from_file", path)
@@ -62,12 +64,9 @@ class Acl:
         self.input = self.dataset(self.acl.mdl.get_input_size_by_index(self.about, 0))
         self.output = self.dataset(self.acl.mdl.get_output_size_by_index(self.about, 0))
 
-    def call(self, name, *arguments):
+    def call(self, name, *arguments) -> Any:
         """What acl.NAME returns beside its code, if anything; KitError unless the code is 0."""
-        function = self.acl
-        for part in name.split("."):
-            function = getattr(function, part)
-        answer = function(*arguments)
+        answer = reduce(getattr, name.split("."), self.acl)(*arguments)
         value, code = answer if isinstance(answer, tuple) else (None, answer)
         if code:
             said = str(getattr(self.acl, "get_recent_err_msg", str)() or "").strip().split("\n")[0][:200]
@@ -101,9 +100,9 @@ class Acl:
     def close(self):
         """Give everything back, in the opposite order; codes are not looked at, an error is told already."""
         for handle, buffer, address in self.buffers[::-1]:
-            self.acl.mdl.destroy_dataset(handle)
             self.acl.destroy_data_buffer(buffer)
             self.acl.rt.free(address)
+            self.acl.mdl.destroy_dataset(handle)
         self.acl.mdl.destroy_desc(self.about)
         self.acl.mdl.unload(self.model)
         self.acl.rt.reset_device(self.device)
@@ -112,6 +111,7 @@ class Acl:
 
 @contextmanager
 def open_ais_bench(path, device):
+    """An OM file through Ascend's ais_bench."""
     session = importlib.import_module("ais_bench.infer.interface").InferSession(device, path)
     yield lambda images: np.asarray(session.infer([images])[0], np.float32)
     getattr(session, "free_resource", list)()  # old versions do so by themselves
@@ -119,6 +119,7 @@ def open_ais_bench(path, device):
 
 @contextmanager
 def open_lite(path, device, target="ascend"):
+    """A MINDIR of MindSpore Lite's own, made for this target."""
     lite = importlib.import_module("mindspore_lite")
     context, model = lite.Context(), lite.Model()
     context.target = [target]
@@ -138,6 +139,7 @@ def open_lite(path, device, target="ascend"):
 
 @contextmanager
 def open_onnxruntime(path, device):
+    """The ONNX file on the processor."""
     runtime = importlib.import_module("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = cores()
@@ -156,7 +158,7 @@ RUN_TIMES = {
 
 def cores():
     """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def choose(wanted):
@@ -172,9 +174,6 @@ def choose(wanted):
         except ImportError as error:
             reasons.append(f"{name}: {error}")
     raise KitError(f"no run time ({'; '.join(reasons)}); pip install onnxruntime, or see README.md")
-
-
-# Pixels
 
 
 def warp(image, matrix, width, height):
@@ -201,7 +200,7 @@ def warp(image, matrix, width, height):
 
 
 def normalise(crop, kit):
-    """(H, W, 3) uint8 -> (1, 3, H, W) float32."""
+    """(H, W, 3) uint8 -> (1, 3, H, W) float32; looked up, as values are so few."""
     scale = (1 / (255 * np.array(kit["std"]))).astype(np.float32)
     shift = (np.array(kit["mean"]) / np.array(kit["std"])).astype(np.float32)
     table = (np.arange(256, dtype=np.uint8)[:, None] * scale - shift).T  # (3, 256)
@@ -216,9 +215,6 @@ def whole_matrix(width, height, kit):
     box = max(box[0], aspect * box[1]), max(box[1], box[0] / aspect)
     across, down = wide / box[0], high / box[1]
     return [[across, 0, wide / 2 - across * width / 2], [0, down, high / 2 - down * height / 2]]
-
-
-# Heatmaps
 
 
 def average(heatmaps, mirrored, kit):
@@ -247,7 +243,7 @@ def decode(heatmaps, matrix, kit):
 def draw(picture, points, scores, kit):
     """The picture, enlarged if it is small, with the keypoints that are probably visible and their limbs."""
     factor = max(1, round(480 / max(picture.size)))
-    canvas = picture.resize((picture.width * factor, picture.height * factor), Image.BICUBIC)
+    canvas = picture.resize((picture.width * factor, picture.height * factor), 3)  # bicubic
     pen, width = ImageDraw.Draw(canvas), max(1, round(max(canvas.size) / 400))
     shown = scores > 0.75 * np.quantile(scores, 0.8)
     places = [tuple(place) for place in ((points + 0.5) * factor - 0.5).tolist()]
@@ -256,8 +252,8 @@ def draw(picture, points, scores, kit):
             pen.line(places[one] + places[other], tuple(kit["colors"][one]), width)
     for number, (x, y) in enumerate(places):
         if shown[number]:
-            r = 2 * width
-            pen.ellipse((x - r, y - r, x + r, y + r), tuple(kit["colors"][number]), (255, 255, 255))
+            corners = x - 2 * width, y - 2 * width, x + 2 * width, y + 2 * width
+            pen.ellipse(corners, tuple(kit["colors"][number]), (255, 255, 255))
     return canvas
 
 
@@ -291,9 +287,8 @@ class Inputs:
     """The kit's samples, or the user's own pictures."""
 
     def __init__(self, kit, pictures):
-        self.kit, self.last, self.own = kit, (None, None), bool(pictures)
-        own = [{"name": path, "file": os.path.abspath(path)} for path in pictures]
-        self.samples = own or kit["samples"]
+        self.kit, self.last, self.own = kit, {}, bool(pictures)
+        self.samples = [{"name": path, "file": os.path.abspath(path)} for path in pictures] or kit["samples"]
 
     def take(self, number):
         """The input (1, 3, H, W), the picture, and the maps (2, 3) to the input from image and from picture."""
@@ -304,22 +299,19 @@ class Inputs:
             mean, std = (np.array(self.kit[name])[:, None, None] for name in ("mean", "std"))
             pixels = np.rint(255 * (values[0] * std + mean)).clip(0, 255).astype(np.uint8)
             return values, Image.fromarray(pixels.transpose(1, 2, 0)), sample["matrix"], np.eye(3)[:2]
-        if path != self.last[0]:  # several samples may be in one picture
-            self.last = path, read_picture(path, self.own)
-        picture = self.last[1]
+        if path not in self.last:  # several samples may be in one picture
+            self.last = {path: read_picture(path, self.own)}
+        picture = self.last[path]
         matrix = sample.get("matrix") or whole_matrix(picture.width, picture.height, self.kit)
         values = normalise(warp(np.asarray(picture), matrix, width, height), self.kit)
         return values, picture, matrix, matrix
 
 
-# Results
-
-
 def write_maps(out, number, maps):
     """Write heatmaps (K, h, w), and the mirrored input's, for postprocess; returns lines of their checksums."""
     lines = []
-    for place, values in zip(("heatmaps", "heatmaps_flipped"), maps):  # noqa: B905
-        name, data = f"{place}/{number:06}.bin", np.ascontiguousarray(values, np.float32).tobytes()
+    for place, values in enumerate(maps):
+        name, data = f"heatmaps{'_flipped' * place}/{number:06}.bin", np.asarray(values, np.float32).tobytes()
         with open(os.path.join(out, name), "wb") as stream:
             stream.write(data)
         lines.append(f"{hashlib.sha256(data).hexdigest()}  {name}\n")
@@ -353,7 +345,7 @@ def infer(kit, inputs, model, out, draws):
         rows.append(sum(cells, [sample["name"]]))
         if number < draws:
             drawn = draw(picture, decode(found, seen, kit)[0], scores, kit)
-            drawn.save(os.path.join(out, "pictures", f"{number:06}.jpg"), quality=90)
+            drawn.save(os.path.join(out, "annotated", f"{number:06}.jpg"), quality=90)
         if time.perf_counter() - said > 10:
             said = time.perf_counter()
             print(f"{number + 1} of {len(inputs.samples)}", flush=True)
@@ -365,7 +357,8 @@ def run(options):
     kit, name = read_kit(), choose(options.run_time)
     inputs = Inputs(kit, options.pictures)
     out = options.out if inputs.own else HERE
-    for place in ("pictures",) if inputs.own else ("pictures", "heatmaps", "heatmaps_flipped"):
+    os.makedirs(os.path.join(out, "annotated"), exist_ok=True)
+    for place in () if inputs.own else ("heatmaps", "heatmaps_flipped"):
         shutil.rmtree(os.path.join(out, place), ignore_errors=True)  # of another run
         os.makedirs(os.path.join(out, place))
     file, _, opener = RUN_TIMES[name]
@@ -377,11 +370,11 @@ def run(options):
     times.update(python=platform.python_version(), machine=platform.machine())
     with open(os.path.join(out, "keypoints.csv"), "w", encoding="utf-8", newline="") as stream:
         csv.writer(stream, lineterminator="\n").writerows(rows)  # name,x0,y0,score0,… in pixels of each picture
-    for name, lines in (("infer.sha256", sums), ("times.json", json.dumps(times, indent=2))):
-        with open(os.path.join(out, name), "w", encoding="utf-8") as stream:
+    for file, lines in (("times.json", json.dumps(times, indent=2)), ("infer.sha256", sums))[: 2 - inputs.own]:
+        with open(os.path.join(out, file), "w", encoding="utf-8") as stream:
             stream.writelines(lines)
-    print(f"{times['run_time']}: {times['milliseconds']:.2f} ms per image, mean of {len(network)}")
-    print(f"{out}: keypoints.csv of {len(rows)} samples, times.json, {min(options.draw, len(rows))} in pictures/")
+    print(f"{name}: {times['milliseconds']:.2f} ms per image, mean of {len(network)}")
+    print(f"{out}: keypoints.csv of {len(rows)} samples, times.json, {min(options.draw, len(rows))} in annotated/")
 
 
 def main():

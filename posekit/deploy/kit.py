@@ -9,65 +9,35 @@
 `infer.py` adds heatmaps, keypoints.csv, times.json, infer.sha256 and pictures.
 """
 
-import hashlib
-import io
 import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from posekit.bars import progress_bar
 from posekit.bounds import LABELS_BYTES
-from posekit.datasets.dataset import BOX_MARGIN, PoseDataset
-from posekit.datasets.images import decode_image, one_line, read_file
-from posekit.datasets.pipeline import crop
+from posekit.datasets.dataset import BOX_MARGIN
 from posekit.deploy import infer310
 from posekit.deploy.ascend import atc_command, check_soc, convert_om, converter_command
-from posekit.deploy.stage_files import Reader, Writer
+from posekit.deploy.kit_inputs import INPUTS, Source, samples_of
 from posekit.drawing import side_colors
 from posekit.errors import InputError, in_words
 from posekit.evaluation.protocols import Rows, Table, largest_difference, score
 from posekit.files import atomic_path, new_folder, read_json, sha256, write_text
 from posekit.geometry import sides
-from posekit.inference.boxes import crop_box, whole
-from posekit.inference.inputs import find_inputs
 from posekit.inference.run_times.description import read_description
 from posekit.inference.run_times.lite import convert_lite
 from posekit.inference.run_times.request import MissingRunTime, Request
-from posekit.layouts import for_data, get_layout, open_split
+from posekit.layouts import for_data, get_layout
 from posekit.predictions import Predictions, read_predictions, write_predictions
 from posekit.recipes import Recipe
-from posekit.settings import to_json
 from posekit.skeletons import get_skeleton
 
-INPUTS = ("raw", "preprocessed")
 _HERE = Path(__file__).parent
 _EXECUTABLE = 0o755
-
-
-@dataclass(frozen=True)
-class Source:
-    """What a kit is to run: a split of a data set (the embedded one if `data` is None), or the pictures in `images`.
-
-    images: with `data`, where its images are. first: only so many samples. inputs: raw or preprocessed.
-    """
-
-    data: Path | None = None
-    split: str = "test"
-    images: Path | None = None
-    first: int | None = None
-    inputs: str = "raw"
-
-    @property
-    def own_pictures(self) -> bool:
-        """Whether these are pictures without labels."""
-        return self.data is None and self.images is not None
 
 
 def pack(request: Request, out: Path, source: Source, soc: str | None = None, progress: bool = True) -> list[str]:
@@ -109,7 +79,7 @@ def _fill(kit: Path, request: Request, source: Source, soc: str | None, progress
     if about.batch not in (None, 1):
         raise InputError(f"{request.model}: takes {about.batch} images at a time, a kit one; give the checkpoint")
     recipe = for_data(about.recipe, source.data)
-    samples = list(_samples(kit, request.model, recipe, source, progress))
+    samples = list(samples_of(kit, request.model, recipe, source, progress))
     write_text(kit / "kit.json", json.dumps(_settings(recipe, samples)) + "\n")
     shutil.copyfile(_HERE / "board_infer.py", kit / "infer.py")
     _write_texts(kit, recipe, soc)
@@ -138,78 +108,6 @@ def _settings(recipe: Recipe, samples: list[dict]) -> dict:
         "colors": side_colors(skeleton),
         "samples": samples,
     }
-
-
-# Inputs
-
-
-def _samples(kit: Path, model: Path, recipe: Recipe, source: Source, progress: bool) -> Iterator[dict]:
-    """Write the inputs; yields name, file and map of each sample."""
-    if source.own_pictures:
-        assert source.images is not None
-        write_text(kit / "recipe.json", f"{to_json(recipe)}\n")
-        yield from _pictures(kit, recipe, source.images, source.first)
-        return
-    dataset = open_split(recipe, source.data, source.split, source.images).first(source.first)
-    if source.inputs == "preprocessed":
-        infer310.preprocess(model, source.data, source.split, source.images, kit, source.first, progress)
-        matrices = Reader(kit, "preprocess").read_labels("labels.npz", dataset.skeleton.num_keypoints)["matrices"]
-        for number, name in enumerate(dataset.names):
-            yield {"name": name, "file": f"images/{number:06}.bin", "matrix": matrices[number].tolist()}
-        return
-    matrices = []
-    for sample in _encoded(kit, dataset, recipe, progress):
-        matrices.append(sample["matrix"])
-        yield sample
-    files = Writer(kit, "preprocess")
-    infer310.write_labels(files, dataset, np.array(matrices), recipe)
-    files.finish()
-
-
-def _encoded(kit: Path, dataset: PoseDataset, recipe: Recipe, progress: bool) -> Iterator[dict]:
-    """Write the encoded images of a data set, one that several samples show only once."""
-    written: dict[str, str] = {}  # by the SHA-256 of the file
-    for number in progress_bar(range(len(dataset)), desc="pack", unit="image", disable=not progress):
-        sample, data = dataset[number], dataset.read_bytes(number)
-        digest = hashlib.sha256(data).hexdigest()
-        if digest not in written:
-            written[digest] = _write_picture(kit, number, data, sample.image)
-        matrix = crop(sample, recipe).matrix
-        yield {"name": dataset.names[number], "file": written[digest], "matrix": matrix.tolist()}
-
-
-def _pictures(kit: Path, recipe: Recipe, folder: Path, first: int | None) -> Iterator[dict]:
-    """Write the pictures of a folder, each as a whole an object; of those that can't be read, the first is an error."""
-    found, skeleton = [given for given in find_inputs([folder])[0] if not given.video], get_skeleton(recipe.skeleton)
-    if not found:
-        raise InputError(f"{folder}: holds no images; give a folder of pictures")
-    for number, given in enumerate(found[:first]):
-        data = read_file(given.path)
-        image = decode_image(data, one_line(given.path), upright=True)
-        matrix = crop_box(image, whole(image), recipe, skeleton).matrix
-        yield {"name": given.name, "file": _write_picture(kit, number, data, image), "matrix": matrix.tolist()}
-
-
-def _write_picture(kit: Path, number: int, data: bytes, image: np.ndarray) -> str:
-    """Write an image's own file if Pillow, which reads it on the board, finds the same pixels in it, else a PNG."""
-    suffix = ".jpg" if data.startswith(b"\xff\xd8") else ".png"
-    if not _reads_alike(data, image):
-        stream, suffix = io.BytesIO(), ".png"
-        Image.fromarray(image).save(stream, "PNG")
-        data = stream.getvalue()
-    path = kit / "raw" / f"{number:06}{suffix}"
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(data)
-    return path.relative_to(kit).as_posix()
-
-
-def _reads_alike(data: bytes, image: np.ndarray) -> bool:
-    """Whether it is a JPEG or PNG that Pillow decodes, in RGB, to these pixels."""
-    try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as opened:
-            return np.array_equal(np.asarray(opened.convert("RGB")), image)
-    except (OSError, ValueError, Image.DecompressionBombError):
-        return False
 
 
 # Models and texts
@@ -265,7 +163,7 @@ def describe(out: Path) -> str:
 
 
 def postprocess(out: Path) -> tuple[dict[str, Table], list[str]]:
-    """As `infer310.postprocess`, also of a kit without labels, which has no tables; and lines on the board's decoding."""
+    """As `infer310.postprocess`, also of a kit without labels, then without tables; and lines on the board's decoding."""
     recipe = infer310.recipe_in(out)
     if not (out / "labels.npz").exists() and (out / "kit.json").exists():
         names, matrices = _samples_in(out)
@@ -281,15 +179,15 @@ def postprocess(out: Path) -> tuple[dict[str, Table], list[str]]:
 def _samples_in(out: Path) -> tuple[list[str], np.ndarray]:
     """Names and maps (N, 2, 3) of the samples in kit.json."""
     again = "copy the kit again"
-    samples = read_json(out / "kit.json", again, LABELS_BYTES).get("samples")
+    values = read_json(out / "kit.json", again, LABELS_BYTES)
     try:
-        matrices = np.array([sample["matrix"] for sample in samples], float).reshape(len(samples), 2, 3)
-        names = [str(sample["name"]) for sample in samples]
+        names, maps = zip(*((str(sample["name"]), sample["matrix"]) for sample in values["samples"]), strict=True)
+        matrices = np.array(maps, float).reshape(len(names), 2, 3)
     except (TypeError, KeyError, ValueError) as error:
         raise InputError(f"{out / 'kit.json'}: not a kit's samples ({in_words(error)}); {again}") from error
-    if not samples or not np.isfinite(matrices).all():
-        raise InputError(f"{out / 'kit.json'}: holds no samples, or maps with NaN; {again}")
-    return names, matrices
+    if not np.isfinite(matrices).all():
+        raise InputError(f"{out / 'kit.json'}: holds maps with NaN or infinite values; {again}")
+    return list(names), matrices
 
 
 def _board_decoding(out: Path, found: Predictions, tables: dict[str, Table], labels: Rows | None) -> list[str]:
@@ -299,9 +197,15 @@ def _board_decoding(out: Path, found: Predictions, tables: dict[str, Table], lab
         return []
     board = read_predictions(path, found.keypoints.shape[1]).in_order(found.names)
     apart = np.linalg.norm(board.keypoints - found.keypoints, axis=-1)
-    line = f"keypoints.csv, decoded on the board: {np.median(apart):.2f} px from predictions.csv in the median"
-    if labels is None:
-        return [line]
-    protocols = get_layout(infer310.recipe_in(out).dataset).protocols
-    rows = [{name: table.rows for name, table in it.items()} for it in (score(protocols, labels, board), tables)]
-    return [f"{line}; entries of the tables differ by up to {largest_difference(*rows):.2f} points"]
+    lines = [f"keypoints.csv, decoded on the board: {np.median(apart):.2f} px from predictions.csv in the median"]
+    if labels is not None:
+        scored = score(get_layout(infer310.recipe_in(out).dataset).protocols, labels, board)
+        rows, wanted = ({name: table.rows for name, table in it.items()} for it in (scored, tables))
+        lines.append(f"entries of its tables differ by up to {largest_difference(rows, wanted):.2f} points")
+        lines[-1] += "".join(
+            f"; {protocol} {part}: {row['Mean']:.2f} instead of {wanted[protocol][part]['Mean']:.2f}"
+            for protocol, parts in rows.items()
+            for part, row in parts.items()
+            if part.startswith("PCK") and "Mean" in row
+        )
+    return lines
