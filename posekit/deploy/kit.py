@@ -80,7 +80,7 @@ def _fill(kit: Path, request: Request, source: Source, soc: str | None, progress
         raise InputError(f"{request.model}: takes {about.batch} images at a time, a kit one; give the checkpoint")
     recipe = for_data(about.recipe, source.data)
     samples = list(samples_of(kit, request.model, recipe, source, progress))
-    write_text(kit / "kit.json", json.dumps(_settings(recipe, samples)) + "\n")
+    write_text(kit / "kit.json", json.dumps(settings_of(recipe, samples)) + "\n")
     shutil.copyfile(_HERE / "board_infer.py", kit / "infer.py")
     _write_texts(kit, recipe, soc)
     notes = _convert(kit, replace(request, model=onnx, batch=1), recipe, soc)
@@ -89,7 +89,7 @@ def _fill(kit: Path, request: Request, source: Source, soc: str | None, progress
     return notes
 
 
-def _settings(recipe: Recipe, samples: list[dict]) -> dict:
+def settings_of(recipe: Recipe, samples: list[dict]) -> dict:
     """What infer.py needs to know."""
     skeleton = get_skeleton(recipe.skeleton)
     return {
@@ -163,7 +163,7 @@ def describe(out: Path) -> str:
 
 
 def postprocess(out: Path) -> tuple[dict[str, Table], list[str]]:
-    """As `infer310.postprocess`, also of a kit without labels, then without tables; and lines on the board's decoding."""
+    """As `infer310.postprocess`; of a kit without labels no tables. And lines on the decoding of the board."""
     recipe = infer310.recipe_in(out)
     if not (out / "labels.npz").exists() and (out / "kit.json").exists():
         names, matrices = _samples_in(out)
