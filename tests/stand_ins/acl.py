@@ -93,9 +93,11 @@ def _reset_device(device_id):
 def _malloc(size, policy):
     _int(size, policy)
     assert size > 0 and policy in (0, 1, 2) and _state["device"] is not None
+    if code := _code("rt.malloc"):
+        return 0, code
     address = 2**50 + 2**20 * next(_count)  # nowhere in this process
     _device[address] = bytearray(size)
-    return address, _code("rt.malloc")
+    return address, 0
 
 
 def _free(address):
@@ -107,9 +109,11 @@ def _free(address):
 
 def _malloc_host(size):
     _int(size)
+    if code := _code("rt.malloc_host"):
+        return 0, code
     memory = ctypes.create_string_buffer(size)
     _host[ctypes.addressof(memory)] = memory
-    return ctypes.addressof(memory), _code("rt.malloc_host")
+    return ctypes.addressof(memory), 0
 
 
 def _free_host(address):
