@@ -382,7 +382,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", nargs="*", help="pictures, instead of the kit's inputs")
     parser.add_argument("--with", dest="run_time", choices=list(RUN_TIMES), help="the run time")
-    parser.add_argument("--device", type=int, default=0, help="the Ascend's number, as npu-smi info shows")
+    parser.add_argument("--device", type=int, default=0, help="the Ascend's number, from 0")
     parser.add_argument("--draw", type=int, default=100, help="annotate the first DRAW pictures (default: 100)")
     parser.add_argument("--out", default="found", help="folder for the results of pictures (default: found)")
     try:
