@@ -256,6 +256,21 @@ def test_convert_says_what_is_missing(kit: Path, tmp_path: Path):
     assert done.returncode == 2 and "npu-smi info names no chip" in done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="a shell script stands for atc")
+def test_where_atc_is_the_kit_has_an_om_file(tiny_models, data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", f"{tmp_path / 'tools'}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    write = 'for word in "$@"; do case $word in --output=*) echo om >"${word#*=}.om";; esac; done'
+    for name, script in (("made", write), ("failed", "echo E10001: no such chip; exit 1")):
+        tool(tmp_path / "tools", "atc", script)
+        source = Source(data["hrnet"], first=1)
+        notes = pack(Request(tiny_models["hrnet"], "cpu"), tmp_path / name, source, "Ascend310P3", progress=False)
+        made = (tmp_path / name / "model.om").exists()
+        assert made == (name == "made") == (tmp_path / name / "model.om.json").exists()
+        assert any("atc failed (E10001: no such chip); run convert.sh on the board" in line for line in notes) != made
+        assert 'soc="${1:-Ascend310P3}"' in (tmp_path / name / "convert.sh").read_text()
+
+
 def test_what_pack_refuses(kit: Path, tiny_models, data, tmp_path: Path):
     request, source = Request(tiny_models["hrnet"], "cpu"), Source(data["hrnet"])
     for model, out, given, soc, message in (

@@ -8,15 +8,17 @@
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
+fail() { echo "convert.sh: $1" >&2; exit 2; }
+
 soc="${1:-@SOC@}"
 shift || true
 if [[ -z "$soc" ]]; then
-    command -v npu-smi >/dev/null || { echo "convert.sh: npu-smi is not here; name the chip: bash convert.sh Ascend310B4" >&2; exit 2; }
-    table="$(npu-smi info)"
-    # The first row of a device: "| 0     310B4   | OK | …": number and name.
-    name="$(awk -F'|' '{ split($2, word, " ") } !found && word[2] ~ /^[0-9][0-9][0-9][0-9A-Za-z_]*$/ { print word[2]; found = 1 }' <<<"$table")"
-    [[ -n "$name" ]] || { echo "convert.sh: npu-smi info names no chip; name it: bash convert.sh Ascend310B4" >&2; exit 2; }
-    soc="Ascend$name"
+    command -v npu-smi >/dev/null || fail "npu-smi is not here; name the chip: bash convert.sh Ascend310B4"
+    table="$(npu-smi info)" || fail "npu-smi info failed; is the driver loaded, and may you use it (group HwHiAiUser)?"
+    # The first device's row is "| 0     310B4   | OK | …": its number and its name.
+    names="$(awk -F'|' '{ split($2, word, " ") } word[2] ~ /^[0-9][0-9][0-9][0-9A-Za-z_]*$/ { print word[2] }' <<<"$table")"
+    [[ -n "$names" ]] || fail "npu-smi info names no chip; name it: bash convert.sh Ascend310B4"
+    soc="Ascend${names%%$'\n'*}"
 fi
 
 if ! command -v atc >/dev/null; then
@@ -25,7 +27,7 @@ if ! command -v atc >/dev/null; then
         # shellcheck disable=SC1090
         if [[ -f "$script" ]]; then set +eu; source "$script"; set -eu; break; fi
     done
-    command -v atc >/dev/null || { echo "convert.sh: atc is not here; install CANN and source its set_env.sh" >&2; exit 2; }
+    command -v atc >/dev/null || fail "atc is not here; install CANN and source its set_env.sh"
 fi
 # A board with 8 GB runs out of memory when atc compiles in parallel.
 if [[ "$soc" == Ascend310B* ]]; then export TE_PARALLEL_COMPILER=1 MAX_COMPILE_CORE_NUMBER=1; fi

@@ -118,15 +118,16 @@ def _convert(kit: Path, request: Request, recipe: Recipe, soc: str | None) -> li
     notes = []
     try:
         convert_lite(replace(request, device="cpu"), kit / "model-cpu.mindir")
-    except MissingRunTime as error:
+    except InputError as error:  # it isn't here, or refuses the network: the kit has others
         notes.append(f"no model-cpu.mindir: {error}")
     if soc is None:
         return [*notes, "no model.om: run convert.sh on the board"]
     try:
         convert_om(request.model, kit / "model.om", recipe, 1, soc)
-    except MissingRunTime:
-        (kit / "model.om.json").unlink()
-        notes.append("no model.om: atc is not on the path here; run convert.sh on the board")
+    except InputError as error:
+        (kit / "model.om.json").unlink(missing_ok=True)
+        reason = "atc is not on the path here" if isinstance(error, MissingRunTime) else str(error).split("; ")[0]
+        notes.append(f"no model.om: {reason}; run convert.sh on the board")
     return notes
 
 
