@@ -15,10 +15,11 @@
 #                file; else om on an Ascend with atc, else lite)
 # SOC=Ascend310  for om: Ascend + the name that npu-smi info shows
 #
-# To infer on another machine: run `posekit infer310 preprocess` and `convert` here (`--help` has their options), copy
-# the folder there, run `posekit infer310 infer`, copy it back, run `posekit infer310 postprocess`.
+# For a board where posekit can't be installed: `posekit infer310 pack` (docs/board.md).
+# To infer on another machine that has posekit: run `posekit infer310 preprocess` and `convert` here (`--help` has their
+# options), copy the folder there, run `posekit infer310 infer`, copy it back, run `posekit infer310 postprocess`.
 set -euo pipefail
-usage() { sed -n '2,21s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+usage() { sed -n '2,22s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 (($# == 4 || $# == 5)) && [[ "${5:-0}" =~ ^[0-9]+$ ]] || usage
 model="$1" data="$2"
 case "${3,,}" in

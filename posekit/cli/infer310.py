@@ -58,10 +58,38 @@ def infer(out: Folder, device: Target = "cpu", precision: Precision = None, lite
 @infer310_app.command()
 def postprocess(out: Folder) -> None:
     """Decode the heatmaps; write predictions.csv and scores.json, print the same tables as `posekit evaluate`."""
-    from posekit.deploy.infer310 import postprocess as run
+    from posekit.deploy.kit import postprocess as run
 
     with one_writer(out):
-        tables = run(out)
+        tables, lines = run(out)
     for protocol, table in tables.items():
         print_scores(protocol, table.rows, table.about)
-    print(f"{out}: predictions.csv and scores.json")
+    for line in lines:
+        print(line)
+    print(f"{out}: predictions.csv" + (" and scores.json" if tables else "; no tables, since the kit has no labels"))
+
+
+@infer310_app.command()
+def pack(
+    model: Annotated[Path, typer.Argument(help="A checkpoint or an .onnx file.")],
+    out: Annotated[Path, typer.Option(help="The kit: a new folder, or a file that ends in .zip.")],
+    data: Data = None,
+    split: Split = "test",
+    images: Annotated[
+        Path | None, typer.Option(help="Pictures without labels; with --data, its images, if in another place.")
+    ] = None,
+    first: First = None,
+    inputs: Annotated[str, typer.Option(help="raw, as encoded pictures, or preprocessed, as binary files.")] = "raw",
+    soc: Annotated[str | None, typer.Option(help="Ascend and the name that npu-smi info shows; asked there.")] = None,
+    lite_python: LitePython = None,
+) -> None:
+    """Write a kit that runs on a board without posekit: the network, inputs, infer.py, convert.sh and a README."""
+    from posekit.deploy.kit import describe
+    from posekit.deploy.kit import pack as run
+    from posekit.deploy.kit_inputs import Source
+    from posekit.inference.run_times.request import Request
+
+    notes = run(Request(model, "cpu", lite_python=lite_python), out, Source(data, split, images, first, inputs), soc)
+    for line in notes:
+        print(line)
+    print(f"{out}: {describe(out)}")

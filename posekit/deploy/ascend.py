@@ -44,6 +44,12 @@ def converter_command(onnx: Path | str, out: Path | str, batch: int, size: Size)
     ]  # fmt: skip
 
 
+def check_soc(soc: str) -> None:
+    """InputError for what can't be a chip's name."""
+    if not re.fullmatch(r"\w{1,40}", soc):
+        raise InputError(f"--soc {shown(soc)}: give Ascend and the name that npu-smi info shows, as {SOC}")
+
+
 def write_commands(onnx: Path, batch: int, size: Size, soc: str) -> Path:
     """Write both commands for an ONNX file as a script beside it, `<stem>.atc.sh`; returns its path.
 
@@ -51,8 +57,7 @@ def write_commands(onnx: Path, batch: int, size: Size, soc: str) -> Path:
     """
     if not onnx.name.isprintable():
         raise InputError(f"{onnx}: its name can't be in a shell script; give --out a name that can be printed")
-    if not re.fullmatch(r"\w{1,40}", soc):
-        raise InputError(f"--soc {shown(soc)}: give Ascend and the name that npu-smi info shows, as {SOC}")
+    check_soc(soc)
     atc = atc_command(onnx.name, onnx.stem, soc)
     lite = converter_command(onnx.name, f"{onnx.stem}-lite", batch, size)
     path = onnx.with_suffix(".atc.sh")

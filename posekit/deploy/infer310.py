@@ -20,6 +20,7 @@ import numpy as np
 
 from posekit.bars import progress_bar
 from posekit.codecs import image_keypoints
+from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.pipeline import EvaluationBatches
 from posekit.deploy.ascend import SOC, convert_om, write_commands
 from posekit.deploy.stage_files import Reader, Writer
@@ -71,14 +72,19 @@ def preprocess(
         files.write_array(f"images/{number:06}.bin", image[0])
         if recipe.flip_test:
             files.write_array(f"flipped/{number:06}.bin", image[0, :, :, ::-1])
+    write_labels(files, dataset, np.stack(matrices), recipe)
+    files.finish()
+    return len(dataset)
+
+
+def write_labels(files: Writer, dataset: PoseDataset, matrices: np.ndarray, recipe: Recipe) -> None:
+    """Write what `postprocess` needs: the labels, the maps (N, 2, 3) from images to inputs, and the recipe."""
     labels = {name: getattr(dataset, name) for name in _LABELS}
     present = {name: column for name, column in labels.items() if column is not None}
     if dataset.truth is not None:
         present["truth"] = np.array(json.dumps(dataset.truth))
-    files.write_labels("labels.npz", {"names": np.array(dataset.names), "matrices": np.stack(matrices), **present})
+    files.write_labels("labels.npz", {"names": np.array(dataset.names), "matrices": matrices, **present})
     files.write("recipe.json", f"{to_json(recipe)}\n".encode())
-    files.finish()
-    return len(dataset)
 
 
 def convert(request: Request, out: Path, soc: str = SOC) -> Path:
@@ -177,17 +183,18 @@ def _converted(out: Path) -> tuple[Path, str]:
     return out / file, run_time
 
 
-def _recipe_in(out: Path, files: Reader) -> Recipe:
+def recipe_in(out: Path) -> Recipe:
+    """The recipe that the inputs were made for."""
     path = out / "recipe.json"
     read_json(path, "run the stage preprocess first")
-    return from_json(files.read("recipe.json").decode(), str(path))
+    return from_json(Reader(out, "preprocess").read("recipe.json").decode(), str(path))
 
 
 def _check_recipe(out: Path, recipe: Recipe) -> None:
     """InputError when the inputs were made for a model whose input or decoding differs from the recipe's."""
     if not (out / "recipe.json").is_file():  # inputs from elsewhere, or none yet
         return
-    made_for = _recipe_in(out, Reader(out, "preprocess"))
+    made_for = recipe_in(out)
     for name in _MUST_AGREE:
         if (was := getattr(made_for, name)) != (now := getattr(recipe, name)):
             raise InputError(
@@ -198,24 +205,33 @@ def _check_recipe(out: Path, recipe: Recipe) -> None:
 
 def postprocess(out: Path) -> dict[str, Table]:
     """Decode the heatmaps and score them as `posekit evaluate` does; writes predictions.csv and scores.json."""
-    given, answers = Reader(out, "preprocess"), Reader(out, "infer")
-    recipe = _recipe_in(out, given)
+    recipe = recipe_in(out)
+    labels, matrices = labels_in(out, recipe)
+    protocols = get_layout(recipe.dataset).protocols
+    return score_into(out, protocols, labels, decoded(out, recipe, labels.names, matrices))
+
+
+def labels_in(out: Path, recipe: Recipe) -> tuple[Rows, np.ndarray]:
+    """The labels, and the maps (N, 2, 3) from images to inputs, that `preprocess` wrote."""
     skeleton = get_skeleton(recipe.skeleton)
-    values = given.read_labels("labels.npz", skeleton.num_keypoints)
+    values = Reader(out, "preprocess").read_labels("labels.npz", skeleton.num_keypoints)
+    columns = {name: values[name] for name in _LABELS if name in values}
+    truth = json.loads(str(values["truth"])) if "truth" in values else None
+    return Rows(values["names"].tolist(), skeleton=skeleton, truth=truth, **columns), values["matrices"]
+
+
+def decoded(out: Path, recipe: Recipe, names: list[str], matrices: np.ndarray) -> Predictions:
+    """The keypoints in the heatmaps that `infer` wrote, of samples with these names and maps (N, 2, 3)."""
+    answers, skeleton, found = Reader(out, "infer"), get_skeleton(recipe.skeleton), []
     shape = (skeleton.num_keypoints, *recipe.heatmap_shape)
-    found = []
-    for number, matrix in enumerate(values["matrices"]):
+    for number, matrix in enumerate(matrices):
         maps = answers.read_array(f"heatmaps/{number:06}.bin", shape)[None]
         if recipe.flip_test:
             mirrored = answers.read_array(f"heatmaps_flipped/{number:06}.bin", shape)[None]
             maps = flip_average(maps, mirrored, skeleton, recipe.flip_shift)
         found.append(image_keypoints(recipe.codec, maps, matrix[None]))
     keypoints, scores = (np.concatenate(part) for part in zip(*found, strict=True))
-    names = values["names"].tolist()
-    columns = {name: values[name] for name in _LABELS if name in values}
-    truth = json.loads(str(values["truth"])) if "truth" in values else None
-    labels = Rows(names, skeleton=skeleton, truth=truth, **columns)
-    return score_into(out, get_layout(recipe.dataset).protocols, labels, Predictions(names, keypoints, scores))
+    return Predictions(names, keypoints, scores)
 
 
 def _recipe_of(model: Path) -> Recipe:

@@ -14,7 +14,7 @@ from posekit.datasets.pipeline import EvaluationBatches
 from posekit.deploy.export import export_model
 from posekit.errors import InputError
 from posekit.evaluation.metrics import Scores
-from posekit.evaluation.protocols import Protocol, score, write_scores
+from posekit.evaluation.protocols import Protocol, largest_difference, score, write_scores
 from posekit.inference.predictors import Predictor, predict_dataset
 from posekit.inference.run_times import load_predictor
 from posekit.inference.run_times.lite import convert_lite
@@ -241,19 +241,6 @@ def _slope(maps: np.ndarray, axis: int) -> np.ndarray:
     padded = np.pad(maps, [(1, 1) if i == axis else (0, 0) for i in range(4)], mode="edge")
     size = maps.shape[axis]
     return padded.take(range(2, size + 2), axis) - padded.take(range(size), axis)
-
-
-def largest_difference(found: dict[str, Scores], wanted: dict[str, Scores]) -> float:
-    """Of two sets of tables, in points; an entry that is a number in one of them only is infinitely far away."""
-    pairs = [
-        (value, found[protocol][name][column])
-        for protocol, rows in wanted.items()
-        for name, row in rows.items()
-        for column, value in row.items()
-    ]
-    one, other = np.array(pairs, float).T
-    apart = np.abs(one - other)[~(np.isnan(one) & np.isnan(other))]
-    return float(np.nan_to_num(apart, nan=np.inf).max(initial=0))
 
 
 def _milliseconds(predictor: Predictor, dataset: PoseDataset, calls: int = 15) -> float:

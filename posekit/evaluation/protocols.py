@@ -126,3 +126,16 @@ def score_into(
     rows = {name: table.rows for name, table in scores.items()}
     write_scores(out / "scores.json", rows | {SEED: rows[PUBLISHED]})  # for programs that read it by the old name
     return scores
+
+
+def largest_difference(found: dict[str, Scores], wanted: dict[str, Scores]) -> float:
+    """Of two sets of tables, in points; an entry that is a number in one of them only is infinitely far away."""
+    pairs = [
+        (value, found[protocol][name][column])
+        for protocol, rows in wanted.items()
+        for name, row in rows.items()
+        for column, value in row.items()
+    ]
+    one, other = np.array(pairs, float).T
+    apart = np.abs(one - other)[~(np.isnan(one) & np.isnan(other))]
+    return float(np.nan_to_num(apart, nan=np.inf).max(initial=0))
