@@ -251,7 +251,7 @@ SMOKE = replace(
     name="poseestnet-smoke",
     width=16, stem_width=16, layer1_block="basic", layer1_blocks=2, stage_modules=(1, 1), branch_blocks=2,
     input_size=96, heatmap_size=24, sigma=1.5, target_centre="exact", offset="dark",
-    shrinking="means", scale_factor=0.15, rotation_factor=10.0, rotation_probability=0.3,
+    scale_factor=0.15, rotation_factor=10.0, rotation_probability=0.3,
     learning_rate=5e-3, weight_decay=0.0, loss_factor=1.0, schedule="cosine", warmup_epochs=0.5,
     epochs=6, batch=8, validate_every=3, flip_shift=0.75,
     synthetic_train=1500, synthetic_test=300,
@@ -291,7 +291,7 @@ HOURGLASS_SMOKE = replace(
     name="hourglass-smoke",
     width=48, stacks=2, depth=2, unused_skips=False,
     input_size=96, heatmap_size=24, sigma=1.5, target_centre="exact", supervise_missing=False, offset="dark",
-    scale_factor=0.1, rotation_factor=5.0, color_jitter="none",
+    shrinking="samples", scale_factor=0.1, rotation_factor=5.0, color_jitter="none",
     learning_rate=1e-2, loss_factor=1.0, schedule="cosine", warmup_epochs=0.3, amp="O0", loss_scale=0.0,
     epochs=7, batch=8, validate_every=4, flip_shift=0.75,
     synthetic_train=1500, synthetic_test=300,
@@ -319,14 +319,15 @@ PHOTOS = replace(
     LAPTOP,
     name="poseestnet-photos",
     width=16, epochs=8,
-    drawing="varied", scale_factor=0.25, rotation_factor=20.0, rotation_probability=0.6, color_jitter="all",
+    drawing="varied", shrinking="means",
+    scale_factor=0.25, rotation_factor=20.0, rotation_probability=0.6, color_jitter="all",
     ema=0.995, batch=8, validation="share", validation_share=0.1,
 )  # fmt: skip
 
 HOURGLASS_PHOTOS = replace(
     HOURGLASS_LAPTOP,
     name="hourglass-photos",
-    width=96, stacks=1, drawing="varied", scale_factor=0.3, rotation_factor=35.0, color_jitter="all",
+    width=96, stacks=1, drawing="varied", shrinking="means", scale_factor=0.3, rotation_factor=35.0, color_jitter="all",
     ema=0.995, epochs=16, batch=8, warmup_epochs=1.0, validation="share", validation_share=0.1,
     synthetic_train=7000,
 )  # fmt: skip
