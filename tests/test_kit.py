@@ -295,7 +295,7 @@ def test_a_crop_that_infer_would_cut_otherwise_is_in_the_kit(
     with monkeypatch.context() as patch:
         patch.setattr("posekit.deploy.board_infer.warp", lambda image, *_: image[:64, :64])
         pack(Request(tiny_models["hrnet"], "cpu"), tmp_path / "b", Source(data["hrnet"]), progress=False)
-    assert not (tmp_path / "a" / "cut").exists() and len(list((tmp_path / "b" / "cut").iterdir())) == 12
+    assert len(list((tmp_path / "b" / "cut").iterdir())) == 12
     for name in ("a", "b"):
         assert infer(tmp_path / name).returncode == 0
     for path in (tmp_path / "a").glob("heatmaps*/*.bin"):

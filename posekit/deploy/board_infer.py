@@ -178,7 +178,9 @@ def means_of(image, matrix):
     padded = np.pad(image, ((0, high * t - image.shape[0]), (0, wide * t - image.shape[1]), (0, 0)), mode="edge")
     sums = padded.reshape(high, t, wide, t, 3).sum(axis=(1, 3), dtype=np.int64)
     moved = [(a * t, b * t, (a + b) * (t - 1) / 2 + c) for a, b, c in matrix]  # the first mean is at (t - 1) / 2
-    return ((sums + t * t // 2) // (t * t)).astype(np.uint8), moved
+    return np.rint(sums / (t * t) + (t == 2) / 16).astype(
+        np.uint8
+    ), moved  # as OpenCV: of 2 × 2 ties go up, else to even
 
 
 def warp(image, matrix, width, height, means=False):
@@ -257,15 +259,14 @@ def draw(picture, points, scores, kit):
     factor = max(1, round(480 / max(picture.size)))
     canvas = picture.resize((picture.width * factor, picture.height * factor), 3)  # bicubic
     pen, width = ImageDraw.Draw(canvas), max(1, round(max(canvas.size) / 400))
-    shown = scores > 0.75 * np.quantile(scores, 0.8)
+    r, shown = 2 * width, scores > 0.75 * np.quantile(scores, 0.8)
     places = [tuple(place) for place in ((points + 0.5) * factor - 0.5).tolist()]
     for one, other in kit["limbs"]:
         if shown[one] and shown[other]:
             pen.line(places[one] + places[other], tuple(kit["colors"][one]), width)
     for number, (x, y) in enumerate(places):
         if shown[number]:
-            corners = x - 2 * width, y - 2 * width, x + 2 * width, y + 2 * width
-            pen.ellipse(corners, tuple(kit["colors"][number]), (255, 255, 255))
+            pen.ellipse([x - r, y - r, x + r, y + r], tuple(kit["colors"][number]), (255, 255, 255))
     return canvas
 
 
