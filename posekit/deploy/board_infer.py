@@ -178,9 +178,8 @@ def means_of(image, matrix):
     padded = np.pad(image, ((0, high * t - image.shape[0]), (0, wide * t - image.shape[1]), (0, 0)), mode="edge")
     sums = padded.reshape(high, t, wide, t, 3).sum(axis=(1, 3), dtype=np.int64)
     moved = [(a * t, b * t, (a + b) * (t - 1) / 2 + c) for a, b, c in matrix]  # the first mean is at (t - 1) / 2
-    return np.rint(sums / (t * t) + (t == 2) / 16).astype(
-        np.uint8
-    ), moved  # as OpenCV: of 2 × 2 ties go up, else to even
+    means = np.rint(sums / (t * t) + (t == 2) / 16)  # as OpenCV: ties go up in 2 × 2, else to even
+    return means.astype(np.uint8), moved
 
 
 def warp(image, matrix, width, height, means=False):
