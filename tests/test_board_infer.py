@@ -13,7 +13,7 @@ from posekit.codecs import Codec, image_keypoints
 from posekit.datasets.pipeline import normalise
 from posekit.deploy import board_infer
 from posekit.deploy.kit import settings_of
-from posekit.geometry import crop_matrix, sides, warp
+from posekit.geometry import crop_matrix, sides, transform_points, warp
 from posekit.inference.boxes import crop_box, whole
 from posekit.inference.predictors import flip_average
 from posekit.recipes import Recipe, get_recipe
@@ -46,7 +46,7 @@ def test_crops_are_opencvs_to_the_last_bit(size):
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 def test_the_networks_input_is_posekits(recipe: Recipe):
-    kit, rng = settings_of(recipe, []), np.random.default_rng(1)
+    kit, rng = settings_of(recipe), np.random.default_rng(1)
     crop = rng.integers(0, 256, (*recipe.input_shape[1:], 3), np.uint8)
     found = board_infer.normalise(crop, kit)
     assert found.dtype == np.float32
@@ -61,7 +61,7 @@ def test_heatmaps_are_averaged_as_posekit_does(recipe: Recipe):
     skeleton, rng = get_skeleton(recipe.skeleton), np.random.default_rng(2)
     maps, mirrored = rng.random((2, skeleton.num_keypoints, *recipe.heatmap_shape), np.float32)
     for shift in (recipe.flip_shift, 0.75, 2.0):
-        kit = settings_of(replace(recipe, flip_shift=shift if not recipe.intervals else 0), [])
+        kit = settings_of(replace(recipe, flip_shift=shift if not recipe.intervals else 0))
         wanted = flip_average(maps[None], mirrored[None], skeleton, kit["flip_shift"])[0]
         np.testing.assert_allclose(board_infer.average(maps, mirrored, kit), wanted, atol=1e-6)
 
@@ -69,7 +69,7 @@ def test_heatmaps_are_averaged_as_posekit_does(recipe: Recipe):
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 def test_decoding_is_within_half_a_cell_of_the_truth(recipe: Recipe):
     """Gaussians at known places; a quarter cell is what the original of the vehicles does, too."""
-    kit, rng = settings_of(recipe, []), np.random.default_rng(3)
+    kit, rng = settings_of(recipe), np.random.default_rng(3)
     codec = Codec(recipe.input_size, recipe.heatmap_size, 2.0, "exact", intervals=recipe.intervals)
     count = get_skeleton(recipe.skeleton).num_keypoints
     truth = rng.uniform(0.2, 0.8, (count, 2)) * sides(recipe.input_size)
@@ -83,7 +83,7 @@ def test_decoding_is_within_half_a_cell_of_the_truth(recipe: Recipe):
 
 
 def test_only_what_is_probably_visible_is_drawn():
-    kit = settings_of(get_recipe("hourglass"), [])
+    kit = settings_of(get_recipe("hourglass"))
     points, scores = np.full((16, 2), 240.0) + 10 * np.arange(16)[:, None], np.full(16, 0.9)
     points[3], scores[3] = (40, 400), 0.1
     drawn = np.asarray(board_infer.draw(Image.new("RGB", (480, 480)), points, scores, kit))
@@ -91,3 +91,18 @@ def test_only_what_is_probably_visible_is_drawn():
     assert len(kit["colors"]) == PERSON.num_keypoints
     small = board_infer.draw(Image.new("RGB", (60, 40)), points / 10, scores, kit)
     assert small.size == (480, 320)
+
+
+def test_means_are_those_of_whole_blocks_and_stay_in_place():
+    """A crop that shrinks 5 times samples means of 4 × 4 pixels, whose centres are in the middle of their blocks."""
+    rng = np.random.default_rng(4)
+    image, matrix = rng.integers(0, 256, (90, 131, 3), np.uint8), crop_matrix(np.array([60.0, 40.0]), 160.0, 32)
+    means, moved = board_infer.means_of(image, matrix)
+    assert means.shape == (23, 33, 3)
+    np.testing.assert_allclose(means[3, 5], image[12:16, 20:24].mean(axis=(0, 1)), atol=0.5)
+    corner = image[[88, 89, 89, 89]][:, [128, 129, 130, 130]]  # the border is repeated
+    np.testing.assert_allclose(means[22, 32], corner.mean(axis=(0, 1)), atol=0.5)
+    middle = transform_points(matrix, np.array([[21.5, 13.5]]))
+    np.testing.assert_allclose(transform_points(np.array(moved), np.array([[5.0, 3.0]])), middle)
+    same, still = board_infer.means_of(image, crop_matrix(np.array([60.0, 40.0]), 60.0, 32))
+    assert (same == image).all() and np.allclose(still, crop_matrix(np.array([60.0, 40.0]), 60.0, 32))

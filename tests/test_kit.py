@@ -285,3 +285,18 @@ def test_what_pack_refuses(kit: Path, tiny_models, data, tmp_path: Path):
         with pytest.raises(InputError, match=message):
             pack(Request(model, "cpu"), tmp_path / out, given, soc, progress=False)
         assert not (tmp_path / "x").exists()
+
+
+def test_a_crop_that_infer_would_cut_otherwise_is_in_the_kit(
+    tiny_models, data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As where posekit decodes a large JPEG smaller: the network's input stays the same."""
+    pack(Request(tiny_models["hrnet"], "cpu"), tmp_path / "a", Source(data["hrnet"]), progress=False)
+    with monkeypatch.context() as patch:
+        patch.setattr("posekit.deploy.board_infer.warp", lambda image, *_: image[:64, :64])
+        pack(Request(tiny_models["hrnet"], "cpu"), tmp_path / "b", Source(data["hrnet"]), progress=False)
+    assert len(list((tmp_path / "b" / "cut").iterdir())) == 12
+    for name in ("a", "b"):
+        assert infer(tmp_path / name).returncode == 0
+    for path in (tmp_path / "a").glob("heatmaps*/*.bin"):
+        assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()

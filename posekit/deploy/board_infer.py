@@ -29,6 +29,7 @@ import sys
 import time
 from contextlib import closing, contextmanager
 from functools import partial, reduce
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,15 +37,13 @@ from PIL import Image, ImageDraw, ImageOps
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 HOST_TO_DEVICE, DEVICE_TO_HOST, HUGE_FIRST = 1, 2, 0  # kinds of acl.rt.memcpy, policy of acl.rt.malloc
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 ACL_TYPES = {0: np.float32, 1: np.float16}
 Image.MAX_IMAGE_PIXELS = None  # whoever packed the kit has looked at its pictures
 
 
 class KitError(Exception):
     """What is wrong with the kit or this machine, and what to do, in one line."""
-
-
-# The run times: with each, a model file becomes a function from images (1, 3, H, W) float32 to heatmaps (1, K, h, w).
 
 
 class Acl:
@@ -126,7 +125,7 @@ def open_lite(path, device, target="ascend"):
     if target == "ascend":
         context.ascend.device_id = device
     else:
-        context.cpu.thread_num = cores()
+        context.cpu.thread_num = CORES
     model.build_from_file(path, lite.ModelType.MINDIR, context)
     inputs = model.get_inputs()
 
@@ -142,23 +141,18 @@ def open_onnxruntime(path, device):
     """The ONNX file on the processor."""
     runtime = importlib.import_module("onnxruntime")
     options = runtime.SessionOptions()
-    options.intra_op_num_threads = cores()
+    options.intra_op_num_threads = CORES
     session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     yield lambda images: session.run(None, {session.get_inputs()[0].name: images})[0]
 
 
-RUN_TIMES = {
+RUN_TIMES = {  # file, module, and what opens it as a function: images (1, 3, H, W) float32 -> heatmaps (1, K, h, w)
     "acl": ("model.om", "acl", lambda path, device: closing(Acl(path, device))),
     "ais_bench": ("model.om", "ais_bench.infer.interface", open_ais_bench),
     "lite": ("model-ascend.mindir", "mindspore_lite", open_lite),
     "onnxruntime": ("model.onnx", "onnxruntime", open_onnxruntime),
     "lite-cpu": ("model-cpu.mindir", "mindspore_lite", partial(open_lite, target="cpu")),
 }
-
-
-def cores():
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def choose(wanted):
@@ -176,11 +170,25 @@ def choose(wanted):
     raise KitError(f"no run time ({'; '.join(reasons)}); pip install onnxruntime, or see README.md")
 
 
-def warp(image, matrix, width, height):
+def means_of(image, matrix):
+    """Means of 2 × 2, 4 × 4 or 8 × 8 pixels where the map shrinks so often, and the map from them."""
+    shrinks = 1 / np.linalg.norm(np.asarray(matrix)[:, :2], axis=0).max()
+    t = max(times for times in (1, 2, 4, 8) if times <= max(shrinks, 1))
+    high, wide = (-(-side // t) for side in image.shape[:2])
+    padded = np.pad(image, ((0, high * t - image.shape[0]), (0, wide * t - image.shape[1]), (0, 0)), mode="edge")
+    sums = padded.reshape(high, t, wide, t, 3).sum(axis=(1, 3), dtype=np.int64)
+    moved = [(a * t, b * t, (a + b) * (t - 1) / 2 + c) for a, b, c in matrix]  # the first mean is at (t - 1) / 2
+    means = np.rint(sums / (t * t) + (t == 2) / 16)  # as OpenCV: ties go up in 2 × 2, else to even
+    return means.astype(np.uint8), moved
+
+
+def warp(image, matrix, width, height, means=False):
     """Cut a crop (height, width, 3) out of an image (H, W, 3) uint8 by the map (2, 3) from image to crop.
 
     Bilinear, black outside, in OpenCV's own integers: 1/1024 pixel along each axis, then 1/32 of a pixel for weights.
     """
+    if means:
+        image, matrix = means_of(image, matrix)
     (a, b, c), (d, e, f) = np.asarray(matrix, np.float64)
     scale = 1 / (a * e - b * d)
     a, b, d, e = e * scale, b * -scale, d * -scale, a * scale
@@ -207,6 +215,12 @@ def normalise(crop, kit):
     return np.stack([table[channel][crop[..., channel]] for channel in range(3)])[None]
 
 
+def pixels_of(values, kit):
+    """The way back: (1, 3, H, W) float32 -> (H, W, 3) uint8."""
+    pixels = 255 * (values[0].transpose(1, 2, 0) * np.array(kit["std"]) + kit["mean"])
+    return np.rint(pixels).clip(0, 255).astype(np.uint8)
+
+
 def whole_matrix(width, height, kit):
     """The map from a picture to the input when the whole picture, with a margin, is the object's box."""
     wide, high = (side - kit["intervals"] for side in kit["input_size"])
@@ -220,9 +234,8 @@ def whole_matrix(width, height, kit):
 def average(heatmaps, mirrored, kit):
     """The mean of heatmaps (K, h, w) and those of the mirrored image, mirrored back and shifted as the recipe says."""
     back = mirrored[kit["flip_order"], :, ::-1]
-    whole = int(kit["flip_shift"])
+    whole, part = int(kit["flip_shift"]), kit["flip_shift"] % 1
     moved = [np.concatenate([back[..., :n], back[..., : back.shape[-1] - n]], axis=-1) for n in (whole, whole + 1)]
-    part = kit["flip_shift"] - whole
     return (heatmaps + (1 - part) * moved[0] + part * moved[1]) / 2
 
 
@@ -245,33 +258,25 @@ def draw(picture, points, scores, kit):
     factor = max(1, round(480 / max(picture.size)))
     canvas = picture.resize((picture.width * factor, picture.height * factor), 3)  # bicubic
     pen, width = ImageDraw.Draw(canvas), max(1, round(max(canvas.size) / 400))
-    shown = scores > 0.75 * np.quantile(scores, 0.8)
+    r, shown = 2 * width, scores > 0.75 * np.quantile(scores, 0.8)
     places = [tuple(place) for place in ((points + 0.5) * factor - 0.5).tolist()]
     for one, other in kit["limbs"]:
         if shown[one] and shown[other]:
             pen.line(places[one] + places[other], tuple(kit["colors"][one]), width)
     for number, (x, y) in enumerate(places):
         if shown[number]:
-            corners = x - 2 * width, y - 2 * width, x + 2 * width, y + 2 * width
-            pen.ellipse(corners, tuple(kit["colors"][number]), (255, 255, 255))
+            pen.ellipse([x - r, y - r, x + r, y + r], tuple(kit["colors"][number]), (255, 255, 255))
     return canvas
-
-
-# The kit
 
 
 def read_kit():
     """What kit.json says; KitError when a file that is read here isn't as it was packed."""
-    with open(os.path.join(HERE, "SHA256SUMS"), encoding="utf-8") as stream:
-        lines = [line.rstrip("\n").split("  ", 1) for line in stream]
-    for digest, name in lines:
-        if name.endswith((".py", ".sh", ".md")):  # yours to change
-            continue
-        with open(os.path.join(HERE, name), "rb") as stream:
-            if hashlib.sha256(stream.read()).hexdigest() != digest:
-                raise KitError(f"{name}: changed since the kit was packed; copy the kit again")
-    with open(os.path.join(HERE, "kit.json"), encoding="utf-8") as stream:
-        return json.load(stream)
+    for line in Path(HERE, "SHA256SUMS").read_text("utf-8").splitlines():
+        digest, name = line.split("  ", 1)
+        yours = name.endswith((".py", ".sh", ".md"))  # to change
+        if not yours and hashlib.sha256(Path(HERE, name).read_bytes()).hexdigest() != digest:
+            raise KitError(f"{name}: changed since the kit was packed; copy the kit again")
+    return json.loads(Path(HERE, "kit.json").read_text("utf-8"))
 
 
 def read_picture(path, upright):
@@ -296,15 +301,16 @@ class Inputs:
         path = os.path.join(HERE, sample["file"])
         if path.endswith(".bin"):  # cut out and normalised at home: the picture is the input itself
             values = np.fromfile(path, np.float32).reshape(1, 3, height, width)
-            mean, std = (np.array(self.kit[name])[:, None, None] for name in ("mean", "std"))
-            pixels = np.rint(255 * (values[0] * std + mean)).clip(0, 255).astype(np.uint8)
-            return values, Image.fromarray(pixels.transpose(1, 2, 0)), sample["matrix"], np.eye(3)[:2]
+            return values, Image.fromarray(pixels_of(values, self.kit)), sample["matrix"], np.eye(3)[:2]
         if path not in self.last:  # several samples may be in one picture
             self.last = {path: read_picture(path, self.own)}
         picture = self.last[path]
         matrix = sample.get("matrix") or whole_matrix(picture.width, picture.height, self.kit)
-        values = normalise(warp(np.asarray(picture), matrix, width, height), self.kit)
-        return values, picture, matrix, matrix
+        if "cut" in sample:  # where the crop isn't made as `warp` does
+            crop = np.asarray(read_picture(os.path.join(HERE, sample["cut"]), False))
+        else:
+            crop = warp(np.asarray(picture), matrix, width, height, self.kit["means"])
+        return normalise(crop, self.kit), picture, matrix, matrix
 
 
 def write_maps(out, number, maps):
@@ -312,8 +318,7 @@ def write_maps(out, number, maps):
     lines = []
     for place, values in enumerate(maps):
         name, data = f"heatmaps{'_flipped' * place}/{number:06}.bin", np.asarray(values, np.float32).tobytes()
-        with open(os.path.join(out, name), "wb") as stream:
-            stream.write(data)
+        Path(out, name).write_bytes(data)
         lines.append(f"{hashlib.sha256(data).hexdigest()}  {name}\n")
     return lines
 
@@ -330,7 +335,6 @@ def infer(kit, inputs, model, out, draws):
     """Run all inputs; returns the table's rows, checksums of heatmaps and milliseconds of each step."""
     rows, sums, spent = [], [], {"input": [], "network": [], "decode": []}
     model(np.zeros((1, 3, kit["input_size"][1], kit["input_size"][0]), np.float32))  # the first call is slower
-    said = time.perf_counter()
     for number, sample in enumerate(inputs.samples):
         values, picture, matrix, seen = clock(spent, "input", inputs.take, number)
         given = [values, np.ascontiguousarray(values[..., ::-1])][: 1 + kit["flip_test"]]
@@ -346,8 +350,7 @@ def infer(kit, inputs, model, out, draws):
         if number < draws:
             drawn = draw(picture, decode(found, seen, kit)[0], scores, kit)
             drawn.save(os.path.join(out, "annotated", f"{number:06}.jpg"), quality=90)
-        if time.perf_counter() - said > 10:
-            said = time.perf_counter()
+        if number % 100 == 99:
             print(f"{number + 1} of {len(inputs.samples)}", flush=True)
     return rows, sums, spent
 
@@ -371,8 +374,7 @@ def run(options):
     with open(os.path.join(out, "keypoints.csv"), "w", encoding="utf-8", newline="") as stream:
         csv.writer(stream, lineterminator="\n").writerows(rows)  # name,x0,y0,score0,… in pixels of each picture
     for file, lines in (("times.json", json.dumps(times, indent=2)), ("infer.sha256", sums))[: 2 - inputs.own]:
-        with open(os.path.join(out, file), "w", encoding="utf-8") as stream:
-            stream.writelines(lines)
+        Path(out, file).write_text("".join(lines), "utf-8")
     print(f"{name}: {times['milliseconds']:.2f} ms per image, mean of {len(network)}")
     print(f"{out}: keypoints.csv of {len(rows)} samples, times.json, {min(options.draw, len(rows))} in annotated/")
 

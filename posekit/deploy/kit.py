@@ -1,12 +1,13 @@
 """A kit for a board: a folder or zip with the network, its inputs and what runs them, where posekit can't be installed.
 
     model.onnx, model.json                   and model.om, model-cpu.mindir where atc and MindSpore Lite are
-    kit.json, raw/000000.jpg                 raw inputs: encoded pictures, and the map from each to the network's input
+    kit.json, raw/000000.jpg                 raw inputs: encoded pictures, and the map from each to the network's input;
+                                             cut/000000.png, the crop, where infer.py's wouldn't be the same
     kit.json, images/000000.bin              preprocessed inputs, as the stage preprocess writes them
     recipe.json, labels.npz                  for the stage postprocess, which is also told preprocess.sha256
     infer.py, convert.sh, README.md          `board_infer.py` and what is written here; SHA256SUMS lists all files
 
-`infer.py` adds heatmaps, keypoints.csv, times.json, infer.sha256 and pictures.
+`infer.py` adds heatmaps, keypoints.csv, times.json, infer.sha256 and annotated pictures.
 """
 
 import json
@@ -79,8 +80,9 @@ def _fill(kit: Path, request: Request, source: Source, soc: str | None, progress
     if about.batch not in (None, 1):
         raise InputError(f"{request.model}: takes {about.batch} images at a time, a kit one; give the checkpoint")
     recipe = for_data(about.recipe, source.data)
-    samples = list(samples_of(kit, request.model, recipe, source, progress))
-    write_text(kit / "kit.json", json.dumps(settings_of(recipe, samples)) + "\n")
+    settings = settings_of(recipe)
+    samples = list(samples_of(kit, request.model, recipe, source, settings, progress))
+    write_text(kit / "kit.json", json.dumps(settings | {"samples": samples}) + "\n")
     shutil.copyfile(_HERE / "board_infer.py", kit / "infer.py")
     _write_texts(kit, recipe, soc)
     notes = _convert(kit, replace(request, model=onnx, batch=1), recipe, soc)
@@ -89,14 +91,15 @@ def _fill(kit: Path, request: Request, source: Source, soc: str | None, progress
     return notes
 
 
-def settings_of(recipe: Recipe, samples: list[dict]) -> dict:
-    """What infer.py needs to know."""
+def settings_of(recipe: Recipe) -> dict:
+    """What infer.py needs to know of the recipe."""
     skeleton = get_skeleton(recipe.skeleton)
     return {
         "recipe": recipe.name,
         "input_size": sides(recipe.input_size),
         "intervals": int(recipe.intervals),
         "margin": BOX_MARGIN,
+        "means": getattr(recipe, "shrinking", "samples") == "means",
         "mean": recipe.mean,
         "std": recipe.std,
         "flip_test": recipe.flip_test,
@@ -106,7 +109,6 @@ def settings_of(recipe: Recipe, samples: list[dict]) -> dict:
         "keypoints": skeleton.keypoints,
         "limbs": skeleton.limbs,
         "colors": side_colors(skeleton),
-        "samples": samples,
     }
 
 

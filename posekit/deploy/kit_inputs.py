@@ -12,8 +12,8 @@ from PIL import Image
 from posekit.bars import progress_bar
 from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.images import decode_image, one_line, read_file
-from posekit.datasets.pipeline import crop
-from posekit.deploy import infer310
+from posekit.datasets.pipeline import EvaluationBatches
+from posekit.deploy import board_infer, infer310
 from posekit.deploy.stage_files import Reader, Writer
 from posekit.errors import InputError
 from posekit.files import write_text
@@ -46,12 +46,14 @@ class Source:
         return self.data is None and self.images is not None
 
 
-def samples_of(kit: Path, model: Path, recipe: Recipe, source: Source, progress: bool) -> Iterator[dict]:
-    """Write the inputs; yields name, file and map of each sample."""
+def samples_of(
+    kit: Path, model: Path, recipe: Recipe, source: Source, settings: dict, progress: bool
+) -> Iterator[dict]:
+    """Write the inputs; yields name, file and map of each sample. settings: of kit.json."""
     if source.own_pictures:
         assert source.images is not None
         write_text(kit / "recipe.json", f"{to_json(recipe)}\n")
-        yield from _pictures(kit, recipe, source.images, source.first)
+        yield from _pictures(kit, recipe, source.images, source.first, settings)
         return
     dataset = open_split(recipe, source.data, source.split, source.images).first(source.first)
     if source.inputs == "preprocessed":
@@ -61,7 +63,7 @@ def samples_of(kit: Path, model: Path, recipe: Recipe, source: Source, progress:
             yield {"name": name, "file": f"images/{number:06}.bin", "matrix": matrices[number].tolist()}
         return
     matrices = []
-    for sample in _encoded(kit, dataset, recipe, progress):
+    for sample in _encoded(kit, dataset, recipe, settings, progress):
         matrices.append(sample["matrix"])
         yield sample
     files = Writer(kit, "preprocess")
@@ -69,19 +71,33 @@ def samples_of(kit: Path, model: Path, recipe: Recipe, source: Source, progress:
     files.finish()
 
 
-def _encoded(kit: Path, dataset: PoseDataset, recipe: Recipe, progress: bool) -> Iterator[dict]:
+def _encoded(kit: Path, dataset: PoseDataset, recipe: Recipe, settings: dict, progress: bool) -> Iterator[dict]:
     """Write the encoded images of a data set, one that several samples show only once."""
-    written: dict[str, str] = {}  # by the SHA-256 of the file
+    batches, written = EvaluationBatches(dataset, recipe, 1), {}  # files' names by their SHA-256
     for number in progress_bar(range(len(dataset)), desc="pack", unit="image", disable=not progress):
-        sample, data = dataset[number], dataset.read_bytes(number)
+        values, matrices, _ = batches[number]
+        data = dataset.read_bytes(number)
         digest = hashlib.sha256(data).hexdigest()
         if digest not in written:
-            written[digest] = _write_picture(kit, number, data, sample.image)
-        matrix = crop(sample, recipe).matrix
-        yield {"name": dataset.names[number], "file": written[digest], "matrix": matrix.tolist()}
+            written[digest] = _write_picture(kit, number, data, dataset.image(number))
+        sample = {"name": dataset.names[number], "file": written[digest], "matrix": matrices[0].tolist()}
+        yield _with_crop(kit, number, sample, board_infer.pixels_of(values, settings), settings)
 
 
-def _pictures(kit: Path, recipe: Recipe, folder: Path, first: int | None) -> Iterator[dict]:
+def _with_crop(kit: Path, number: int, sample: dict, wanted: np.ndarray, settings: dict) -> dict:
+    """The sample, and, unless infer.py cuts the crop `wanted` (H, W, 3) out of the picture, that crop in a file."""
+    picture = np.asarray(board_infer.read_picture(kit / sample["file"], False))
+    width, height = settings["input_size"]
+    found = board_infer.warp(picture, sample["matrix"], width, height, settings["means"])
+    if np.array_equal(found, wanted):
+        return sample
+    path = kit / "cut" / f"{number:06}.png"
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(wanted).save(path)
+    return sample | {"cut": path.relative_to(kit).as_posix()}
+
+
+def _pictures(kit: Path, recipe: Recipe, folder: Path, first: int | None, settings: dict) -> Iterator[dict]:
     """Write the pictures of a folder, each as a whole an object; of those that can't be read, the first is an error."""
     found, skeleton = [given for given in find_inputs([folder])[0] if not given.video], get_skeleton(recipe.skeleton)
     if not found:
@@ -89,8 +105,10 @@ def _pictures(kit: Path, recipe: Recipe, folder: Path, first: int | None) -> Ite
     for number, given in enumerate(found[:first]):
         data = read_file(given.path)
         image = decode_image(data, one_line(given.path), upright=True)
-        matrix = crop_box(image, whole(image), recipe, skeleton).matrix
-        yield {"name": given.name, "file": _write_picture(kit, number, data, image), "matrix": matrix.tolist()}
+        cut = crop_box(image, whole(image), recipe, skeleton)
+        file = _write_picture(kit, number, data, image)
+        sample = {"name": given.name, "file": file, "matrix": cut.matrix.tolist()}
+        yield _with_crop(kit, number, sample, cut.image, settings)
 
 
 def _write_picture(kit: Path, number: int, data: bytes, image: np.ndarray) -> str:
