@@ -99,7 +99,7 @@ def settings_of(recipe: Recipe) -> dict:
         "input_size": sides(recipe.input_size),
         "intervals": int(recipe.intervals),
         "margin": BOX_MARGIN,
-        "means": getattr(recipe, "shrinking", "samples") == "means",
+        "means": recipe.shrinking == "means",
         "mean": recipe.mean,
         "std": recipe.std,
         "flip_test": recipe.flip_test,
