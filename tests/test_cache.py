@@ -159,7 +159,7 @@ def test_it_belongs_to_labels_images_and_settings(tiny_vehicles: Path, tmp_path:
     assert cached(opened(), recipe).cached and make_cache(opened(), recipe) == folder
     for same in ({"learning_rate": 1e-4}, {"color_jitter": "all"}, {"batch": 3}, {"seed": 5}):
         assert cache_folder(opened(), replace(recipe, **same)) == folder
-    for other in ({"scale_factor": 0.2}, {"shrinking": "samples"}, {"rotation_factor": 11.0},
+    for other in ({"scale_factor": 0.2}, {"shrinking": "means"}, {"rotation_factor": 11.0},
                   {"augment_shape": "uniform"}, {"input_size": 128, "heatmap_size": 32},
                   {"intervals": True, "flip_shift": 0.0}):  # fmt: skip
         assert not cached(opened(), replace(recipe, **other)).cached

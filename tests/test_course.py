@@ -206,7 +206,7 @@ def test_a_lesson_gets_a_model_a_run_the_newest_or_what_ships(tmp_path: Path, mo
     monkeypatch.setattr(results, "embedded_data", lambda recipe: Path("drawn for", recipe.name))
     ships = tmp_path / "weights/cars.ckpt", tmp_path / "runs/x/cars", Path("drawn for/poseestnet-smoke")
     assert results.trained_network("poseestnet-smoke", runs="runs/x") == ships
-    assert capsys.readouterr().out == "network = cars (drawn), which ships with posekit\n"
+    assert "cars (drawn), which ships with posekit" in capsys.readouterr().out
     with pytest.raises(InputError, match="posekit train hourglass-smoke"):
         results.trained_network("hourglass-smoke")
     run = tmp_path / "runs/a"
