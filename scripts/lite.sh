@@ -12,7 +12,7 @@ fi
 for python in python3.7 "${PYENV_ROOT:-${HOME:-}/.pyenv}"/versions/3.7.*/bin/python; do
     if "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 7))' 2>/dev/null; then
         "$python" -m venv --clear "$root/.lite"
-        "$root/.lite/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
+        "$root/.lite/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
             -r "$root/scripts/locks/lite.lock"
         works
         echo "MindSpore Lite is in .lite, with $("$python" --version)"

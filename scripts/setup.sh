@@ -56,12 +56,13 @@ cpu_torch() {
     fi
 }
 
-# install_locked course|test: every package by its hash, then posekit itself with the setuptools among them.
+# install_locked course|test: every package by its hash, then posekit itself with the setuptools among them. The locks
+# have all that is needed; pip, asked for more, refuses a package's extra once that has a newer version.
 install_locked() {
     say "installing the packages of scripts/locks/$1.lock (about 4 GB on disk; takes minutes the first time)"
-    pip_install --require-hashes --only-binary :all: -r "$locks/$1.lock"
-    if [[ "$1" == test ]] && ! cpu_torch --require-hashes -r "$locks/torch-cpu.lock"; then
-        pip_install --require-hashes -r "$locks/torch-cuda.lock"
+    pip_install --no-deps --require-hashes --only-binary :all: -r "$locks/$1.lock"
+    if [[ "$1" == test ]] && ! cpu_torch --no-deps --require-hashes -r "$locks/torch-cpu.lock"; then
+        pip_install --no-deps --require-hashes -r "$locks/torch-cuda.lock"
     fi
     (cd "$root" && pip_install --no-deps --no-build-isolation -e .) # a path that ends in [x] would name an extra
 }
