@@ -286,6 +286,7 @@ def test_a_batch_too_large_for_the_card(run: Callable, monkeypatch: pytest.Monke
 
 def test_an_ascend_that_is_not_here_is_planned_for(run: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accelerators, "_printed", lambda *command: "")
+    monkeypatch.setenv("HCCL_IF_BASE_PORT", "21000")  # no port that the system gives to any connection
     code, _, found = run(device="ascend", workers=8)
     assert code == 0 and not found["device"].needed and not found["Ascend"].needed
     assert "910A 32 GB, 910B 32 or 64 GB, 910C 64 GB" in found["memory"].detail

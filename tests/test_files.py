@@ -100,7 +100,7 @@ def test_drawn_data_of_a_read_only_clone_is_read_there_and_drawn_at_home(clone: 
     monkeypatch.setenv("POSEKIT_HOME", str(clone.parent / "mine"))
     layout = embedded_data.__globals__["LAYOUTS"][recipe.dataset]
     name = f"{layout.drawn}-{recipe.synthetic_train}-{recipe.synthetic_test}-s0"
-    fake = type("Layout", (), {"drawn": layout.drawn, "draw": staticmethod(lambda out, *_: drawn.append(out))})
+    fake = type("Layout", (), {"drawn": layout.drawn, "draw": staticmethod(lambda out, *_, **__: drawn.append(out))})
     monkeypatch.setattr("posekit.layouts.get_layout", lambda _: fake)
     assert embedded_data(recipe) == clone.parent / "mine" / "data" / name == drawn[0]
     (clone / "data" / name).mkdir(parents=True)

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -90,7 +92,25 @@ def test_two_starts_at_once(tiny_vehicles, tmp_path: Path, folder):
     assert same_results(runs[0], trained(TINY, tiny_vehicles, tmp_path / "third")) and files(folder) == kept
 
 
-def test_other_networks_and_batches_get_graphs_of_their_own(enabled: Path):
+def alone(test: str, folder: Path) -> None:
+    """Run a function of this file in a process of its own: MindSpore keeps to the first cache folder of a process."""
+    code = (
+        "import sys, time, pathlib; import test_graph_cache as t; from posekit import graph_cache\n"
+        f"graph_cache.enable(); t.set_up('cpu'); graph_cache._own_folder(); t.{test}(pathlib.Path(sys.argv[1]))"
+    )
+    script = folder.parents[2] / "alone.py"  # MindSpore wants a file that Python was started with
+    script.write_text(code)
+    environment = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent}:{ROOT}"}
+    subprocess.run([sys.executable, script, folder], env=environment, check=True, timeout=300)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("test", ["get_graphs_of_their_own", "keep_their_own_weights"])
+def test_other_networks(test: str, folder: Path) -> None:
+    alone(test, folder)
+
+
+def get_graphs_of_their_own(enabled: Path) -> None:
     """In one process, in any order; each compared with the network that computes without a cache."""
     recipes = [TINY, replace(TINY, width=16), get_recipe("hourglass-tiny"), replace(TINY, head_bias=True)]
     for count, (recipe, batch) in enumerate([*((recipe, 2) for recipe in recipes), (TINY, 3)], 1):
@@ -105,7 +125,8 @@ def test_other_networks_and_batches_get_graphs_of_their_own(enabled: Path):
         assert np.array_equal(forward(again, recipe, batch), first) and len(files(enabled)) == count
 
 
-def test_weights_are_the_networks_own_not_those_of_the_kept_graph(enabled: Path):
+def keep_their_own_weights(enabled: Path) -> None:
+    """The graph is kept, not its weights."""
     first, second = fresh(TINY), fresh(TINY)
     images = Tensor(np.ones((2, *TINY.input_shape), np.float32))
     text = graph_text(TINY)

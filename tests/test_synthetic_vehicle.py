@@ -140,7 +140,7 @@ def test_two_who_ask_at_once_get_the_same_whole_set(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(layouts, "ROOT", tmp_path / "repository")
     monkeypatch.setenv("POSEKIT_HOME", str(tmp_path))
     monkeypatch.setitem(layouts.LAYOUTS, "veri", replace(VERI, draw=partial(VERI.draw, workers=1)))
-    recipe = SimpleNamespace(dataset="veri", synthetic_train=2, synthetic_test=1)
+    recipe = SimpleNamespace(dataset="veri", synthetic_train=2, synthetic_test=1, drawing="plain")
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(layouts.embedded_data, [recipe, recipe]))
     assert found == [tmp_path / "data" / "vehicles-2-1-s0"] * 2
