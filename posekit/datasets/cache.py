@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -100,7 +101,7 @@ def _opened(dataset: PoseDataset, folder: Path) -> PoseDataset:
             return decode_reduced(data, where, dataset.upright, times)
         return Picture(decode_reduced(data, where).pixels, tuple(sizes[index]), rows["enlarging"][index])
 
-    return dataset.with_cache(picture)
+    return replace(dataset, cached=picture)
 
 
 def _write(dataset: PoseDataset, recipe: Recipe, folder: Path) -> None:

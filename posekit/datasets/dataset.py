@@ -98,10 +98,6 @@ class PoseDataset:
             cached=cached and (lambda i, times: cached(int(rows[i]), times)),
         )
 
-    def with_cache(self, picture: Callable[[int, int], Picture]) -> "PoseDataset":
-        """The data set whose samples show `picture(index, times)` instead of what `self.picture` decodes."""
-        return replace(self, cached=picture)
-
     def first(self, count: int | None) -> "PoseDataset":
         """The data set of its first `count` rows, or of all where there are no more or `count` is None."""
         return self if count is None else self.take(range(min(count, len(self))))

@@ -14,9 +14,10 @@ from posekit.errors import InputError, shortened
 from posekit.files import new_folder, write_json
 from posekit.layouts import COCO, MPII, layout_of
 from posekit.layouts.coco import label_file
-from posekit.layouts.mpii import BOX_UNIT, write_labels
+from posekit.layouts.mpii import BOX_UNIT
 from posekit.layouts.record import Layout
 from posekit.skeletons import PERSON, Skeleton
+from posekit.synthetic.person import write_labels
 from posekit.synthetic.writing import check_request
 
 # What the other layout has no place for, or counts otherwise.

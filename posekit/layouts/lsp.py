@@ -16,8 +16,9 @@ from posekit.datasets.sources import check_present, found_in, place_image
 from posekit.errors import InputError
 from posekit.files import sha256, writing
 from posekit.layouts.matlab import read_matlab
-from posekit.layouts.mpii import BOX_UNIT, LABEL_FILES, write_labels
+from posekit.layouts.mpii import BOX_UNIT, LABEL_FILES
 from posekit.skeletons import PERSON
+from posekit.synthetic.person import write_labels
 
 # PERSON's numbers of LSP's joints: right ankle to hip, left hip to ankle, right wrist to shoulder, left shoulder to
 # wrist, neck, head top. MPII's pelvis and thorax are midway between hips and between shoulders.

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from posekit import bounds
@@ -37,7 +36,6 @@ from posekit.evaluation.published import (
     mpii_published_table,
     mpii_walk,
 )
-from posekit.files import atomic_path
 from posekit.layouts.hdf5 import read_fields
 from posekit.layouts.record import Layout
 from posekit.skeletons import PERSON
@@ -117,28 +115,6 @@ def read_labels(path: str | Path) -> MpiiLabels:
         unit=found["normalize"],
         head_size=head_size,
     )
-
-
-def write_labels(
-    path: Path, images: list[str], center: np.ndarray, scale: np.ndarray, part: np.ndarray, seen: np.ndarray
-) -> None:
-    """Write a label file with the fields and types of the published ones, from what `MpiiLabels` has.
-
-    center (N, 2), scale (N,), part (N, 16, 2), (0, 0) for a missing joint, seen (N, 16).
-    """
-    encoded = [image.encode() for image in images]
-    fields = {
-        "imgname": np.array(encoded, f"S{max(map(len, encoded))}"),
-        "center": center,
-        "scale": scale,
-        "part": part,
-        "visible": seen.astype(float),
-        "normalize": UNIT_OF_SCALE * scale,
-    }
-    path.parent.mkdir(exist_ok=True)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        for field, content in fields.items():
-            file.create_dataset(field, data=content)
 
 
 def _names(path: str | Path, content: np.ndarray) -> list[str]:

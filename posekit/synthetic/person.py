@@ -66,7 +66,7 @@ def write_people(
             draw = partial(_write_image, building / "images", seed, split, varied)
             drawn = draw_all(draw, count_images(seed, split, count), split, workers)
             rows = [(name, row) for name, rows in drawn for row in rows]
-            _write_labels(building / label_files[split], rows[:count])
+            _write_rows(building / label_files[split], rows[:count])
 
 
 def count_people(seed: int, split: str, index: int) -> int:
@@ -139,17 +139,30 @@ def _write_image(folder: Path, seed: int, split: str, varied: bool, index: int) 
     return drawn.name, drawn.rows
 
 
-def _write_labels(path: Path, rows: list[tuple[str, Row]]) -> None:
-    """Write a label file with the fields, shapes and types of the published ones."""
-    scale = np.array([row.scale for _, row in rows], float)
+def _write_rows(path: Path, rows: list[tuple[str, Row]]) -> None:
+    center = np.array([row.center for _, row in rows], float).reshape(-1, 2)
+    part = np.array([row.part for _, row in rows], float).reshape(-1, 16, 2)
+    seen = np.array([row.visible for _, row in rows], float).reshape(-1, 16)
+    write_labels(path, [name for name, _ in rows], center, np.array([row.scale for _, row in rows], float), part, seen)
+
+
+def write_labels(
+    path: Path, images: list[str], center: np.ndarray, scale: np.ndarray, part: np.ndarray, seen: np.ndarray
+) -> None:
+    """Write a label file with the fields, shapes and types of the published ones.
+
+    images: N names; center (N, 2), scale (N,), part (N, 16, 2), (0, 0) for a missing joint, seen (N, 16).
+    """
+    encoded = [image.encode() for image in images]
     fields = {
-        "imgname": np.array([name.encode() for name, _ in rows], "S13"),
-        "center": np.array([row.center for _, row in rows], float).reshape(-1, 2),
+        "imgname": np.array(encoded, f"S{max(map(len, encoded), default=13)}"),
+        "center": center,
         "scale": scale,
-        "part": np.array([row.part for _, row in rows], float).reshape(-1, 16, 2),
-        "visible": np.array([row.visible for _, row in rows], float).reshape(-1, 16),
+        "part": part,
+        "visible": seen.astype(float),
         "normalize": _NORMALIZE * scale,
     }
+    path.parent.mkdir(exist_ok=True)
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         for name, values in fields.items():
             file.create_dataset(name, data=values)
