@@ -133,7 +133,7 @@ _TO_INPUT = Exercise(
         ),
         Mistake(
             lambda k, c, b, n: k * n / b,
-            "the scale is right, but measured from the image's corner: subtract the box's center first",
+            "the scale is right; before it, subtract the box's center",
         ),
         Mistake(
             lambda k, c, b, n: (k - c) * n / b + b / 2,
