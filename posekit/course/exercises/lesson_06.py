@@ -15,7 +15,7 @@ def _found(rng: np.random.Generator) -> Cases:
 
 def _pck(distance, counted, threshold):
     right = total = 0
-    for row, (far, shown) in enumerate(zip(distance.ravel(), counted.ravel(), strict=True)):
+    for far, shown in zip(distance.ravel(), counted.ravel(), strict=True):
         total += bool(shown)
         right += bool(shown and far <= threshold)
     return 100 * right / total
@@ -87,14 +87,12 @@ EXERCISES = (
     ),
     Exercise(
         "06.3",
-        "Worse by half",
+        "Twice as far",
         "predict",
         "new_curve",
         truth=lambda: "b",
         mistakes=(
-            Mistake(
-                "a", "the share of keypoints isn't proportional to their distances: think of PCK = 100 % everywhere"
-            ),
+            Mistake("a", "the share of keypoints isn't proportional to their distances: think of a PCK of 100 %"),
             Mistake("c", "the other way round: what was at distance 0.05 is now at 0.1"),
             Mistake("d", "all distances grow by the same *factor*, and PCK can't fall below 0"),
         ),

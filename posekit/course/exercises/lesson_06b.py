@@ -54,9 +54,7 @@ EXERCISES = (
         "found_by_rounding",
         truth=lambda: 100 * math.pi / 4,
         mistakes=(
-            Mistake(
-                100, "along one axis, yes; but a keypoint near a *corner* of its cell is 0.71 cells from the centre"
-            ),
+            Mistake(100, "along one axis, yes; but a keypoint near a *corner* of its cell is 0.71 cells away"),
             Mistake(50, "compare areas: which part of the cell is within half a cell of its centre?"),
             Mistake(70.7, "0.707 cells is the distance of a corner; the share is one of areas"),
         ),
@@ -85,7 +83,7 @@ EXERCISES = (
             Mistake(lambda p, t: _nearer(p, t) / 100, "that is a share; multiply by 100"),
             Mistake(lambda p, t: 100 - _nearer(p, t), "those are the ones that are lost"),
         ),
-        look="do the first case by hand: of its four keypoints, the first two are within 0.4 cells",
+        look="do the first case by hand: of its four keypoints, all but the third are within 0.4 cells",
     ),
     Exercise(
         "06b.3",
@@ -134,8 +132,8 @@ EXERCISES = (
         "Can these be compared?",
         "open",
         rubric=(
-            "Names for both figures: the threshold, the reference length, which keypoints count, how they are averaged, "
-            "the images and their split, and how the checkpoint was chosen.",
+            "Names for both figures: the threshold, the reference length, which keypoints count, how they are "
+            "averaged, the images and their split, and how the checkpoint was chosen.",
             "Says of each whether the text, the code, or neither tells it, with the place where it was found.",
             "Finds at least one difference, or shows that there is none; says in which direction it moves the figure.",
             "Gives the ceiling of the stricter figure, or says how one would compute it.",

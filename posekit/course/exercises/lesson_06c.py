@@ -98,11 +98,10 @@ EXERCISES = (
         _maps,
         _turned_back,
         (
+            Mistake(lambda m, f: m[..., ::-1], "mirrored, but what was left is still called right: use `flip_order`"),
             Mistake(
-                lambda m, f: m[..., ::-1], "mirrored, but the left wheel's map is still called right: use `flip_order`"
-            ),
-            Mistake(
-                lambda m, f: m[f], "the names are exchanged, but the maps are still mirrored: turn the columns around"
+                lambda m, f: m[f],
+                "left and right are exchanged, but the maps are still mirrored: turn the columns",
             ),
             Mistake(lambda m, f: m[f][:, ::-1], "that turns the maps upside down: columns are the last axis"),
             Mistake(lambda m, f: m[f][:, ::-1, ::-1], "rows must stay as they are: turn only the last axis around"),
@@ -147,7 +146,7 @@ EXERCISES = (
         rubric=(
             "Sorts at least a dozen failures into causes that can be seen in the picture (cut off, covered, left and "
             "right, unusual view, a label that is wrong), with a count for each.",
-            "Checks one cause with a number of this lesson: the kinds of error, a part of the test set, the robustness.",
+            "Checks one cause with a number of this lesson: kinds of error, a part of the test set, robustness.",
             "Proposes a remedy for the commonest cause: which data, which recipe field, or which reading.",
             "Says what one would measure to see whether it helped, on which images, and which gain would be chance.",
             "Names failures that can't be mended: what isn't in the picture, and labels that disagree.",

@@ -72,9 +72,7 @@ EXERCISES = (
         "largest_error",
         truth=lambda: 2**-11,
         mistakes=(
-            Mistake(
-                2**-10, "numbers are that far apart; rounding goes to the nearest, so it errs by half of it at most"
-            ),
+            Mistake(2**-10, "numbers are that far apart; rounding to the nearest errs by half of it at most"),
             Mistake(2**-8, "that is bf16's 8 bits; fp16 has 11"),
             Mistake(2**-24, "that is fp32's 24 bits"),
             Mistake(2**-12, "between 1 and 2, numbers of 11 bits are 2⁻¹⁰ apart"),
@@ -118,7 +116,7 @@ EXERCISES = (
             Mistake(lambda p, m, s: _turned(p / 255 - np.array(m)), "the mean is gone; now divide by std"),
             Mistake(
                 lambda p, m, s: _turned(p / 255 / np.array(s) - np.array(m)),
-                "subtract the mean before you divide by std",
+                "subtract the mean, then divide by std",
             ),
         ),
         tolerance=1e-4,
@@ -129,10 +127,10 @@ EXERCISES = (
         "Works here, not there",
         "open",
         rubric=(
-            "Follows one picture through the stages and compares at each waist: the bytes that go in, the heatmaps that "
+            "Follows one picture through the stages and compares after each: the bytes that go in, the heatmaps that "
             "come out, the keypoints in the crop, the keypoints in the image.",
             "Compares numbers, not only the score: channel means of the input, heatmaps relative to their range.",
-            "Names at least three causes with the trace that each would leave: colours exchanged, mean and std missing, "
+            "Names at least three causes with the trace that each would leave: colours exchanged, no mean and std, "
             "a linear enlargement, the flip test left out, another decoding, half precision.",
             "Says which difference rounding explains, 1e-6 in fp32 and about 1e-3 in fp16, and which it doesn't.",
             "Keeps a test that would have found it: a picture, its heatmaps, a limit.",

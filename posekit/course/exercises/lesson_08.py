@@ -33,7 +33,7 @@ def _turns(corners):
 
 
 def _curves(rng: np.random.Generator) -> Cases:
-    kept = np.sort(rng.integers(0, 100, 21))[::-1].astype(float)
+    kept = np.sort(rng.choice(100, 21, replace=False))[::-1].astype(float)
     known = (np.array([0, 0.2, 0.4, 0.6]), np.array([95.0, 90, 70, 10]), 70)
     return [known, (np.linspace(0, 1, 21), kept, float(kept[12]) - 0.5), (np.linspace(0, 1, 21), kept, float(kept[7]))]
 
@@ -123,8 +123,8 @@ EXERCISES = (
         "Make the score mean it",
         "open",
         rubric=(
-            "States the question and a guess before the training: what should `supervise_missing=true` do to the scores "
-            "of visible keypoints, and of hidden ones?",
+            "States the question and a guess before the training: what should `supervise_missing=true` do to the "
+            "scores of visible keypoints, and of hidden ones?",
             "Changes that one field only, and trains both networks with the same seed and the same number of epochs.",
             "Compares the two by the numbers of section 5: of 100 pairs, how often the visible one scores higher, and "
             "the curves of the gate with and without the turn.",
