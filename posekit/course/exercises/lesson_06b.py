@@ -8,9 +8,13 @@ from posekit.course.exercises.spec import Cases, Exercise, Mistake
 
 
 def _predictions(rng: np.random.Generator) -> Cases:
-    truth = rng.uniform(20, 80, (100, 6, 2))  # (N, K, 2) pixels
+    return [_drawn(rng, images) for images in (100, 64)]
+
+
+def _drawn(rng: np.random.Generator, images: int):
+    truth = rng.uniform(20, 80, (images, 6, 2))  # (N, K, 2) pixels
     found = truth + rng.normal(0, 1.5, truth.shape)
-    return [(truth, found, rng.uniform(0.5, 1, (100, 6)), rng.random((100, 6)) < 0.7)]
+    return truth, found, rng.uniform(0.5, 1, (images, 6)), rng.random((images, 6)) < 0.7
 
 
 def _published(truth, found, scores, visible, third=True, limit=None, counted=None):

@@ -67,11 +67,9 @@ EXERCISES = (
         _quads,
         _convex,
         (
+            Mistake(lambda c: bool((_turns(c) > 0).all()), "clockwise only: the other way around is convex, too"),
             Mistake(
-                lambda c: bool((_turns(c) > 0).all()), "the other way around is convex, too: all four signs the same"
-            ),
-            Mistake(
-                lambda c: bool((_turns(c) < 0).all()), "the other way around is convex, too: all four signs the same"
+                lambda c: bool((_turns(c) < 0).all()), "counter-clockwise only: the other way around is convex, too"
             ),
             Mistake(
                 lambda c: bool((_turns(c) >= 0).all() or (_turns(c) <= 0).all()),
