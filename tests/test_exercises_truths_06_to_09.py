@@ -1,6 +1,7 @@
 """What the exercises of lessons 06 to 09 call right, held against posekit, NumPy and simulation."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,9 @@ from posekit.skeletons import VEHICLE, make_skeleton
 
 
 def truth(name: str, *arguments):
-    return get_exercise(name).truth(*arguments)
+    function = get_exercise(name).truth
+    assert function
+    return function(*arguments)
 
 
 def cases(name: str) -> list:
@@ -61,7 +64,7 @@ def test_the_published_evaluator() -> None:
     points, scores = np.rint(rng.uniform(20, 80, (40, 36, 2))), rng.uniform(0.5, 1, (40, 36))
     visible, names = rng.random((40, 36)) < 0.7, [f"{n:03d}" for n in range(40)]
     found = points + rng.normal(0, 0.6, points.shape)
-    labels = SimpleNamespace(names=names, keypoints=points, visible=visible, hidden=~visible)
+    labels: Any = SimpleNamespace(names=names, keypoints=points, visible=visible, hidden=~visible)
     table = veri_published_table(labels, Predictions(names, found, scores))
     assert truth("06b.4", points, found, scores, visible) == pytest.approx(table["Mean"])
 
@@ -82,7 +85,7 @@ def test_mix_ups_are_those_of_the_error_kinds() -> None:
     points = rng.uniform(0, 60, (40, 5, 2))
     found = np.where(rng.random((40, 5, 1)) < 0.4, points[:, order], points) + rng.normal(0, 2, points.shape)
     visible, unit = rng.random((40, 5)) < 0.8, rng.uniform(20, 60, 40)
-    labels = SimpleNamespace(keypoints=points, visible=visible, hidden=~visible, unit=unit)
+    labels: Any = SimpleNamespace(keypoints=points, visible=visible, hidden=~visible, unit=unit)
     kinds = error_kinds(labels, found, skeleton, 0.1)
     wrong = (kinds > 0).sum()
     wanted = 100 * (kinds == KINDS.index("left/right swapped")).sum() / wrong
