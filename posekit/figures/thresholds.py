@@ -55,7 +55,8 @@ class Thresholds:
         counted = self.dataset.visible & chosen  # (N, K)
         right = counted & (self.distance <= threshold)
         radius = threshold * float(self.unit[row])
-        picture, curve = self._circles(row, counted[row], right[row], radius), self._curve(threshold, values["keypoints"])
+        picture = self._circles(row, counted[row], right[row], radius)
+        curve = self._curve(threshold, values["keypoints"])
         total, hits = int(counted.sum()), int(right.sum())
         rate = f"{100 * hits / total:.1f} %" if total else "no keypoint counts"
         said = f"PCK@{threshold:g} of {values['keypoints']}: {rate} ({hits:,} of {total:,})"
