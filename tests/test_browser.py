@@ -173,8 +173,12 @@ def play(page: object) -> None:
     words = cell.picture()
     cell.control("slider", "cells").press("ArrowLeft")
     words = cell.changed(words)
-    cell.control("combobox", "offset").select_option("none")
+    cell.control("spinbutton", "x, a number").fill("17.3")
+    cell.page.keyboard.press("Enter")
     words = cell.changed(words)
+    for offset in ("none", "udp"):
+        cell.control("combobox", "offset").select_option(offset)
+        words = cell.changed(words)
     cell.control("slider", "σ, in cells").press("ArrowRight")
     cell.control("checkbox", "mirror").check()
     cell.control("button", "next turn").click()
@@ -182,7 +186,6 @@ def play(page: object) -> None:
     cell.control("button", "put back").click()
     cell.control("checkbox", "mirror").uncheck()
     cell.control("button", "previous turn").click()
-    cell.says("cells off")
 
 
 def limit(page: object) -> None:
@@ -237,7 +240,7 @@ def test_after_a_refresh_they_work(page: object, tmp_path: Path) -> None:
 def test_without_python_they_say_so(page: object, tmp_path: Path) -> None:
     """A restarted Python doesn't answer; a page loaded after that has the saved picture, and says what it is."""
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
-    page.get_by_role("menuitem", name="Restart Kernel…", exact=True).click()
+    page.locator(".lm-Menu-itemLabel").get_by_text("Restart Kernel…", exact=True).click()
     page.get_by_role("button", name="Confirm Kernel Restart").click()
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
     cell = Cell(page, CALLS[3])
