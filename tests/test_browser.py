@@ -223,8 +223,9 @@ def test_a_widget_follows_mouse_and_keyboard(page: object, call: str, tmp_path: 
 
 def test_after_a_refresh_they_work(page: object, tmp_path: Path) -> None:
     cell = Cell(page, CALLS[1])
+    before = cell.picture()
     cell.control("button", "next sample").click()
-    kept = cell.changed(cell.picture())
+    kept = cell.changed(before)
     page.keyboard.press("Control+s")
     page.locator(".jp-mod-dirty").first.wait_for(state="detached")
     page.reload()
