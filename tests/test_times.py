@@ -20,7 +20,7 @@ def write_course(folder: Path, stills: list[float]) -> Path:
     lessons = []
     for recipe, slow, still in zip("ab", (12.4, 75.0), stills, strict=True):
         cells = [nbformat.v4.new_markdown_cell("# 04"), *(nbformat.v4.new_code_cell("1", id=f"c{n}") for n in range(3))]
-        for cell, seconds in zip(cells, (0.1, 3.0, slow, 0.5), strict=True):
+        for cell, seconds in zip(cells, (0.1, 2.0, slow, 0.5), strict=True):
             cell["metadata"]["papermill"] = {"duration": seconds, "status": "completed"}
         nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / f"04_train-{recipe}.ipynb")
         entry = {"name": f"04_train-{recipe}", "status": "done", "seconds": slow + 10, "cores": 1}

@@ -10,7 +10,7 @@ from pathlib import Path
 from posekit.bars import left
 
 _LINE = re.compile(r"^(Executing|Ending) Cell (\d+)-+$", re.MULTILINE)
-SLOW = 5  # seconds; a cell that takes longer says how long, once that has been measured
+SLOW = 3  # seconds; a cell that takes longer says how long, once measured: on half as fast a machine it takes 6
 _START = 8  # seconds that papermill and the kernel take to start
 _LATE = 2  # times as long as expected; then the clock is no longer progress
 

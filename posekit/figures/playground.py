@@ -44,7 +44,8 @@ class Playground:
                 panel.slider("cells", int(sides(codec.heatmap_size)[0]), 6, int(width)),
             ],
             [
-                panel.choice("centre", list(CENTRES), codec.centre), panel.choice("offset", list(OFFSETS), codec.offset),
+                panel.choice("centre", list(CENTRES), codec.centre),
+                panel.choice("offset", list(OFFSETS), codec.offset),
                 panel.tick("mirror", False),
             ],
         ]  # fmt: skip
