@@ -15,7 +15,7 @@ from posekit.figures.panel import Drag, Shown, Values
 from posekit.geometry import invert, sides, transform_points
 from posekit.recipes import Recipe
 
-_PLACE = ("x", "y")
+_PLACE: tuple[str, str] = ("x", "y")
 _REST = ("sample", "keypoint", "zoom", "turn", "mirror", "put back")  # what changes the keypoint's place in the crop
 
 

@@ -220,7 +220,7 @@ def _train_epoch(training: Training, epoch: int, bar: Bar, save_seconds: float) 
             if ends_row:
                 _add_row(training, epoch)
         recent = [*recent, loss][-20:]
-        bar.set_postfix(loss=f"{np.mean(recent):.4g}", **_best(state), refresh=False)
+        bar.set_postfix({"loss": f"{np.mean(recent):.4g}", **_best(state)}, refresh=False)
         bar.update()
         if ends_row:
             write_log(training)
