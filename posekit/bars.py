@@ -57,14 +57,13 @@ class Bar(tqdm):
         self._told = time.time()
 
     def words(self) -> str:
-        """What the bar shows, without the bar: training 12/40 step, loss=0.1, 20 s left."""
+        """What the bar shows, without the bar: epoch 2/4, 12/40 step, 20 s left, loss=0.1."""
         now = self.format_dict
-        total, rate = now["total"], now["rate"]
-        parts = [f"{now['prefix'] or ''} {now['n']}{f'/{total}' if total else ''} {now['unit']}".strip()]
-        parts += [now["postfix"]] if now["postfix"] else []
+        total, rate, name = now["total"], now["rate"], (now["prefix"] or "").rstrip(": ")
+        parts = [name, f"{now['n']}{f'/{total}' if total else ''} {now['unit']}"]
         if total and rate and now["n"] < total:
             parts.append(f"{left((total - now['n']) / rate)} left")
-        return ", ".join(parts)
+        return ", ".join(part for part in (*parts, now["postfix"]) if part)
 
 
 class _Lines:

@@ -122,7 +122,7 @@ def test_without_a_terminal_a_course_writes_what_it_does(tmp_path: Path, monkeyp
     moves = "from posekit.bars import progress_bar\nfor _ in progress_bar(range(8), desc='steps'): time.sleep(0.5)"
     write_lesson(tmp_path, "00_a", "x = 1", "import time", moves)
     assert course.run(jobs=1, root=tmp_path) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("00_a: cell 3 of 3 steps")]
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("00_a: cell 3 of 3 steps, ")]
     assert len(lines) >= 3 and any("/8 it" in line for line in lines)
 
 

@@ -128,15 +128,15 @@ def test_a_bar_tells_what_it_shows(step: Callable[..., Step], monkeypatch: pytes
     run = step()
     monkeypatch.setattr("tqdm.std.time", lambda: run.now)
     said = []
-    with bars.progress_bar(total=40, desc="a recipe epoch 2/4", unit="step") as bar:
+    with bars.progress_bar(total=40, desc="epoch 2/4", unit="step") as bar:
         for _ in range(30):
             run.now += 2
             bar.set_postfix(loss="0.1", refresh=False)
             bar.update()
             said.append(json.loads(run.status.read_text())["text"])
-    assert said[-1] == "a recipe epoch 2/4 30/40 step, loss=0.1, 20 s left"
+    assert said[-1] == "epoch 2/4, 30/40 step, 20 s left, loss=0.1"
     assert list(bars.progress_bar(range(3), disable=True)) == [0, 1, 2]
-    assert json.loads(run.status.read_text())["text"].startswith("a recipe"), "a bar that is off says nothing"
+    assert json.loads(run.status.read_text())["text"].startswith("epoch 2/4, "), "a bar that is off says nothing"
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0, "0 s"), (59.4, "59 s"), (200, "3:20 min"), (7500, "2:05 h")])

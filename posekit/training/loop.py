@@ -220,7 +220,7 @@ def _train_epoch(training: Training, epoch: int, bar: Bar, save_seconds: float) 
             if ends_row:
                 _add_row(training, epoch)
         recent = [*recent, loss][-20:]
-        bar.set_postfix({"loss": f"{np.mean(recent):.4g}", **_best(state)}, refresh=False)
+        bar.set_postfix({**_best(state), "loss": f"{np.mean(recent):.4g}"}, refresh=False)
         bar.update()
         if ends_row:
             write_log(training)
@@ -240,11 +240,11 @@ def _prepare_step(training: Training, epoch: int, batch: Sequence[np.ndarray], b
     recipe, step = training.recipe, training.step
     if not step.compile_cache and ms.get_context("mode") == ms.GRAPH_MODE:
         seconds = COMPILE_SECONDS * len(step.optimizer.parameters)
-        bar.set_description(f"{recipe.name}: compiling, about {left(seconds)}")
+        bar.set_description(f"compiling, about {left(seconds)}")
         if not bar.disable:
             tell("compiling the update", seconds)
     step.prepare(batch)
-    bar.set_description(f"{recipe.name} epoch {epoch}/{recipe.epochs}")
+    bar.set_description(f"epoch {epoch}/{recipe.epochs}")
 
 
 def _add_row(training: Training, epoch: int) -> None:
@@ -278,7 +278,7 @@ def _end_epoch(training: Training, epoch: int, bar: Bar) -> None:
     recipe, state, out = training.recipe, training.progress, training.out
     validates = epoch % recipe.validate_every == 0 or epoch == recipe.epochs
     if validates:
-        bar.set_description(f"{recipe.name} epoch {epoch}/{recipe.epochs}, validating")
+        bar.set_description(f"epoch {epoch}/{recipe.epochs}, validating")
         average_statistics(training)
         check_finite(training)
         pck, sure = validate(training.tested, recipe, training.validation)
