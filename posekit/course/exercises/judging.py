@@ -15,8 +15,8 @@ from posekit.errors import shown
 def judge(exercise: Exercise, cases: Sequence[Sequence[Any]], answers: Sequence[dict[str, Any]]) -> Verdict:
     """Return the verdict on one student's answers to an exercise's cases.
 
-    Looked for in this order: an error, nothing returned, the exercise's own mistakes, a wrong type, shape or value,
-    and a right value whose function changes its arguments.
+    Looked for in this order: an error, nothing returned, a wrong value (one of the exercise's own mistakes, or by type,
+    shape and size), and a right value whose function changes its arguments.
     """
     if errors := [answer["error"] for answer in answers if "error" in answer]:
         return _error(errors[0])
@@ -25,12 +25,11 @@ def judge(exercise: Exercise, cases: Sequence[Sequence[Any]], answers: Sequence[
         return _nothing(exercise, values)
     if exercise.kind == "code" and not answers[0]["called"]:
         return Verdict("not yet", f"`{exercise.answer}` isn't a function: keep the line with `def`", "no function")
-    for mistake in exercise.mistakes:
-        if all(_equal(exercise, *pair) for pair in zip(values, _values(mistake.wrong, cases), strict=True)):
-            return Verdict("not yet", mistake.hint, mistake.hint)
     for case, value, truth in zip(cases, values, _values(exercise.truth, cases), strict=True):
         if not _equal(exercise, value, truth):
-            return _wrong(exercise, _call(exercise, case), value, truth)
+            hints = [it.hint for it in exercise.mistakes if _all_equal(exercise, values, _values(it.wrong, cases))]
+            wrong = _wrong(exercise, _call(exercise, case), value, truth)
+            return Verdict("not yet", hints[0], hints[0]) if hints else wrong
     if changed := [position for answer in answers for position in answer.get("changed", [])]:
         text = f"the result is right, but `{exercise.answer}` changes its argument {changed[0] + 1}: work on a copy"
         return Verdict("not yet", text, "changes its argument")
@@ -70,6 +69,10 @@ def _equal(exercise: Exercise, value: Any, truth: Any) -> bool:
     if got is None or wanted is None or got.shape != wanted.shape:
         return False
     return bool(np.allclose(got, wanted, rtol=exercise.tolerance, atol=exercise.tolerance, equal_nan=True))
+
+
+def _all_equal(exercise: Exercise, values: Sequence[Any], others: Sequence[Any]) -> bool:
+    return all(_equal(exercise, *pair) for pair in zip(values, others, strict=True))
 
 
 def _is_several(truth: Any) -> bool:
