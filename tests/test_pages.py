@@ -93,8 +93,9 @@ def test_the_page_has_the_commands_and_versions_that_it_is_about(page: Path) -> 
 
 def test_the_chinese_pages_have_the_commands_of_the_english_ones() -> None:
     """Line by line, but for comments."""
-    for chinese in (ROOT / "docs" / "zh").glob("*.md"):
-        english = ROOT / "docs" / chinese.name
+    pairs = {ROOT / "README.zh.md": ROOT / "README.md"}
+    pairs |= {page: ROOT / "docs" / page.name for page in (ROOT / "docs" / "zh").glob("*.md")}
+    for chinese, english in pairs.items():
         assert [bare(line) for line in shell_lines(chinese)] == [bare(line) for line in shell_lines(english)], chinese
 
 
