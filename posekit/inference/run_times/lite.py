@@ -64,6 +64,8 @@ def open_lite(request: Request) -> Predictor:
     with tempfile.TemporaryDirectory() as folder:
         model = request.model
         if model.suffix == ".onnx":
+            if read_description(model).precision == "int8":
+                raise InputError(f"{model}: MindSpore Lite reads no int8 of this kind; export it in fp32")
             model = Path(folder, "model.mindir")
             convert_lite(request, model)
         about = read_description(model)
