@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -132,15 +132,13 @@ def _shares(recipe: Recipe, files: dict[str, Path]) -> Table:
     total = worker.once() * 4e3
     worker.end()
     worker.log.seek(0)
-    spent: Counter[tuple[str, str, str]] = Counter()
+    spent: dict[tuple[str, str, str], float] = defaultdict(float)
     for found in map(_VERBOSE.match, worker.log):
         if found:
             kind, kernel, direction, milliseconds = found.groups()
-            spent[kind, kernel, direction] += float(milliseconds)  # type: ignore[assignment]
-    table = Table(
-        "work", "kernel", "direction", "% of the step", title=f"{recipe.name}: a training step by oneDNN's log"
-    )
-    for (kind, kernel, direction), milliseconds in spent.most_common(10):
+            spent[kind, kernel, direction] += float(milliseconds)
+    table = Table("work", "kernel", "direction", "% of the step", title=f"{recipe.name}: a step by oneDNN's log")
+    for (kind, kernel, direction), milliseconds in sorted(spent.items(), key=lambda it: -it[1])[:10]:
         table.add_row(kind, kernel, direction, f"{100 * milliseconds / total:.1f}")
     table.add_row("everything else", "", "", f"{100 * (1 - sum(spent.values()) / total):.1f}")
     return table
@@ -150,7 +148,7 @@ def _rest(recipes: Sequence[str]) -> Table:
     """Decoding and scoring, which NumPy does on one core."""
     table = Table("recipe", "encoding, ms an image", "decoding, ms an image", "scoring, ms for 1,000 samples")
     for recipe in map(get_recipe, recipes):
-        encode, decode = (1e3 * seconds / recipe.batch for seconds in codec_times(recipe, 5))
+        encode, decode = (1e3 * it / recipe.batch for it in codec_times(recipe, get_skeleton(str(recipe.skeleton)), 5))
         table.add_row(recipe.name, f"{encode:.2f}", f"{decode:.2f}", f"{1e3 * _scoring(recipe):.0f}")
     return table
 
