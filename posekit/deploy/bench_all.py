@@ -21,6 +21,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from posekit.deploy.bench_worker import BATCH
 from posekit.deploy.export import export_model
 from posekit.evaluation.protocols import score
 from posekit.files import home
@@ -120,16 +121,14 @@ class _Worker:
         raise RuntimeError(f"the process ended: {self.log.read()[-2000:]}")
 
     def end(self) -> None:
-        """Let the process end."""
-        self.process.communicate()
+        """Let the process end; what C libraries have kept back comes then."""
+        self.log.write(self.process.communicate()[0])
 
 
 def _shares(recipe: Recipe, files: dict[str, Path]) -> Table:
     """What oneDNN says a training step's time goes to: kinds of work and the kernels that it chose for them."""
     worker = _Worker(("mindspore", "step"), recipe, files, ONEDNN_VERBOSE="1")
-    worker.log.seek(0)
-    worker.log.truncate()
-    total = worker.once() * 4e3
+    total = 2 * worker.once() * 1e3 * BATCH  # milliseconds: the worker's first call is in the log, too
     worker.end()
     worker.log.seek(0)
     spent: dict[tuple[str, str, str], float] = defaultdict(float)
