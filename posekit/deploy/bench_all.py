@@ -31,6 +31,7 @@ from posekit.models.checkpoint import save_checkpoint
 from posekit.predictions import Predictions
 from posekit.recipes import Recipe, get_recipe
 from posekit.runtime import cores, cpu_name, set_up
+from posekit.shipped import shipped
 from posekit.skeletons import get_skeleton
 from posekit.training.bench import codec_times
 from posekit.training.bench_input import bench_input
@@ -166,7 +167,7 @@ def _starts() -> Table:
     with tempfile.TemporaryDirectory(prefix="posekit-") as folder:
         picture = Path(folder, "picture.png")
         cv2.imwrite(str(picture), np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8))
-        for words in (["--help"], ["predict", "people", str(picture), "--out", str(Path(folder, "found"))]):
+        for words in (["--help"], ["predict", next(iter(shipped())), str(picture), "--out", str(Path(folder, "found"))]):
             command = [sys.executable, "-m", "posekit.cli", *words]
             place = {**os.environ, "POSEKIT_HOME": str(home())}
             run = lambda command=command, place=place: subprocess.run(  # noqa: E731
