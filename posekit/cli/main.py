@@ -168,8 +168,17 @@ def bench(
     only_input: Annotated[
         bool, typer.Option("--input", help="Time reading of full-size images instead, from files and from the cache.")
     ] = False,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Time all that people wait for, at full size, beside PyTorch where it is; minutes."),
+    ] = False,
 ) -> None:
     """Time each part of the line on this machine: pipeline, training step, forward, codec."""
+    if everything:
+        from posekit.deploy.bench_all import bench_all
+
+        bench_all(console)
+        return
     if only_input:
         from posekit.training.bench_input import bench_input
 
