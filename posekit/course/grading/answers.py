@@ -100,11 +100,12 @@ def verdict_of(exercise: Exercise, source: str, worker: Worker, seed: int, secon
     if answers == "ended":
         return Verdict("error", "ended Python, or needed more than it may have of memory or files", "ends Python")
     try:
-        if isinstance(answers, str) or not _sound(answers, len(cases)):
-            return Verdict("error", "the answer can't be read", "unreadable answer")
-        return judge(exercise, cases, answers)
+        if not isinstance(answers, str) and _sound(answers, len(cases)):
+            return judge(exercise, cases, answers)
     except Exception:  # of values that no honest answer has
-        return Verdict("error", "the answer can't be judged", "unreadable answer")
+        pass
+    worker.end()  # what it writes next may belong to this answer
+    return Verdict("error", "the answer can't be read", "unreadable answer")
 
 
 def _sound(answers: Sequence[Any], count: int) -> bool:
@@ -120,11 +121,9 @@ def _sound_record(record: Any) -> bool:
         whole = isinstance(changed, list) and all(type(place) is int for place in changed)
         return whole and "value" in record and _sound_value(record["value"])
     error = record["error"]
-    if not isinstance(error, dict) or not all(
-        isinstance(error.get(name), str) for name in ("type", "message", "source")
-    ):
+    if not isinstance(error, dict) or not isinstance(error.get("line", ""), int | None):
         return False
-    return "line" in error and isinstance(error["line"], int | None)
+    return all(isinstance(error.get(name), str) for name in ("type", "message", "source"))
 
 
 def _sound_value(value: Any) -> bool:
