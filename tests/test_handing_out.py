@@ -23,8 +23,8 @@ from posekit.files import ROOT
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two lessons; their exercises are 02.1, 02.2 and 03.1."""
     monkeypatch.delenv("POSEKIT_HOME", raising=False)
-    write_lesson(tmp_path, "02_a", "steps = 3", "count = None", "check('02.1', count)", "check('02.1', solved)", "n = 0",
-                 'check("02.2", n)')  # fmt: skip
+    cells = "count = None", "check('02.1', count)", "check('02.1', solved)", "n = 0", 'check("02.2", n)'
+    write_lesson(tmp_path, "02_a", "steps = 3", *cells)
     write_lesson(tmp_path, "03_b", "steps = 3", "def f():\n    ...", "check('03.1', f)")
     change(tmp_path / "notebooks" / "02_a.ipynb", 2, metadata={"exercise": "02.1", "tags": ["exercise"]})
     for number, tag in ((3, "check"), (4, "solution"), (6, "check")):
@@ -182,7 +182,7 @@ def test_an_edition_is_not_written_over_another(tmp_path: Path, root: Path) -> N
 
 @pytest.mark.slow
 def test_an_edition_with_data_needs_nothing_from_elsewhere(tmp_path: Path, root: Path) -> None:
-    """The data of the lessons' recipe and the networks that ship are found there, unchanged, by posekit started there."""
+    """The data of the lessons' recipe and the networks that ship are found there, and nothing is made anew."""
     write_lesson(root, "04_c", "recipe = 'poseestnet-tiny'", "1")
     write_edition("student", tmp_path / "class", with_data=True, root=root)
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "class").rglob("*") if path.is_file()}
