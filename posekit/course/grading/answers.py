@@ -91,7 +91,7 @@ def verdict_of(exercise: Exercise, source: str, worker: Worker, seed: int, secon
     """Run a student's cell on the cases that the seed makes, and judge the answers here."""
     cases = exercise.cases(np.random.default_rng(seed))
     request = {
-        "name": exercise.name, "source": source, "preamble": exercise.preamble,
+        "name": exercise.name, "answer": exercise.answer, "source": source, "preamble": exercise.preamble,
         "cases": [[encode(value) for value in case] for case in cases],
     }  # fmt: skip
     answers = worker.ask(request, seconds)

@@ -136,7 +136,8 @@ def _steps(hidden: Sequence[Path]) -> list[tuple[str, str]]:
 def _in_bubblewrap(steps: list[tuple[str, str]], start: list[str], as_root: bool) -> list[str]:
     apart = ["--unshare-net", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     rights = ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if as_root else []
-    mounts = []
+    parents = sorted({str(parent) for _, path in steps for parent in Path(path).parents} - {"/"})
+    mounts = [word for path in parents for word in ("--perms", "0755", "--dir", path)]  # for any user to enter
     for kind, path in steps:
         shown = ["--dev-bind" if path.startswith("/dev/") else "--ro-bind", path, path]
         mounts += shown if kind == "bind" else ["--tmpfs", path]
