@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from students import EXERCISES, GUESS, RIGHT, cell, hand_in, harmful, notebook
+from test_places import installed, nobody  # noqa: F401
 
 from posekit.course import grading
 from posekit.course.cells import has_tag, source_of
@@ -231,3 +232,37 @@ def test_what_cannot_be_graded_is_one_line(tmp_path: Path) -> None:
         grade(tmp_path, tmp_path.with_name("out"), only=["77"])
     with pytest.raises(InputError, match="cannot read"):
         grade(tmp_path / "nowhere", tmp_path / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "program"), [("bubblewrap", "bwrap"), ("namespaces", "unshare")])
+def test_a_teacher_who_is_not_root_has_a_sandbox_too(kind: str, program: str, request: pytest.FixtureRequest) -> None:
+    """With user namespaces, in which a worker has this user's rights until it drops them."""
+    site = request.getfixturevalue("installed")
+    programs = site / program
+    programs.mkdir()
+    if not (found := shutil.which(program)):
+        pytest.skip(f"needs {program}")
+    (programs / program).symlink_to(found)
+    folder = site / "work" / "in"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    answer = "def block_parameters(channels):\n    {}\n    return 18 * channels * channels + 4 * channels\n"
+    tries = {
+        "right": "pass",
+        "reads": f"import os\n    os.listdir({str(folder)!r})",
+        "writes": "import numpy\n    open(numpy.__file__, 'a')",
+        "forks": "import os\n    os.fork()",
+        "mounts": "import ctypes\n    assert not ctypes.CDLL(None).mount(b'/usr', b'/own', None, 4096, None)",
+        "calls": "import socket\n    socket.create_connection(('127.0.0.1', 9), 1)",
+        "kills": "import os\n    os.kill(-1, 9)",
+    }
+    for name, line in tries.items():
+        (folder / f"{name}.ipynb").write_text(notebook(cell("02.1", answer.format(line))))
+    words = "course", "grade", str(folder), "--out", "out"
+    done = nobody(site, "-m", "posekit.cli", *words, PATH=str(programs))
+    assert done.returncode == 0, done.stderr
+    assert f"ran in {kind}" in (site / "work" / "out" / "grades.html").read_text().replace("\n", " ")
+    with open(site / "work" / "out" / "grades.csv", newline="") as file:
+        rows = {row["student"]: row["02.1"] for row in csv.DictReader(file)}
+    assert rows == dict.fromkeys(tries, "error") | {"right": "ok"}
