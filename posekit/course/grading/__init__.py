@@ -4,6 +4,7 @@
 `table` writes.
 """
 
+import re
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -52,12 +53,13 @@ def _lesson(name: str) -> str:
 
 
 def _choose(only: Sequence[str]) -> list[Exercise]:
+    """The exercises to grade; a lesson's number, as 06, stands for those that continue it, as 06b, too."""
     exercises = [exercise for exercise in all_exercises() if exercise.kind != "open"]
     lessons = list(dict.fromkeys(_lesson(exercise.name) for exercise in exercises))
-    wanted = [text.zfill(2) for text in only]
-    if unknown := [text for text in wanted if text not in lessons]:
+    wanted = {f"0{text}" if re.fullmatch("[0-9][a-z]?", text) else text for text in only}
+    if unknown := sorted(wanted - {*lessons, *(lesson[:2] for lesson in lessons)}):
         raise InputError(f"lesson {unknown[0]}: has no exercise to grade; choose among {', '.join(lessons)}")
-    return [exercise for exercise in exercises if not only or _lesson(exercise.name) in wanted]
+    return [each for each in exercises if not only or wanted & {_lesson(each.name), each.name[:2]}]
 
 
 def _grade_all(
