@@ -21,12 +21,12 @@ LONGEST = 32 * 2**20  # bytes of an answer
 
 
 class Worker:
-    """A process that runs the answers of one notebook; started when it is first asked, and again after it was ended."""
+    """A process that runs the answers of one notebook; it starts when it is asked, and again after it was ended."""
 
-    def __init__(self, sandbox: Sandbox, place: int, empty: Path) -> None:
-        """`place` tells workers apart that run at the same time; without a sandbox it runs in the folder `empty`."""
+    def __init__(self, sandbox: Sandbox, place: int, folder: Path) -> None:
+        """`place` tells workers apart that run at the same time; without a sandbox it runs in this folder."""
         self._command = sandbox.command(place)
-        self._folder = empty
+        self._folder = folder
         self._process: subprocess.Popen | None = None
 
     def ask(self, request: dict[str, Any], seconds: float) -> list[Any] | str:
@@ -34,12 +34,12 @@ class Worker:
 
         The worker doesn't survive the latter.
         """
-        if self._process is None:
-            self._process = self._start()
-            if self._within(START_SECONDS, lambda: _read(self._process)) != {"ready": True}:
+        if (process := self._process) is None:
+            process = self._process = self._start()
+            if _within(START_SECONDS, lambda: _read(process)) != {"ready": True}:
                 self.end()
                 return "ended"
-        reply = self._within(seconds, lambda: _exchange(self._process, request))
+        reply = _within(seconds, lambda: _exchange(process, request))
         if isinstance(reply, dict) and reply.get("name") == request["name"] and isinstance(reply.get("answers"), list):
             return reply["answers"]
         self.end()
@@ -51,14 +51,6 @@ class Worker:
             env=environment(), cwd=self._folder, start_new_session=True,
         )  # fmt: skip
 
-    def _within(self, seconds: float, work: Callable[[], Any]) -> Any:
-        """What `work` returns, or "slow" if it takes longer; it is left to a thread, for a pipe may block for ever."""
-        replies: list[Any] = []
-        thread = threading.Thread(target=lambda: replies.append(work()), daemon=True)
-        thread.start()
-        thread.join(seconds)
-        return replies[0] if replies else "slow"
-
     def end(self) -> None:
         """End the process and all that it has started: they share its namespace, or without one its session."""
         process, self._process = self._process, None
@@ -67,6 +59,15 @@ class Worker:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL) if os.name == "posix" else process.kill()
         process.wait()
+
+
+def _within(seconds: float, work: Callable[[], Any]) -> Any:
+    """What `work` returns, or "slow" if it takes longer; it is left to a thread, for a pipe may block for ever."""
+    replies: list[Any] = []
+    thread = threading.Thread(target=lambda: replies.append(work()), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return replies[0] if replies else "slow"
 
 
 def _exchange(process: Any, request: dict[str, Any]) -> Any:
