@@ -234,10 +234,8 @@ def test_what_cannot_be_graded_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "needed"), [("bubblewrap", ["bwrap"]), ("namespaces", ["unshare", "setpriv"])])
-def test_a_teacher_who_is_not_root_has_a_sandbox_too(
-    kind: str, needed: list[str], request: pytest.FixtureRequest
-) -> None:
+@pytest.mark.parametrize(("kind", "needed"), [("bubblewrap", "bwrap"), ("namespaces", "unshare setpriv")])
+def test_a_teacher_who_is_not_root_has_a_sandbox_too(kind: str, needed: str, request: pytest.FixtureRequest) -> None:
     """With user namespaces, in which a worker has this user's rights until it drops them."""
     site = request.getfixturevalue("installed")
     (programs := site / kind).mkdir()
