@@ -8,8 +8,10 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import nbclient
 import pytest
 from exercise_cells import calls, lesson_path, read_cells, solved, tags
+from nbformat.v4 import new_code_cell, new_notebook
 from rich.console import Console
 
 from posekit.course import exercises
@@ -84,3 +86,17 @@ def test_a_solved_lesson_is_right_everywhere(lesson: str, tmp_path: Path) -> Non
     cells = run_lesson(replace(step, lesson=replace(step.lesson, path=copy)), tmp_path)
     found = verdicts(cells)
     assert found and set(found.values()) == {"[ok]"}
+
+
+@pytest.mark.slow
+def test_an_error_in_a_kernel_names_the_line_of_the_cell() -> None:
+    sources = [
+        "import numpy as np\nfrom posekit.course.exercises import check",
+        "def pool(maps):\n    half = maps[:, ::2]\n    return np.concatenate([half, half[0]])",
+        'check("03.4", pool)',
+    ]
+    notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
+    nbclient.NotebookClient(notebook, kernel_name="python3").execute()
+    said = notebook.cells[-1]["outputs"][0]["text"]
+    assert said.startswith("[error] ValueError: all the input arrays")
+    assert said.endswith(" in line 3: return np.concatenate([half, half[0]])\n")

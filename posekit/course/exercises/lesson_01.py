@@ -112,7 +112,7 @@ _HEATMAP = Exercise(
             "d must be squared: without a root, (column - x)² + (row - y)² is d² already",
         ),
     ),
-    look="look at it: `new_figure(3, 3)[1].imshow(heatmap(7.3, 15, 24, 2))`",
+    look="look at the numbers: `pd.DataFrame(heatmap(3, 2, 8, 1)).round(2)`",
 )
 
 _TO_INPUT = Exercise(
@@ -131,7 +131,10 @@ _TO_INPUT = Exercise(
             lambda k, c, b, n: (k - c) * b / n + n / 2,
             "the scale is upside down: a box of 80 pixels in an input of 256 is enlarged, × 256 / 80",
         ),
-        Mistake(lambda k, c, b, n: k * n / b, "the scale is right, but the crop begins at the box, not at the image"),
+        Mistake(
+            lambda k, c, b, n: k * n / b,
+            "the scale is right; before it, subtract the box's center",
+        ),
         Mistake(
             lambda k, c, b, n: (k - c) * n / b + b / 2,
             "half of the *input* belongs in the end: after scaling, lengths are input pixels",

@@ -116,7 +116,7 @@ EXERCISES = (
         (
             Mistake(
                 lambda strides: 1 + 2 * len(strides),
-                "right for strides of 1; behind a stride of 2, neighbouring cells are 2 input cells apart",
+                "right for strides of 1; after a stride of 2, neighbouring cells are 2 input cells apart",
             ),
             Mistake(
                 lambda strides: 3 ** len(strides),

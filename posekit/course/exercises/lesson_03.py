@@ -68,7 +68,7 @@ EXERCISES = (
             Mistake(lambda s, d: s // (4 * 2**d) * (4 * 2**d), "that is smaller than the image; round up"),
             Mistake(
                 lambda s, d: (s // (4 * 2**d) + 1) * (4 * 2**d),
-                "right but for sizes that fit already: 256 at depth 4 should stay 256",
+                "right, except for sizes that fit already: 256 at depth 4 must stay 256",
             ),
             Mistake(
                 lambda s, d: -(-s // 2**d) * 2**d,
@@ -83,13 +83,13 @@ EXERCISES = (
     ),
     Exercise(
         "03.3",
-        "Is going deep dear?",
+        "Is depth expensive?",
         "predict",
         "low_work",
         truth=lambda: 3 * sum(0.25**halvings for halvings in (1, 2, 3, 4)),
         mistakes=(
             Mistake(1 / 3, "1/4 + 1/16 + … is right for one block a size; count the blocks of each size again"),
-            Mistake(12, "12 blocks are right, but they aren't as dear: half the size has a quarter of the cells"),
+            Mistake(12, "12 blocks are right, but each costs less: half the size has a quarter of the cells"),
             Mistake(3 * 15 / 16, "half as high *and* half as wide: a halving quarters the work"),
             Mistake(4 / 3, "the block at full size isn't asked for, and each smaller size has three blocks"),
             Mistake(2, "up1 at full size is the measure; only the smaller sizes are asked for"),
