@@ -10,7 +10,7 @@ def edition(
     kind: Annotated[str, typer.Argument(help="student, without solutions, or teacher.")],
     out: Annotated[Path, typer.Option(help="The folder to make.")],
     with_data: Annotated[
-        bool, typer.Option("--with-data", help="Also make the data that the lessons need: minutes, about 100 MB.")
+        bool, typer.Option("--with-data", help="Also make the data that the lessons need: a few minutes, 125 MB.")
     ] = False,
 ) -> None:
     """Write the lessons to hand out."""
