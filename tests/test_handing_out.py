@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,10 +44,12 @@ def change(path: Path, number: int, **values: object) -> None:
 
 def names(cells: list[dict], use: type[ast.expr_context]) -> set[str]:
     """The names that code cells define (Store) or use (Load)."""
-    trees = [ast.parse("".join(cell["source"])) for cell in cells if cell["cell_type"] == "code"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    trees = [ast.parse(re.sub(r"^%.*", "", source, flags=re.M)) for source in sources]
     nodes = [node for tree in trees for node in ast.walk(tree)]
-    functions = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef) and use is ast.Store}
-    return functions | {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, use)}
+    named = ast.FunctionDef | ast.ClassDef | ast.ExceptHandler
+    others = {node.name for node in nodes if isinstance(node, named) and use is ast.Store}
+    return others | {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, use)}
 
 
 def printing(text: str) -> list:
