@@ -48,8 +48,10 @@ def names(cells: list[dict], use: type[ast.expr_context]) -> set[str]:
     trees = [ast.parse(re.sub(r"^%.*", "", source, flags=re.M)) for source in sources]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     named = ast.FunctionDef | ast.ClassDef | ast.ExceptHandler
-    others = {node.name for node in nodes if isinstance(node, named) and use is ast.Store}
-    return others | {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, use)}
+    others = {node.name for node in nodes if isinstance(node, named)} | {n.arg for n in nodes if isinstance(n, ast.arg)}
+    return (others if use is ast.Store else set()) | {
+        node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, use)
+    }
 
 
 def printing(text: str) -> list:
