@@ -167,7 +167,8 @@ def _starts() -> Table:
     with tempfile.TemporaryDirectory(prefix="posekit-") as folder:
         picture = Path(folder, "picture.png")
         cv2.imwrite(str(picture), np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8))
-        for words in (["--help"], ["predict", next(iter(shipped())), str(picture), "--out", str(Path(folder, "found"))]):
+        network, *_ = shipped()
+        for words in (["--help"], ["predict", network, str(picture), "--out", str(Path(folder, "found"))]):
             command = [sys.executable, "-m", "posekit.cli", *words]
             place = {**os.environ, "POSEKIT_HOME": str(home())}
             run = lambda command=command, place=place: subprocess.run(  # noqa: E731
