@@ -43,7 +43,7 @@ _VERBOSE = re.compile(r"^onednn_verbose,(?:v1,)?(?:primitive,)?exec,cpu,(\w+),([
 
 
 def bench_all(console: Console, recipes: Sequence[str] = FULL_SIZE, rounds: int = ROUNDS) -> None:
-    """Measure and print one table after another; about a quarter of an hour on two cores."""
+    """Measure and print one table after another; some six minutes on two cores."""
     console.print(f"{cpu_name()}, {len(cores())} cores; medians of {rounds} rounds, each library in its own process")
     console.print(bench_input())
     set_up("cpu")
