@@ -68,7 +68,8 @@ def _check(model: Path, out: Path, source: Source, soc: str | None) -> None:
         raise InputError(f"--inputs {source.inputs}: choose one of {', '.join(INPUTS)}")
     if source.own_pictures and source.inputs != "raw":
         raise InputError("--inputs preprocessed: pictures without labels stay raw; give --data, or leave it out")
-    if out.suffix != ".zip" and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    zipped = out.suffix == ".zip"
+    if out.is_dir() and (zipped or any(out.iterdir())) or out.is_file() and not zipped:
         raise InputError(f"{out}: is there already; remove it, or give --out another name")
     if soc is not None:
         check_soc(soc)
@@ -169,7 +170,10 @@ def describe(out: Path) -> str:
 def postprocess(out: Path) -> tuple[dict[str, Table], list[str]]:
     """As `infer310.postprocess`; of a kit without labels no tables. And lines on the decoding of the board."""
     recipe = infer310.recipe_in(out)
-    if not (out / "labels.npz").exists() and (out / "kit.json").exists():
+    packed = (out / "kit.json").exists()
+    if packed and not (out / "heatmaps").is_dir():
+        raise InputError(f"{out}: infer.py has not run in this kit; run it on the board, and copy the folder back")
+    if packed and not (out / "preprocess.sha256").exists():  # no labels were packed
         names, matrices = _samples_in(out)
         found = infer310.decoded(out, recipe, names, matrices)
         write_predictions(out / "predictions.csv", found)
