@@ -259,9 +259,8 @@ def _time(found: Findings, plan: Plan, opened: Opened, cost: needs.Cost, drawn: 
     with found.check("time") as say:
         updates = recipe.epochs * steps_per_epoch(opened.samples, recipe.update_images * plan.workers)
         seconds = needs.training_seconds(recipe, images, opened.samples, opened.tested, plan.workers)
-        say(
-            f"about {needs.duration(seconds)} for {updates:,} updates, {needs.rate(images)} on each device (from {source})"
-        )
+        each = f"{needs.rate(images)} on each device (from {source})"
+        say(f"about {needs.duration(seconds)} for {updates:,} updates, {each}")
         if drawn < images:
             slow = needs.training_seconds(recipe, drawn, opened.samples, opened.tested, plan.workers)
             say(f"with the batches as slow as now, {needs.rate(drawn)}: {needs.duration(slow)}")
