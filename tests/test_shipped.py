@@ -112,6 +112,11 @@ def test_a_name_is_its_checked_file(names: Path):
         model_path("people")
 
 
+def test_a_misspelled_name_says_which_there_are(names: Path):
+    with pytest.raises(InputError, match="person: no such model file; give one, or people"):
+        model_path("person")
+
+
 def test_a_file_of_that_name_comes_first_and_a_folder_does_not(names: Path):
     Path("people").mkdir()
     assert model_path("people") == names / "people.ckpt"

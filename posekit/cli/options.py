@@ -11,8 +11,8 @@ from posekit.files import expanded
 from posekit.shipped import model_path
 
 Device = Annotated[str, typer.Option(help="auto, cpu, gpu or ascend, with :ID for one of several.")]
-_SHIPPED = "or people or vehicles, the networks that ship with posekit, unless a file is called so."
-Model = Annotated[Path, typer.Argument(help=f"A .ckpt, .mindir, .onnx or .om file, {_SHIPPED}", callback=model_path)]
+SHIPPED = "or people or vehicles, the networks that ship with posekit, unless a file is called so."
+Model = Annotated[Path, typer.Argument(help=f"A .ckpt, .mindir, .onnx or .om file, {SHIPPED}", callback=model_path)]
 Pretrained = Annotated[
     Path | None,
     typer.Option(
@@ -20,7 +20,7 @@ Pretrained = Annotated[
         callback=lambda path: path and model_path(path),
     ),
 ]
-Checkpoint = Annotated[Path, typer.Argument(help=f"A checkpoint, {_SHIPPED}", callback=model_path)]
+Checkpoint = Annotated[Path, typer.Argument(help=f"A checkpoint, {SHIPPED}", callback=model_path)]
 Backend = Annotated[
     str | None,
     typer.Option(help="mindspore, mindir, onnxruntime, openvino, lite or om; by file and device if not given."),
