@@ -24,7 +24,7 @@ from posekit.datasets.dataset import BOX_MARGIN
 from posekit.deploy import infer310
 from posekit.deploy.ascend import atc_command, check_soc, convert_om, converter_command
 from posekit.deploy.kit_inputs import INPUTS, Source, samples_of
-from posekit.drawing import side_colors
+from posekit.drawing import limb_colors, side_colors
 from posekit.errors import InputError, in_words
 from posekit.evaluation.protocols import Rows, Table, largest_difference, score
 from posekit.files import atomic_path, new_folder, read_json, sha256, write_text
@@ -109,6 +109,7 @@ def settings_of(recipe: Recipe) -> dict:
         "keypoints": skeleton.keypoints,
         "limbs": skeleton.limbs,
         "colors": side_colors(skeleton),
+        "limb_colors": limb_colors(skeleton),
     }
 
 
