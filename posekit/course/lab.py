@@ -10,6 +10,8 @@ from posekit.course.lessons import list_lessons
 from posekit.errors import InputError
 from posekit.files import ROOT
 
+_QUIET = ("--LabApp.news_url=None",)  # neither asks for news nor looks for updates
+
 
 def open_lab(arguments: Sequence[str] = ()) -> int:
     """Run this environment's JupyterLab on the repository until it ends; return its exit code.
@@ -20,7 +22,7 @@ def open_lab(arguments: Sequence[str] = ()) -> int:
         raise InputError("jupyterlab is not installed here; run pip install -e . in the repository")
     first = list_lessons()[0].path.relative_to(ROOT).as_posix()
     print(f"JupyterLab opens {first}; run a lesson with Run → Run All Cells. End it with Ctrl-C here.", flush=True)
-    command = [sys.executable, "-m", "jupyterlab", f"--LabApp.default_url=/lab/tree/{first}", *arguments]
+    command = [sys.executable, "-m", "jupyterlab", *_QUIET, f"--LabApp.default_url=/lab/tree/{first}", *arguments]
     environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"}  # this environment's kernel, not the user's
     with subprocess.Popen(command, cwd=ROOT, env=environment) as server:
         while True:
