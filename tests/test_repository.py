@@ -56,7 +56,7 @@ def cells_of(path: Path) -> list[dict]:
 
 
 def test_every_lesson_has_its_own_number() -> None:
-    numbers = [path.stem[:2] for path in NOTEBOOKS]
+    numbers = [path.stem.split("_")[0] for path in NOTEBOOKS]
     assert len(set(numbers)) == len(numbers)
 
 
