@@ -14,7 +14,7 @@ class OwnPicture {
     this.resizes.observe(this.canvas);
     this.onShown = () => this.show();
     model.on("change:shown", this.onShown);
-    model.send({ do: "open" });
+    this.live = new Live(root);
     this.show();
   }
 
@@ -22,6 +22,7 @@ class OwnPicture {
     this.model.off("change:shown", this.onShown);
     window.removeEventListener("keydown", this.onKey, true);
     this.resizes.disconnect();
+    this.live.close();
   }
 
   build(root) {
@@ -64,6 +65,7 @@ class OwnPicture {
     this.name.textContent = name;
     this.cursor = null;
     this.canvas.setAttribute("aria-label", `${name}, ${width} × ${height} pixels. ${said}`);
+    this.live.answered();
     this.wait(said, error, false);
     this.stop();
   }
@@ -87,6 +89,7 @@ class OwnPicture {
   ask(message, text) {
     if (this.busy) return;
     this.model.send(message);
+    this.live.asked();
     this.wait(text);
   }
 
@@ -102,6 +105,7 @@ class OwnPicture {
       const message = { do: "file", name, first: from === 0, last: from + PART >= size };
       this.model.send(message, undefined, [data.slice(from, from + PART)]);
     }
+    this.live.asked();
   }
 
   // The box: a corner, and the opposite one
