@@ -75,7 +75,7 @@ def run_all(browser: object, address: str, notebook: str, last: str, **options: 
     """The page of a notebook after Run → Run All Cells, when the text `last` has been printed."""
     page = browser.new_page(viewport={"width": 1280, "height": 800}, **options)
     page.set_default_timeout(120_000)
-    page.goto(f"{address}/lab/tree/notebooks/{notebook}?reset")
+    page.goto(f"{address}/lab/tree/work/{notebook}?reset")
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()

@@ -16,6 +16,7 @@ from posekit.cli.options import Data, Device, Images, Pretrained, Settings, take
 from posekit.cli.recipe import recipe_app
 from posekit.cli.reid import reid
 from posekit.cli.score import compare, gallery, score_app
+from posekit.cli.teaching import edition, grade, progress
 from posekit.cli.weights import convert
 from posekit.errors import InputError
 from posekit.runtime import announce
@@ -27,10 +28,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-course_app = typer.Typer(help="List the lessons, run them headless, and compare runs.", no_args_is_help=True)
+course_app = typer.Typer(help="Run lessons headless, compare runs, hand out, grade.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(score_app, name="score")
 app.add_typer(course_app, name="course")
+for command in (edition, grade, progress):
+    course_app.command()(command)
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(infer310_app, name="infer310")
 for command in (predict, evaluate, export, parity, reid, convert, compare, gallery):
