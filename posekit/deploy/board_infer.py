@@ -5,13 +5,8 @@
     python3 infer.py a.jpg b.jpg          these pictures, each as a whole one object: found/
     python3 infer.py --with onnxruntime   choose the run time; --help has the rest
 
-It takes the first of these whose model file and Python module are there:
-
-    acl          model.om               CANN's own module (pyACL); convert.sh makes model.om of model.onnx
-    ais_bench    model.om               Ascend's ais_bench and aclruntime
-    lite         model-ascend.mindir    MindSpore Lite on the Ascend
-    onnxruntime  model.onnx             this machine's processor
-    lite-cpu     model-cpu.mindir       MindSpore Lite on this machine's processor
+It takes the first of these run times whose model file and Python module are there: acl (CANN's own pyACL), ais_bench,
+lite (MindSpore Lite on the Ascend), onnxruntime and lite-cpu, both on this machine's processor.
 
 Crops and network inputs are posekit's to the last bit. Keypoints are decoded more simply than by posekit: at home,
 `posekit infer310 postprocess --out KIT` decodes the heatmaps as the recipe says, and scores them.
@@ -32,8 +27,12 @@ from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageOps
+try:
+    import numpy as np
+    from PIL import Image, ImageDraw, ImageOps
+except ImportError as missing:
+    print(f"infer.py: {missing}; pip install numpy pillow", file=sys.stderr)
+    sys.exit(2)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 HOST_TO_DEVICE, DEVICE_TO_HOST, HUGE_FIRST = 1, 2, 0  # kinds of acl.rt.memcpy, policy of acl.rt.malloc
@@ -271,12 +270,15 @@ def draw(picture, points, scores, kit):
 
 def read_kit():
     """What kit.json says; KitError when a file that is read here isn't as it was packed."""
-    for line in Path(HERE, "SHA256SUMS").read_text("utf-8").splitlines():
-        digest, name = line.split("  ", 1)
-        yours = name.endswith((".py", ".sh", ".md"))  # to change
-        if not yours and hashlib.sha256(Path(HERE, name).read_bytes()).hexdigest() != digest:
-            raise KitError(f"{name}: changed since the kit was packed; copy the kit again")
-    return json.loads(Path(HERE, "kit.json").read_text("utf-8"))
+    try:
+        for line in Path(HERE, "SHA256SUMS").read_text("utf-8").splitlines():
+            digest, name = line.split("  ", 1)
+            yours = name.endswith((".py", ".sh", ".md"))  # to change
+            if not yours and hashlib.sha256(Path(HERE, name).read_bytes()).hexdigest() != digest:
+                raise KitError(f"{name}: changed since the kit was packed; copy the kit again")
+        return json.loads(Path(HERE, "kit.json").read_text("utf-8"))
+    except ValueError:
+        raise KitError("SHA256SUMS or kit.json is damaged; copy the kit again") from None
 
 
 def read_picture(path, upright):
@@ -284,7 +286,7 @@ def read_picture(path, upright):
     try:
         with Image.open(path) as image:
             return (ImageOps.exif_transpose(image) if upright else image).convert("RGB")
-    except (OSError, ValueError) as error:
+    except Exception as error:  # Pillow's readers raise anything on damaged files
         raise KitError(f"{path}: not a readable picture ({str(error)[:200]}); give a JPEG or PNG") from None
 
 
@@ -364,8 +366,7 @@ def run(options):
     for place in () if inputs.own else ("heatmaps", "heatmaps_flipped"):
         shutil.rmtree(os.path.join(out, place), ignore_errors=True)  # of another run
         os.makedirs(os.path.join(out, place))
-    file, _, opener = RUN_TIMES[name]
-    with opener(os.path.join(HERE, file), options.device) as model:
+    with open_model(name, options.device) as model:
         rows, sums, spent = infer(kit, inputs, model, out, options.draw)
     network = spent["network"]
     times = {"run_time": name, "images": len(network), "milliseconds": np.mean(network), "median": np.median(network)}
@@ -389,8 +390,8 @@ def main():
     parser.add_argument("--out", default="found", help="folder for the results of pictures (default: found)")
     try:
         return run(parser.parse_args())
-    except (KitError, OSError) as error:  # of the system: a missing file, a full disk
-        print(f"infer.py: {error}", file=sys.stderr)
+    except (KitError, OSError, KeyboardInterrupt) as error:  # of the system: a missing file, a full disk
+        print(f"infer.py: {str(error) or 'interrupted'}", file=sys.stderr)
         return 2
 
 
