@@ -11,7 +11,6 @@ import pytest
 from rich.console import Console
 
 from posekit.course.compare import Finding, compare_runs, print_comparison
-from posekit.course.results import RESULT_MIME
 from posekit.errors import InputError
 from posekit.files import write_json
 
@@ -117,7 +116,7 @@ def test_a_curve_tells_where_it_leaves_the_other(pair: tuple[Path, Path]) -> Non
 
 def test_a_picture_counts_its_pixels(pair: tuple[Path, Path]) -> None:
     change(pair[1] / "04.ipynb", picture(3), picture(3, 4))
-    assert differences(pair) == {("pictures", "picture 1 of cell curve"): ("1.00% of its pixels",) * 2}
+    assert differences(pair) == {("pictures", "picture 1 of cell curve: 1.00% of its pixels"): ("", "")}
 
 
 @pytest.mark.parametrize(("changes", "device"), [({"device": GPU}, "GPU"), ({"processor": "Xeon"}, "CPU")])
@@ -129,7 +128,7 @@ def test_another_device_has_its_tolerances(tmp_path: Path, changes: dict, device
     change(pair[1] / "own-20261126-125731" / "log.csv", ",0.4,", ",0.41,")
     assert differences(pair) == {}
     listed = [f.what for f in compare_runs(*pair) if not f.alike]
-    assert "picture 1 of cell curve" in listed, "it is named, but doesn't decide"
+    assert "picture 1 of cell curve: 49.00% of its pixels" in listed, "it is named, but doesn't decide"
     assert set(differences(pair, points=0.5)) == {("results", "PCK"), ("results", "gain")}
     assert set(differences(pair, relative=0.02)) == {("results", "error"), ("curves", "loss at the end")}
     change(pair[1] / "manifest.json", "82.25", "82.26")

@@ -123,7 +123,9 @@ def _tolerance(one: dict, other: dict, same_cores: bool, given: Mapping[str, flo
 
 
 def _in_one(where: str, kind: str, first: Mapping, second: Mapping, decides: bool) -> Finding:
-    return Finding(where, kind, "", *("there" if where in some else "missing" for some in (first, second)), False, decides)
+    return Finding(
+        where, kind, "", *("there" if where in some else "missing" for some in (first, second)), False, decides
+    )
 
 
 def _setups(one: dict, other: dict) -> Iterator[Finding]:
@@ -173,8 +175,8 @@ def _pictures(where: str, one: Path, other: Path, allowed: Tolerance) -> Iterato
     for key in dict.fromkeys([*first, *second]):
         pair = first.get(key), second.get(key)
         off = 1.0 if pair[0] is None or pair[1] is None else share_off(pair[0], pair[1], allowed.brightness)
-        shown = [f"{off:.2%} of its pixels" if picture else "missing" for picture in pair]
-        what = f"picture {key[1]} of cell {key[0]}"
+        shown = ["missing" if picture is None else "" for picture in pair]
+        what = f"picture {key[1]} of cell {key[0]}: {off:.2%} of its pixels"
         yield Finding(where, "pictures", what, *shown, off <= allowed.pixels, allowed.pixels == 0)
 
 

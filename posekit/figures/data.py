@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from posekit.datasets.dataset import PoseDataset, Sample
 from posekit import palette
+from posekit.datasets.dataset import PoseDataset, Sample
 from posekit.drawing import limb_colors, side_colors
 from posekit.figures.style import new_figure, show_picture
 from posekit.geometry import Size, fit_box, sides
@@ -34,7 +34,7 @@ def limb_palette(skeleton: Skeleton) -> np.ndarray:
 
 
 def segment_palette(skeleton: Skeleton) -> np.ndarray:
-    """Return a colour per segment, (S, 3) in 0 to 1: orange on the object's left, blue right, green to yellow between."""
+    """Return a colour per segment, (S, 3) in 0 to 1: orange left, blue right, green to yellow between."""
     sides = [{skeleton.keypoints[k].split()[0] for k in segment} for segment in skeleton.segments]
     maps = {"left": ("Oranges", 0.45, 0.75), "right": ("Blues", 0.45, 0.8), "": ("viridis", 0.45, 1.0)}
     names = [next(iter(side)) if len(side) == 1 else "" for side in sides]

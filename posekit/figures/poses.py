@@ -110,10 +110,9 @@ def mark_right(axes: Axes, points: np.ndarray, right: np.ndarray, size: float = 
 
     size: area of a marker, in points²; options: as in `Axes.scatter`.
     """
-    looks = ((right, palette.GOOD, palette.GOOD_MARKER), (~right, palette.BAD, palette.BAD_MARKER))
-    for some, color, marker in looks:
-        look = {"color": color, "marker": marker, "edgecolors": "white", "linewidths": 0.5, "zorder": 3, **options}
-        axes.scatter(*points[some].T, s=size, **look)
+    rim = {"edgecolors": "white", "linewidths": 0.5, "zorder": 3, **options}
+    for some, look in ((right, palette.GOOD_LOOK), (~right, palette.BAD_LOOK)):
+        axes.scatter(*points[some].T, s=size, **look, **rim)
 
 
 def decoded_points(
