@@ -61,10 +61,10 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
     return write_run(tmp_path / "20261126-1"), write_run(tmp_path / "20261126-2")
 
 
-def differences(pair: tuple[Path, Path], **tolerances: float) -> dict[tuple[str, str], tuple[object, object]]:
+def differences(pair: tuple[Path, Path], **tolerances: float) -> dict[tuple[str, str], tuple[object, ...]]:
     """What keeps the runs from reproducing each other, by kind and name."""
     found = [f for f in compare_runs(*pair, **tolerances) if f.decides and not f.alike]
-    return {(f.kind, f.what): (f.one, f.other) for f in found}
+    return {(f.kind, f.what): tuple(f.pair) for f in found}
 
 
 def change(file: Path, old: str, new: str) -> None:
@@ -139,15 +139,15 @@ def test_another_device_has_its_tolerances(tmp_path: Path, changes: dict, device
 def test_versions_and_commits_are_told_but_do_not_decide(tmp_path: Path) -> None:
     pair = write_run(tmp_path / "a"), write_run(tmp_path / "b", versions={"numpy": "2"}, git_commit="def")
     assert differences(pair) == {}
-    told = {f.what: (f.one, f.other) for f in compare_runs(*pair) if not f.alike}
+    told = {f.what: tuple(f.pair) for f in compare_runs(*pair) if not f.alike}
     assert told == {"numpy": ("1.26.4", "2"), "git_commit": ("abc", "def")}
 
 
 def test_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console(width=120)
-    equal = Finding("04", "results", "PCK", 1.0, 1.0, True)
+    equal = Finding("04", "results", "PCK", (1.0, 1.0), True)
     assert print_comparison([equal], console) and capsys.readouterr().out.endswith("reproduced\n")
-    other = Finding("04", "results", "[b]PCK", 81.25, 80.0, False)
+    other = Finding("04", "results", "[b]PCK", (81.25, 80.0), False)
     assert not print_comparison([equal, other], console)
     out = capsys.readouterr().out
     assert "[b]PCK" in out and "81.25" in out and out.endswith("not reproduced: 1 difference\n")

@@ -7,7 +7,7 @@ equal to the last digit, else it must be within `nearness.OTHER`. Times and spee
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,13 +34,12 @@ _KINDS = ("parameters", "data", "lesson", "results", "curves", "pictures")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was compared, in the run that was named first and in the other."""
+    """One thing that was compared."""
 
     where: str  # the lesson, or the training's folder; empty for the whole run
     kind: str  # set-up, or one of _KINDS
     what: str
-    one: object
-    other: object
+    pair: Sequence[object]  # in the run that was named first, and in the other
     alike: bool
     decides: bool = True  # whether the runs don't reproduce each other unless it is alike
 
@@ -70,7 +69,7 @@ def print_comparison(findings: list[Finding], console: Console) -> bool:
         if some:
             table = Table("where", "what", "first run", "second run", title=title, title_justify="left")
             for f in some:
-                table.add_row(Text(f.where or "course"), Text(f.what), *(Text(_shown(v)) for v in (f.one, f.other)))
+                table.add_row(Text(f.where or "course"), Text(f.what), *(Text(_shown(value)) for value in f.pair))
             console.print(table)
     count = f"{len(reasons)} difference{'s' * (len(reasons) > 1)}"
     console.print(f"not reproduced: {count}" if reasons else "reproduced", highlight=False)
@@ -102,7 +101,7 @@ def _compare(one: Path, other: Path, given: Mapping[str, float]) -> Iterator[Fin
     for name in common:
         pair = lessons[name], others[name]
         states, cores = ([lesson.get(key) for lesson in pair] for key in ("status", "cores"))
-        yield Finding(name, "lesson", "status", *states, states == ["done", "done"])
+        yield Finding(name, "lesson", "status", states, states == ["done", "done"])
         yield from _parameters(name, *(lesson["parameters"] for lesson in pair))
         allowed = _tolerance(a, b, cores[0] == cores[1], given)
         yield from _results(name, *(_named(lesson.get("results", [])) for lesson in pair), allowed)
@@ -123,28 +122,28 @@ def _tolerance(one: dict, other: dict, same_cores: bool, given: Mapping[str, flo
 
 
 def _in_one(where: str, kind: str, first: Mapping, second: Mapping, decides: bool) -> Finding:
-    return Finding(
-        where, kind, "", *("there" if where in some else "missing" for some in (first, second)), False, decides
-    )
+    pair = ["there" if where in some else "missing" for some in (first, second)]
+    return Finding(where, kind, "", pair, False, decides)
 
 
 def _setups(one: dict, other: dict) -> Iterator[Finding]:
     """Scale, parameters and data, which decide; versions, machine and commit, which don't."""
-    yield Finding("", "parameters", "scale", one["scale"], other["scale"], one["scale"] == other["scale"])
+    scales = one["scale"], other["scale"]
+    yield Finding("", "parameters", "scale", scales, scales[0] == scales[1])
     yield from _parameters("", one["parameters"], other["parameters"])
     data = [", ".join(f"{name} {value[:8]}" for name, value in run["data"].items()) for run in (one, other)]
-    yield Finding("", "data", "hashes", *data, sorted(one["data"].values()) == sorted(other["data"].values()))
+    yield Finding("", "data", "hashes", data, sorted(one["data"].values()) == sorted(other["data"].values()))
     about = [{name: run.get(name) for name in _SETUP} | run["versions"] for run in (one, other)]
     for name in dict.fromkeys([*about[0], *about[1]]):
         values = [some.get(name) for some in about]
-        yield Finding("", "set-up", name, *values, values[0] == values[1], decides=False)
+        yield Finding("", "set-up", name, values, values[0] == values[1], decides=False)
 
 
 def _parameters(where: str, one: dict, other: dict) -> Iterator[Finding]:
     for name in dict.fromkeys([*one, *other]):
         values = one.get(name), other.get(name)
         if not _ELSEWHERE.fullmatch(name):
-            yield Finding(where, "parameters", name, *values, values[0] == values[1])
+            yield Finding(where, "parameters", name, values, values[0] == values[1])
 
 
 def _named(results: list[dict]) -> dict[tuple[str, int], dict]:
@@ -163,7 +162,7 @@ def _results(where: str, one: dict, other: dict, allowed: Tolerance) -> Iterator
     for key in dict.fromkeys([*one, *other]):
         a, b = one.get(key, missing), other.get(key, missing)
         values = a["value"], b["value"]
-        yield Finding(where, "results", key[0], *values, near(*values, a["unit"], allowed))
+        yield Finding(where, "results", key[0], values, near(*values, a["unit"], allowed))
 
 
 def _pictures(where: str, one: Path, other: Path, allowed: Tolerance) -> Iterator[Finding]:
@@ -177,7 +176,7 @@ def _pictures(where: str, one: Path, other: Path, allowed: Tolerance) -> Iterato
         off = 1.0 if pair[0] is None or pair[1] is None else share_off(pair[0], pair[1], allowed.brightness)
         shown = ["missing" if picture is None else "" for picture in pair]
         what = f"picture {key[1]} of cell {key[0]}: {off:.2%} of its pixels"
-        yield Finding(where, "pictures", what, *shown, off <= allowed.pixels, allowed.pixels == 0)
+        yield Finding(where, "pictures", what, shown, off <= allowed.pixels, allowed.pixels == 0)
 
 
 def _pictures_of(notebook: Path) -> dict[tuple[str, int], str]:
@@ -206,12 +205,13 @@ def _training(name: str, one: Path, other: Path, allowed: Tolerance) -> Iterator
     ]
     if allowed == SAME and _threads(one) == _threads(other):
         found = first_difference(*logs)
-        yield Finding(name, "curves", *(found or ("log.csv", "", "")), found is None)
+        what, *values = found or ("log.csv", "", "")
+        yield Finding(name, "curves", what, values, found is None)
         return
-    allowed = OTHER if allowed == SAME else allowed
     first, second = map(outcome, logs)
     for what, (value, unit) in first.items():
-        yield Finding(name, "curves", what, value, second[what][0], near(value, second[what][0], unit, allowed))
+        values = value, second[what][0]
+        yield Finding(name, "curves", what, values, near(*values, unit, OTHER if allowed == SAME else allowed))
 
 
 def _threads(folder: Path) -> str:

@@ -93,9 +93,9 @@ def read_lesson(path: Path) -> Lesson:
 
 def _literals(source: str) -> dict[str, object]:
     """Read the `name: type = literal` assignments of a parameters cell, with or without the type."""
-    lines = [n for n in ast.parse(source).body if isinstance(n, ast.Assign | ast.AnnAssign) and n.value]
-    pairs = [(n.target if isinstance(n, ast.AnnAssign) else n.targets[0], n.value) for n in lines]
-    return {target.id: ast.literal_eval(value) for target, value in pairs if isinstance(target, ast.Name)}
+    lines = [line for line in ast.parse(source).body if isinstance(line, ast.Assign | ast.AnnAssign)]
+    pairs = [(line.target if isinstance(line, ast.AnnAssign) else line.targets[0], line.value) for line in lines]
+    return {name.id: ast.literal_eval(value) for name, value in pairs if isinstance(name, ast.Name) and value}
 
 
 def plan(scale: str, only: Sequence[str], parameters: dict[str, str], root: Path, folder: Path) -> list[Step]:
