@@ -105,7 +105,7 @@ def threshold_circles(
     return figure
 
 
-def mark_right(axes: Axes, points: np.ndarray, right: np.ndarray, size: float = 26, **options: Any) -> None:
+def mark_right(axes: Axes, points: np.ndarray, right: np.ndarray, size: float = 38, **options: Any) -> None:
     """Draw points (N, 2), those that are `right` (N,) as blue discs, the others as red crosses.
 
     size: area of a marker, in points²; options: as in `Axes.scatter`.
