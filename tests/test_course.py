@@ -299,7 +299,9 @@ def path_parameters() -> list[tuple[Path, str]]:
     return [(path, name) for path, name in found if named.fullmatch(name)]
 
 
-@pytest.mark.parametrize(("path", "name"), path_parameters(), ids=lambda v: v.stem.split("_")[0] if isinstance(v, Path) else v)
+@pytest.mark.parametrize(
+    ("path", "name"), path_parameters(), ids=lambda v: v.stem.split("_")[0] if isinstance(v, Path) else v
+)
 def test_lessons_take_every_path_by_resolve_or_newest_run(path: Path, name: str) -> None:
     """So that numbers, ~ and folders that are relative to the right place work in each."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]

@@ -28,8 +28,8 @@ def _mean_of_keypoints(distance, counted, threshold):
 
 def _test_sets(rng: np.random.Generator) -> Cases:
     """Hits and counts (N,) of images, and which images each test set holds, (B, N)."""
-    counts = rng.integers(3, 17, 20)
-    return [(rng.binomial(counts, 0.8), counts, rng.integers(20, size=(200, 20)))]
+    counts = rng.integers(3, 17, (2, 20))
+    return [(rng.binomial(each, 0.8), each, rng.integers(20, size=(200, 20))) for each in counts]
 
 
 def _interval(hits, counts, drawn):

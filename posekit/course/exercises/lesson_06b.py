@@ -8,11 +8,13 @@ from posekit.course.exercises.spec import Cases, Exercise, Mistake
 
 
 def _predictions(rng: np.random.Generator) -> Cases:
-    truth = rng.uniform(20, 80, (24, 6, 2))  # (N, K, 2) pixels
-    found = truth + rng.normal(0, 0.5, truth.shape)
-    scores, visible = rng.random((24, 6)), rng.random((24, 6)) < 0.7
-    scores[:3] += 0.5
-    return [(truth, found, scores, visible)]
+    return [_drawn(rng, images) for images in (100, 64)]
+
+
+def _drawn(rng: np.random.Generator, images: int):
+    truth = rng.uniform(20, 80, (images, 6, 2))  # (N, K, 2) pixels
+    found = truth + rng.normal(0, 1.5, truth.shape)
+    return truth, found, rng.uniform(0.5, 1, (images, 6)), rng.random((images, 6)) < 0.7
 
 
 def _published(truth, found, scores, visible, third=True, limit=None, counted=None):
@@ -30,8 +32,8 @@ def _published(truth, found, scores, visible, third=True, limit=None, counted=No
 
 def _places(rng: np.random.Generator) -> Cases:
     return [
-        (np.array([[3.0, 4.0], [3.25, 4.25], [2.5625, 7.4375], [1.75, 5.9375]]), 0.4),
-        (rng.random((60, 2)) * 24, 0.5),
+        (np.array([[3.0, 4.0], [3.25, 4.25], [2.6875, 7.3125], [1.75, 5.9375]]), 0.4),
+        (rng.random((60, 2)) * 24, 0.3),
     ]
 
 
@@ -125,7 +127,7 @@ EXERCISES = (
             Mistake(lambda t, f, s, v: _published(t, f, s, v, counted="all"), "hidden keypoints don't count"),
             Mistake(lambda t, f, s, v: _published(t, f, s, v) / 100, "that is a share; multiply by 100"),
         ),
-        look="with N = 24 the threshold is 0.612 pixels",
+        look="with N = 100 the threshold is 1.25 pixels",
     ),
     Exercise(
         "06b.5",

@@ -22,7 +22,8 @@ def _signed(reference, other):
 
 
 def _pictures(rng: np.random.Generator) -> Cases:
-    return [(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8), list(_MEAN), list(_STD))]
+    statistics = list(_MEAN), list(_STD)
+    return [(rng.integers(0, 256, (side, side, 3), dtype=np.uint8), *statistics) for side in (8, 6)]
 
 
 def _planes(picture, mean, std):

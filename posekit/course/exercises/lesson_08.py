@@ -7,8 +7,8 @@ from posekit.course.exercises.spec import Cases, Exercise, Mistake
 
 def _quads(rng: np.random.Generator) -> Cases:
     square = np.array([(0, 0), (8, 0), (8, 8), (0, 8)])
-    arrowhead, straight = [(0, 0), (8, 0), (2, 2), (0, 8)], [(0, 0), (4, 0), (8, 0), (4, 8)]
-    known = [square, square[::-1], square[[0, 2, 1, 3]], np.array(arrowhead), np.array(straight)]
+    arrowhead, straight = np.array([(0, 0), (8, 0), (2, 2), (0, 8)]), np.array([(0, 0), (4, 0), (8, 0), (4, 8)])
+    known = [square, square[::-1], square[[0, 2, 1, 3]], arrowhead, arrowhead[[2, 3, 0, 1]], straight]
     return [(quad.copy(),) for quad in known] + [(rng.integers(0, 40, (4, 2)),) for _ in range(30)]
 
 
@@ -67,11 +67,9 @@ EXERCISES = (
         _quads,
         _convex,
         (
+            Mistake(lambda c: bool((_turns(c) > 0).all()), "clockwise only: the other way around is convex, too"),
             Mistake(
-                lambda c: bool((_turns(c) > 0).all()), "the other way around is convex, too: all four signs the same"
-            ),
-            Mistake(
-                lambda c: bool((_turns(c) < 0).all()), "the other way around is convex, too: all four signs the same"
+                lambda c: bool((_turns(c) < 0).all()), "counter-clockwise only: the other way around is convex, too"
             ),
             Mistake(
                 lambda c: bool((_turns(c) >= 0).all() or (_turns(c) <= 0).all()),

@@ -95,4 +95,4 @@ def error_record(error: BaseException) -> dict[str, Any]:
 
 
 def _is_cell(file: str) -> bool:
-    return file.startswith("<") or "ipykernel_" in file
+    return "ipykernel_" in file or file.startswith(("<exercise", "<ipython", "<stdin"))
