@@ -36,12 +36,25 @@ def left(seconds: float) -> str:
 
 
 class Bar(tqdm):
-    """A bar of tqdm's that also tells a course what it shows."""
+    """A bar of tqdm's that also tells a course what it shows, more often than it writes lines into a log."""
+
+    _told = 0.0  # when it did so last
 
     def display(self, *args: Any, **kwargs: Any) -> Any:
         """Show the bar, as tqdm does."""
-        tell(self.words())
+        self._tell()
         return super().display(*args, **kwargs)
+
+    def update(self, n: float | None = 1) -> bool | None:
+        """Move the bar on, as tqdm does."""
+        shown = super().update(n)
+        if not self.disable and time.time() > self._told + 0.5:
+            self._tell()
+        return shown
+
+    def _tell(self) -> None:
+        tell(self.words())
+        self._told = time.time()
 
     def words(self) -> str:
         """What the bar shows, without the bar: training 12/40 step, loss=0.1, 20 s left."""

@@ -155,24 +155,24 @@ def _end(process: subprocess.Popen, stopped: Sequence[int]) -> None:
     while process.poll() is None and time.monotonic() < until and len(stopped) < 2:
         time.sleep(0.05)
     if process.poll() is None:
-        _kill(process)
+        _kill(process) if os.name == "posix" else process.kill()
         process.wait()
 
 
 def _kill(process: subprocess.Popen) -> None:
-    """Kill papermill and, where the system has sessions, the kernel that it has started in one of its own."""
-    for kernel in _children(process.pid):
-        with suppress(OSError):
-            os.killpg(kernel, signal.SIGKILL)
-    process.kill()
+    """Kill papermill and, on Linux, all that its kernel has started; elsewhere a kernel ends when papermill has."""
+    for pid in [*_started_by(process.pid), process.pid]:
+        with suppress(OSError):  # it has ended
+            os.kill(pid, signal.SIGKILL)
 
 
-def _children(pid: int) -> list[int]:
-    """The processes that this one has started, on Linux."""
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
+def _started_by(pid: int) -> list[int]:
+    """The processes that this one has started, and those that they have; none where there is no /proc."""
+    found = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # the thread has ended
+            found += [int(child) for child in listed.read_text().split()]
+    return [each for child in found for each in (child, *_started_by(child))]
 
 
 def next_steps(waiting: Sequence[Step], running: Sequence[Step], jobs: int) -> list[Step]:

@@ -53,7 +53,8 @@ def _times(run: Path, entry: Mapping) -> dict[str, float]:
 
 def print_times(run: Path, console: Console) -> int:
     """Print a row per lesson; return 1 if a bar stood still for too long, else 0."""
-    table = Table("lesson", "seconds", "cores", "its slowest cells: In [n] seconds", "stood still")
+    table = Table("lesson", "seconds", "cores", "slowest cells: In [n] seconds", "stood still")
+    table.columns[0].no_wrap = table.columns[3].no_wrap = True
     code, entries = 0, _course(run)["lessons"]
     for entry in entries:
         times = list(_times(run, entry).values())

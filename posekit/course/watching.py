@@ -10,7 +10,8 @@ from pathlib import Path
 from posekit.bars import left
 
 _LINE = re.compile(r"^(Executing|Ending) Cell (\d+)-+$", re.MULTILINE)
-SLOW = 5  # seconds; a cell that takes longer says how long, once that has been measured
+SLOW = 3  # seconds; a cell that takes longer says how long, once measured: on half as fast a machine it takes 6
+_START = 8  # seconds that papermill and the kernel take to start
 _LATE = 2  # times as long as expected; then the clock is no longer progress
 
 
@@ -75,11 +76,13 @@ class Watch:
 
     def _doing(self, now: float) -> str:
         if not self._running:
-            return _clock("starting Python", now - self._began, self._expected.get("start"))
+            return _clock("starting Python", now - self._began, _START)
         said = self._said()
         if said and (said["seconds"] is None or now - said["since"] < _LATE * said["seconds"]):
             return _clock(said["text"], now - said["since"], said["seconds"])
-        cell = self._cells[self._running - 1] if self._running <= len(self._cells) else {}
+        if self._running > len(self._cells):
+            return "saving"
+        cell = self._cells[self._running - 1]
         seconds = self._expected.get(cell.get("id", ""))
         return _clock("", now - self._began, seconds if seconds and seconds >= SLOW else None)
 

@@ -97,7 +97,8 @@ def run(
         dataset = open_split(recipe, data, split, images).first(first)
         protocols = get_layout(recipe.dataset).protocols
         run_times = _RUN_TIMES + (_ON_ASCEND if kind == "ascend" else ())
-        bar = progress_bar(total=(1 + len(run_times)) * len(dataset), desc="checkpoint", unit="image", disable=not progress)
+        total = (1 + len(run_times)) * len(dataset)
+        bar = progress_bar(total=total, desc="checkpoint", unit="image", disable=not progress)
         reference = _refer(predictor, request.model, dataset, protocols, Path(folder, "heatmaps.npy"), bar)
         rows = [reference.row]
         for number, (backend, precision) in enumerate(run_times, 1):
@@ -109,7 +110,7 @@ def run(
             device = "cpu" if on_cpu else request.device
             wanted = replace(request, device=device, batch=1, backend=backend, precision=precision)
             rows.append(_try(wanted, Path(files), reference))
-        _move(bar, bar.total, "parity")
+        _move(bar, total, "parity")
         bar.close()
         if out is not None:
             shutil.copytree(files, out, dirs_exist_ok=True)

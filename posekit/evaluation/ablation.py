@@ -24,7 +24,8 @@ def read_by_codecs(
     The crop is always that of the predictor's recipe, so only the decoding differs.
     """
     parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in codecs}
-    batches, total = evaluation_iterator(dataset, predictor.recipe, predictor.batch), -(-len(dataset) // predictor.batch)
+    batches = evaluation_iterator(dataset, predictor.recipe, predictor.batch)
+    total = -(-len(dataset) // predictor.batch)
     for images, matrices, count in progress_bar(
         batches, total=total, desc="predict", unit="batch", disable=not progress
     ):

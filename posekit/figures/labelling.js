@@ -248,8 +248,8 @@ class Page {
   }
 
   ask() {
-    this.model.send({ do: "open" });
     this.wait();
+    this.model.send({ do: "open" });
   }
 
   // Wait for a picture; Jupyter may drop a message when there are many.

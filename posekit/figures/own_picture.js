@@ -88,9 +88,9 @@ class OwnPicture {
 
   ask(message, text) {
     if (this.busy) return;
-    this.model.send(message);
-    this.live.asked();
     this.wait(text);
+    this.live.asked(); // first: without Python, sending is an error
+    this.model.send(message);
   }
 
   async choose(file) {
@@ -101,11 +101,11 @@ class OwnPicture {
     const data = await file.arrayBuffer().catch(() => null); // of a folder, or of a file that is gone
     this.input.value = ""; // the same file can be chosen again
     if (!data) return this.wait(said, `${name}: can't be read; choose a picture`, false);
+    this.live.asked();
     for (let from = 0; from === 0 || from < size; from += PART) {
       const message = { do: "file", name, first: from === 0, last: from + PART >= size };
       this.model.send(message, undefined, [data.slice(from, from + PART)]);
     }
-    this.live.asked();
   }
 
   // The box: a corner, and the opposite one

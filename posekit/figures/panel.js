@@ -118,8 +118,8 @@ class Panel {
 
   send() {
     this.late = false;
+    this.live.asked(); // first: without Python, sending is an error
     this.model.send({ do: "set", values: this.values });
-    this.live.asked();
   }
 
   receive() {

@@ -38,12 +38,16 @@ class Playground:
                 panel.choice("keypoint", self.names, chosen), panel.press("put back"),
             ],
             [panel.slider("x", 0, 0, int(width) - 1, 0.1), panel.slider("y", 0, 0, int(height) - 1, 0.1)],
-            [panel.slider("zoom", 1, 0.5, 2, 0.05), panel.slider("turn", 0, -180, 180), panel.tick("mirror", False)],
+            [panel.slider("zoom", 1, 0.5, 2, 0.05), panel.slider("turn", 0, -180, 180)],
             [
                 panel.slider("σ, in cells", codec.sigma, 0.5, 5, 0.1),
                 panel.slider("cells", int(sides(codec.heatmap_size)[0]), 6, int(width)),
             ],
-            [panel.choice("centre", list(CENTRES), codec.centre), panel.choice("offset", list(OFFSETS), codec.offset)],
+            [
+                panel.choice("centre", list(CENTRES), codec.centre),
+                panel.choice("offset", list(OFFSETS), codec.offset),
+                panel.tick("mirror", False),
+            ],
         ]  # fmt: skip
 
     def draw(self, values: Values) -> Shown:
@@ -91,7 +95,7 @@ class Playground:
         keys = {"rings": "the keypoint", "crosses": "decoded from the target"}
         title = f"{skeleton.keypoints[k]} · {self.dataset.names[values['sample'] - 1]}"
         picture = page([crops, heat], titles, title, lines, keys, colors)
-        return Shown(picture, lines[1], corrected=corrected, drag=_drag(crops, self.recipe))
+        return Shown(picture, corrected=corrected, drag=_drag(crops, self.recipe))
 
 
 def _numbers(codec: Codec, point: np.ndarray, found: np.ndarray, on_map: bool) -> list[str]:

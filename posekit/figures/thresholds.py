@@ -55,17 +55,18 @@ class Thresholds:
         counted = self.dataset.visible & chosen  # (N, K)
         right = counted & (self.distance <= threshold)
         radius = threshold * float(self.unit[row])
-        picture, curve = self._circles(row, counted[row], right[row], radius), self._curve(threshold, values["keypoints"])
+        picture = self._circles(row, counted[row], right[row], radius)
+        curve = self._curve(threshold, values["keypoints"])
         total, hits = int(counted.sum()), int(right.sum())
         rate = f"{100 * hits / total:.1f} %" if total else "no keypoint counts"
-        said = f"PCK@{threshold:g} of {values['keypoints']}: {rate} ({hits:,} of {total:,})"
+        all_in_all = f"PCK@{threshold:g} of {values['keypoints']}: {rate} ({hits:,} of {total:,})"
         here = f"in this picture {right[row].sum()} of {counted[row].sum()}"
-        lines = [said, f"{here}; the circles' radius: {radius:.1f} px of the image"]
+        lines = [all_in_all, f"{here}; the circles' radius: {radius:.1f} px of the image"]
         titles = "true keypoints, circled", "PCK (%) over the threshold"
         keys = {"discs": "found within", "crosses": "found outside"}
         drawn = page([picture, curve], titles, self.dataset.names[row], lines, keys, [])
         self._label(drawn)
-        return Shown(drawn, said)
+        return Shown(drawn)
 
     def _circles(self, row: int, counted: np.ndarray, right: np.ndarray, radius: float) -> Panel:
         """Circles around the true keypoints; a disc where the prediction is inside, a cross where it is outside."""

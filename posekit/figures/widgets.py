@@ -71,17 +71,21 @@ def dataset_browser(dataset: PoseDataset, recipe: Recipe, row: int = 0, seed: in
 
 
 def _browser_rows(dataset: PoseDataset, row: int) -> list[list[Values]]:
-    most = dataset.skeleton.num_keypoints
+    most, groups = dataset.skeleton.num_keypoints, ["any", *dataset.skeleton.groups]
     return [
         [
-            panel.slider("sample", row + 1, 1, len(dataset), of=True), panel.choice("view", ["crop", "augmented"], "crop"),
-            panel.press("draw again"), panel.tick("labels", True),
+            panel.slider("sample", row + 1, 1, len(dataset), of=True),
+            panel.choice("view", ["crop", "augmented"], "crop"),
+            panel.press("draw again"),
+            panel.tick("labels", True),
         ],
         [
-            panel.text("name has", "part of a name"), panel.choice("sees all", ["any", *dataset.skeleton.groups], "any"),
-            panel.number("in sight, from", 0, 0, most), panel.number("to", most, 0, most),
+            panel.text("name has", "part of a name"),
+            panel.choice("sees all", groups, "any"),
+            panel.number("in sight, from", 0, 0, most),
+            panel.number("to", most, 0, most),
         ],
-    ]  # fmt: skip
+    ]
 
 
 class _Browser:
