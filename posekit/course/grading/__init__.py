@@ -4,10 +4,10 @@
 `table` writes.
 """
 
+import re
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
@@ -52,47 +52,44 @@ def _lesson(name: str) -> str:
 
 
 def _choose(only: Sequence[str]) -> list[Exercise]:
+    """The exercises to grade; a lesson's number, as 06, stands for those that continue it, as 06b, too."""
     exercises = [exercise for exercise in all_exercises() if exercise.kind != "open"]
     lessons = list(dict.fromkeys(_lesson(exercise.name) for exercise in exercises))
-    wanted = [text.zfill(2) for text in only]
-    if unknown := [text for text in wanted if text not in lessons]:
+    wanted = {f"0{text}" if re.fullmatch("[0-9][a-z]?", text) else text for text in only}
+    if unknown := sorted(wanted - {*lessons, *(lesson[:2] for lesson in lessons)}):
         raise InputError(f"lesson {unknown[0]}: has no exercise to grade; choose among {', '.join(lessons)}")
-    return [exercise for exercise in exercises if not only or _lesson(exercise.name) in wanted]
+    return [each for each in exercises if not only or wanted & {_lesson(each.name), each.name[:2]}]
 
 
 def _grade_all(
     submissions: Sequence[Submission], exercises: Sequence[Exercise], sandbox: Sandbox, seed: int, seconds: float
 ) -> list[dict[str, Verdict]]:
     """Exercise → verdict, of each submission; as many at a time as there are cores."""
-    places, stop = SimpleQueue(), threading.Event()
     jobs = len(cores())
-    for place in range(jobs):
-        places.put(place)
-
-    def one(submission: Submission) -> dict[str, Verdict]:
-        own = [exercise for exercise in exercises if exercise.name in submission.sources and not stop.is_set()]
-        with _worker(sandbox, places) as worker:
-            return {e.name: verdict_of(e, submission.sources[e.name], worker, seed, seconds) for e in own}
-
-    with ThreadPoolExecutor(jobs) as pool:
-        try:
-            return list(progress_bar(pool.map(one, submissions), total=len(submissions), desc="notebooks"))
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-@contextmanager
-def _worker(sandbox: Sandbox, places: SimpleQueue) -> Iterator[Worker]:
-    place = places.get()
     with TemporaryDirectory(prefix="posekit-", ignore_cleanup_errors=True) as folder:
-        worker = Worker(sandbox, place, Path(folder))
-        try:
-            yield worker
-        finally:
-            worker.end()
-            places.put(place)
+        workers = [Worker(sandbox, place, Path(folder)) for place in range(jobs)]
+        free, stop = SimpleQueue(), threading.Event()
+        for worker in workers:
+            free.put(worker)
+
+        def one(submission: Submission) -> dict[str, Verdict]:
+            worker, sources = free.get(), submission.sources
+            own = (exercise for exercise in exercises if exercise.name in sources and not stop.is_set())
+            try:
+                return {each.name: verdict_of(each, sources[each.name], worker, seed, seconds) for each in own}
+            finally:
+                worker.end()  # the next student gets a process of their own
+                free.put(worker)
+
+        with ThreadPoolExecutor(jobs) as pool:
+            try:
+                return list(progress_bar(pool.map(one, submissions), total=len(submissions), desc="notebooks"))
+            except BaseException:
+                stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                for worker in workers:
+                    worker.end()
+                raise
 
 
 def _rows(submissions: Sequence[Submission], verdicts: Sequence[dict[str, Verdict]]) -> list[Row]:

@@ -21,12 +21,12 @@ LONGEST = 32 * 2**20  # bytes of an answer
 
 
 class Worker:
-    """A process that runs the answers of one notebook; started when it is first asked, and again after it was ended."""
+    """A process that runs the answers of one notebook; it starts when it is asked, and again after it was ended."""
 
-    def __init__(self, sandbox: Sandbox, place: int, empty: Path) -> None:
-        """`place` tells workers apart that run at the same time; without a sandbox it runs in the folder `empty`."""
+    def __init__(self, sandbox: Sandbox, place: int, folder: Path) -> None:
+        """`place` tells workers apart that run at the same time; without a sandbox it runs in this folder."""
         self._command = sandbox.command(place)
-        self._folder = empty
+        self._folder = folder
         self._process: subprocess.Popen | None = None
 
     def ask(self, request: dict[str, Any], seconds: float) -> list[Any] | str:
@@ -34,12 +34,12 @@ class Worker:
 
         The worker doesn't survive the latter.
         """
-        if self._process is None:
-            self._process = self._start()
-            if self._within(START_SECONDS, lambda: _read(self._process)) != {"ready": True}:
+        if (process := self._process) is None:
+            process = self._process = self._start()
+            if _within(START_SECONDS, lambda: _read(process)) != {"ready": True}:
                 self.end()
                 return "ended"
-        reply = self._within(seconds, lambda: _exchange(self._process, request))
+        reply = _within(seconds, lambda: _exchange(process, request))
         if isinstance(reply, dict) and reply.get("name") == request["name"] and isinstance(reply.get("answers"), list):
             return reply["answers"]
         self.end()
@@ -51,14 +51,6 @@ class Worker:
             env=environment(), cwd=self._folder, start_new_session=True,
         )  # fmt: skip
 
-    def _within(self, seconds: float, work: Callable[[], Any]) -> Any:
-        """What `work` returns, or "slow" if it takes longer; it is left to a thread, for a pipe may block for ever."""
-        replies: list[Any] = []
-        thread = threading.Thread(target=lambda: replies.append(work()), daemon=True)
-        thread.start()
-        thread.join(seconds)
-        return replies[0] if replies else "slow"
-
     def end(self) -> None:
         """End the process and all that it has started: they share its namespace, or without one its session."""
         process, self._process = self._process, None
@@ -67,6 +59,15 @@ class Worker:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL) if os.name == "posix" else process.kill()
         process.wait()
+
+
+def _within(seconds: float, work: Callable[[], Any]) -> Any:
+    """What `work` returns, or "slow" if it takes longer; it is left to a thread, for a pipe may block for ever."""
+    replies: list[Any] = []
+    thread = threading.Thread(target=lambda: replies.append(work()), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return replies[0] if replies else "slow"
 
 
 def _exchange(process: Any, request: dict[str, Any]) -> Any:
@@ -91,7 +92,7 @@ def verdict_of(exercise: Exercise, source: str, worker: Worker, seed: int, secon
     """Run a student's cell on the cases that the seed makes, and judge the answers here."""
     cases = exercise.cases(np.random.default_rng(seed))
     request = {
-        "name": exercise.name, "source": source, "preamble": exercise.preamble,
+        "name": exercise.name, "answer": exercise.answer, "source": source, "preamble": exercise.preamble,
         "cases": [[encode(value) for value in case] for case in cases],
     }  # fmt: skip
     answers = worker.ask(request, seconds)
@@ -100,11 +101,12 @@ def verdict_of(exercise: Exercise, source: str, worker: Worker, seed: int, secon
     if answers == "ended":
         return Verdict("error", "ended Python, or needed more than it may have of memory or files", "ends Python")
     try:
-        if isinstance(answers, str) or not _sound(answers, len(cases)):
-            return Verdict("error", "the answer can't be read", "unreadable answer")
-        return judge(exercise, cases, answers)
+        if not isinstance(answers, str) and _sound(answers, len(cases)):
+            return judge(exercise, cases, answers)
     except Exception:  # of values that no honest answer has
-        return Verdict("error", "the answer can't be judged", "unreadable answer")
+        pass
+    worker.end()  # what it writes next may belong to this answer
+    return Verdict("error", "the answer can't be read", "unreadable answer")
 
 
 def _sound(answers: Sequence[Any], count: int) -> bool:
@@ -120,11 +122,9 @@ def _sound_record(record: Any) -> bool:
         whole = isinstance(changed, list) and all(type(place) is int for place in changed)
         return whole and "value" in record and _sound_value(record["value"])
     error = record["error"]
-    if not isinstance(error, dict) or not all(
-        isinstance(error.get(name), str) for name in ("type", "message", "source")
-    ):
+    if not isinstance(error, dict) or not isinstance(error.get("line", ""), int | None):
         return False
-    return "line" in error and isinstance(error["line"], int | None)
+    return all(isinstance(error.get(name), str) for name in ("type", "message", "source"))
 
 
 def _sound_value(value: Any) -> bool:

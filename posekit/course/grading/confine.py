@@ -21,7 +21,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main() -> None:
-    """Mount what the plan names, read-only, make that the root, and become the plan's program."""
+    """Mount what the plan names, read-only, make that the root, and run the plan's program there.
+
+    This process stays: it is the namespace's first, with whose end all others end.
+    """
     plan = json.loads(sys.argv[1])
     root = plan["root"]
     _mount("tmpfs", root, "tmpfs", 0, "size=1m,mode=755")
@@ -38,7 +41,11 @@ def main() -> None:
     subprocess.run([plan["pivot_root"], ".", "."], check=True)
     _call("umount2", _libc.umount2(b".", _DETACH))
     os.chdir(plan["folder"])
-    os.execv(plan["command"][0], plan["command"])
+    if not (child := os.fork()):
+        os.execv(plan["command"][0], plan["command"])
+    while (ended := os.wait())[0] != child:
+        pass
+    sys.exit(os.waitstatus_to_exitcode(ended[1]) and 1)
 
 
 def _make_place(source: str, target: str) -> None:

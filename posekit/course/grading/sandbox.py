@@ -77,7 +77,9 @@ class Sandbox:
         }  # fmt: skip
         apart = ["--mount", "--propagation=private", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child"]
         user = [] if as_root else ["--user", "--map-root-user"]
-        return [_program("unshare") or "", *user, *apart, "--", start[0], "-I", "-S", "-B", _CONFINE, json.dumps(plan)]
+        inside = [start[0], "-I", "-S", "-B", _CONFINE, json.dumps(plan)]
+        ending = [_program("setpriv") or "", "--pdeathsig", "KILL"]  # with this process
+        return [*ending, _program("unshare") or "", *user, *apart, "--", *inside]
 
 
 @contextmanager
@@ -100,7 +102,7 @@ def open_sandbox(hidden: Sequence[Path], unsafe: bool = False) -> Iterator[Sandb
 
 def _why_not(sandbox: Sandbox) -> str | None:
     """Why a worker can't run in this sandbox; None if one has."""
-    needed = ["bwrap"] if sandbox.kind == "bubblewrap" else ["unshare", "pivot_root"]
+    needed = ["bwrap"] if sandbox.kind == "bubblewrap" else ["unshare", "pivot_root", "setpriv"]
     if missing := [name for name in needed if not _program(name)]:
         return f"{missing[0]} is not installed"
     done = subprocess.run(sandbox.command(0), input=b"", capture_output=True, timeout=60, env=environment())
@@ -136,7 +138,8 @@ def _steps(hidden: Sequence[Path]) -> list[tuple[str, str]]:
 def _in_bubblewrap(steps: list[tuple[str, str]], start: list[str], as_root: bool) -> list[str]:
     apart = ["--unshare-net", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     rights = ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if as_root else []
-    mounts = []
+    parents = sorted({str(parent) for _, path in steps for parent in Path(path).parents} - {"/"})
+    mounts = [word for path in parents for word in ("--perms", "0755", "--dir", path)]  # for any user to enter
     for kind, path in steps:
         shown = ["--dev-bind" if path.startswith("/dev/") else "--ro-bind", path, path]
         mounts += shown if kind == "bind" else ["--tmpfs", path]

@@ -73,7 +73,7 @@ def _read(student: str, path: Path, known: Collection[str]) -> Submission:
     try:
         cells = _cells(path)
     except (ValueError, RecursionError, InputError) as error:
-        return Submission(student, path, {}, f"not a notebook ({plain(in_words(error))})")
+        return Submission(student, path, {}, f"not a notebook ({plain(in_words(error).removeprefix(f'{path}: '))})")
     sources: dict[str, str] = {}
     for cell in cells:
         name = cell["metadata"].get("exercise")

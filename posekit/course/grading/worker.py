@@ -9,7 +9,7 @@ import importlib.util
 import json
 import os
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from types import ModuleType
 from typing import Any, BinaryIO
 
@@ -21,23 +21,29 @@ def main() -> None:
     """Serve requests with the settings in the first argument until standard input ends."""
     settings = json.loads(sys.argv[1])
     sys.path += settings["paths"]
-    requests, answers = _channels()
+    requests, answers = _own_channels()
     running = _load(settings["running"])
     if settings["confined"]:
         _give_up_rights(settings["user"])
-    _limit(settings["limits"])
+    _limit(settings["limits"], settings["confined"])
+    if settings["confined"]:
+        _check_that_it_is_alone()
+    _take_output()
     _write(answers, {"ready": True})
     while line := requests.readline():
         _write(answers, _answer(running, json.loads(line)))
 
 
-def _channels() -> tuple[BinaryIO, BinaryIO]:
-    """Standard input and output as files of our own; in their places, and for errors, the null device."""
-    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+def _own_channels() -> tuple[BinaryIO, BinaryIO]:
+    """Standard input and output as files of our own."""
+    return os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+
+
+def _take_output() -> None:
+    """Put the null device in the place of standard input, output and errors."""
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
-    return requests, answers
 
 
 def _load(path: str) -> ModuleType:
@@ -63,21 +69,33 @@ def _give_up_rights(user: int | None) -> None:
         raise OSError(ctypes.get_errno(), "capset")
 
 
-def _limit(limits: dict[str, int]) -> None:
-    """Set the limits of the system, by name (RLIMIT_AS); without, where it has none."""
-    with suppress(ImportError):
+def _limit(limits: dict[str, int], all_of_them: bool) -> None:
+    """Set the limits of the system, by name (RLIMIT_AS); those that it has, unless `all_of_them` are needed."""
+    with nullcontext() if all_of_them else suppress(ImportError):
         import resource
 
         for name, value in limits.items():
-            with suppress(ValueError, OSError):
+            with nullcontext() if all_of_them else suppress(ValueError, OSError, AttributeError):
                 resource.setrlimit(getattr(resource, name), (value, value))
+
+
+def _check_that_it_is_alone() -> None:
+    """End with a line on standard error where this process can start another."""
+    try:
+        child = os.fork()
+    except OSError:
+        return
+    if child:
+        os.waitpid(child, 0)
+        sys.exit("the limit on processes doesn't hold")
+    os._exit(0)
 
 
 def _answer(running: ModuleType, request: dict[str, Any]) -> dict[str, Any]:
     """What the request's cell answers on its cases; why not, where that can't be written as JSON."""
     try:
         cases = [[running.decode(value) for value in case] for case in request["cases"]]
-        records = running.run_cell(request["source"], request["name"], cases, request["preamble"])
+        records = running.run_cell(request["source"], request["answer"], cases, request["preamble"])
         json.dumps(records)
     except Exception as error:  # an answer that holds itself, a number of too many digits
         records = [{"called": False, "error": running.error_record(error)} for _ in request["cases"]]
