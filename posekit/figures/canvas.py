@@ -18,7 +18,8 @@ from posekit.geometry import transform_points
 
 DENSITY = 1.5
 Color = tuple[int, int, int]  # RGB
-INK, QUIET, PAPER, MISSING, BOX = (28, 35, 48), (91, 102, 117), (255, 255, 255), (232, 236, 241), palette.rgb(palette.LIMIT)
+INK, QUIET, PAPER, MISSING = (28, 35, 48), (91, 102, 117), (255, 255, 255), (232, 236, 241)
+BOX = palette.rgb(palette.LIMIT)
 _BITS = 4  # OpenCV draws at 1/16 pixel
 
 
