@@ -25,9 +25,6 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's Chr
 @contextmanager
 def serve_lab(root: Path) -> Iterator[str]:
     """The address of `posekit lab`, run on the lessons in `root`/notebooks without any of the user's settings."""
-    quiet = root / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
-    quiet.parent.mkdir(parents=True)
-    quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')
     folders = {
         "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
         "JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython",

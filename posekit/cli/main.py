@@ -28,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-course_app = typer.Typer(help="List the lessons, run them headless, hand them out, grade them.", no_args_is_help=True)
+course_app = typer.Typer(help="Run lessons headless, compare runs, hand out, grade.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(score_app, name="score")
 app.add_typer(course_app, name="course")
@@ -152,6 +152,23 @@ def course_collect(
     from posekit.course.collect import collect
 
     collect(runs, Console(width=max(console.width, 140)))
+
+
+@course_app.command("compare")
+def course_compare(
+    one: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a headless course, runs/TIME-SCALE.")],
+    other: Annotated[Path, typer.Argument(metavar="RUN", help="Another.")],
+    points: Annotated[
+        float | None, typer.Option(min=0, help="Percentages may differ by this; else 0 on equal CPUs, 1 otherwise.")
+    ] = None,
+    relative: Annotated[
+        float | None, typer.Option(min=0, help="Other numbers by this share; else 0 on equal CPUs, 0.05 otherwise.")
+    ] = None,
+) -> None:
+    """Say whether one run reproduces another, and what differs. Exit code 1 if it doesn't."""
+    from posekit.course.compare import compare_runs, print_comparison
+
+    sys.exit(not print_comparison(compare_runs(one, other, points, relative), Console(width=max(console.width, 120))))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -5,10 +5,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
 
 from posekit.course.copies import copy_lessons, work_folder
 from posekit.course.lessons import list_lessons
 from posekit.errors import InputError
+
+_CONFIG = Path(__file__).parent  # with labconfig/: JupyterLab neither asks about news nor looks for updates
 
 
 def open_lab(arguments: Sequence[str] = ()) -> int:
@@ -24,7 +27,9 @@ def open_lab(arguments: Sequence[str] = ()) -> int:
     first = f"{work_folder().name}/{list_lessons()[0].path.name}"
     print(f"JupyterLab opens {first}; run a lesson with Run → Run All Cells. End it with Ctrl-C here.", flush=True)
     command = [sys.executable, "-m", "jupyterlab", f"--LabApp.default_url=/lab/tree/{first}", *arguments]
-    environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"}  # this environment's kernel, not the user's
+    config = os.pathsep.join(filter(None, [str(_CONFIG), os.environ.get("JUPYTER_CONFIG_PATH")]))
+    environment = {**os.environ, "JUPYTER_CONFIG_PATH": config}
+    environment["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not the user's
     with subprocess.Popen(command, cwd=work_folder().parent, env=environment) as server:
         while True:
             try:
