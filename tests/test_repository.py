@@ -151,7 +151,7 @@ def test_broken_links_are_noticed(tmp_path: Path) -> None:
 
 
 def broken_links(page: Path) -> Iterator[str]:
-    """The links in a page, of a file or a heading, that lead nowhere. GitHub's own pages of the repository are exempt."""
+    """The links in a page, of files or headings, that lead nowhere. GitHub's own pages of the repository are exempt."""
     for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
         file, _, heading = link.partition("#")
         target = page.parent / file if file else page
