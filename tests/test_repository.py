@@ -144,15 +144,16 @@ def test_links_of_all_pages_lead_somewhere() -> None:
 
 def test_broken_links_are_noticed(tmp_path: Path) -> None:
     links = ["b.md", "#a-b-1", "b.md#c", "https://host/x", "b.md#d", "c.md", "#a"]
+    text = "# A: `b` 1\n" + "".join(f"[x]({link})\n" for link in links)
     page = tmp_path / "a.md"
-    page.write_text("# A: `b` 1\n" + "".join(f"[x]({link})\n" for link in links) + "```\n# a\n[x](y)\n```\n", "utf-8")
-    (tmp_path / "b.md").write_text("## C\n", "utf-8")
-    assert list(broken_links(page)) == ["b.md#d", "c.md", "#a"]
+    page.write_text(text + '<img src="d.jpg">\n```\n# a\n[x](y)\n```\n', encoding="utf-8")
+    (tmp_path / "b.md").write_text("## C\n", encoding="utf-8")
+    assert list(broken_links(page)) == ["b.md#d", "c.md", "#a", "d.jpg"]
 
 
 def broken_links(page: Path) -> Iterator[str]:
     """The links in a page, of files or headings, that lead nowhere. GitHub's own pages of the repository are exempt."""
-    for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+    for link in re.findall(r"(?<=\]\()[^)\s]+(?=\))|(?<=src=\")[^\"]+", prose(page)):
         file, _, heading = link.partition("#")
         target = page.parent / file if file else page
         if "://" in link or file.startswith("../../") and not target.resolve().is_relative_to(ROOT):
