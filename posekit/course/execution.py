@@ -18,8 +18,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from posekit.course.lessons import Step
+from posekit.course.lessons import Step, kernel_environment
 from posekit.course.results import read_cells, results_in
+from posekit.files import WORKBOOK, home
 from posekit.runtime import cores, keep_to
 
 _PATIENCE = 20  # seconds that an interrupted lesson gets to end
@@ -83,7 +84,7 @@ def _run(step: Step, share: set[int], folder: Path, root: Path, bars: Progress, 
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"},  # this environment's kernel, not one of the user's
+            env=kernel_environment(root),
             start_new_session=True,  # a terminal's Ctrl-C doesn't reach it
         )
     try:
@@ -99,7 +100,7 @@ def _run(step: Step, share: set[int], folder: Path, root: Path, bars: Progress, 
 
 def _command(step: Step, notebook: Path, root: Path) -> list[str]:
     command = [sys.executable, "-m", "papermill", str(step.lesson.path), str(notebook)]
-    command += ["--kernel", "python3", "--cwd", str(root), "--log-output", "--no-progress-bar"]
+    command += ["--kernel", "python3", "--cwd", str(home(root) if root == WORKBOOK else root), "--log-output", "--no-progress-bar"]
     for name, value in step.parameters.items():
         command += ["--parameters_raw" if isinstance(value, str) else "--parameters", name, str(value)]
     return command

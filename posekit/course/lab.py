@@ -1,12 +1,11 @@
 """Open JupyterLab on the lessons."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from posekit.course.lessons import list_lessons
+from posekit.course.lessons import kernel_environment, list_lessons
 from posekit.errors import InputError
 from posekit.files import ROOT
 
@@ -21,8 +20,7 @@ def open_lab(arguments: Sequence[str] = ()) -> int:
     first = list_lessons()[0].path.relative_to(ROOT).as_posix()
     print(f"JupyterLab opens {first}; run a lesson with Run → Run All Cells. End it with Ctrl-C here.", flush=True)
     command = [sys.executable, "-m", "jupyterlab", f"--LabApp.default_url=/lab/tree/{first}", *arguments]
-    environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"}  # this environment's kernel, not the user's
-    with subprocess.Popen(command, cwd=ROOT, env=environment) as server:
+    with subprocess.Popen(command, cwd=ROOT, env=kernel_environment()) as server:
         while True:
             try:
                 return server.wait()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from posekit import __version__
 from posekit.errors import InputError
-from posekit.files import home, sha256
+from posekit.files import caches, sha256
 from posekit.inference.run_times.description import read_description
 from posekit.inference.run_times.onnx_files import accelerator
 from posekit.inference.run_times.request import Request
@@ -38,14 +38,14 @@ def fastest(request: Request) -> Request:
 
 
 def onnx_file(model: Path) -> Path:
-    """The ONNX file of a checkpoint for any number of images, from the cache below `home`; made where it isn't there.
+    """The ONNX file of a checkpoint for any number of images, from the folder of `caches`; made where it isn't there.
 
     Its name depends on the checkpoint's bytes and on the versions of what makes it. It appears whole or not at all, so
     that two processes may make it at once; a damaged one is made again.
     """
     made_by = sha256(model), __version__, version("mindspore"), version("onnx")
     key = hashlib.sha256(" ".join(made_by).encode()).hexdigest()
-    path = home() / "cache" / "onnx" / f"{model.stem}-{key[:16]}.onnx"
+    path = caches() / "onnx" / f"{model.stem}-{key[:16]}.onnx"
     if not _whole(path):
         from posekit.deploy.export import export_model  # here, since MindSpore takes seconds to import
 
