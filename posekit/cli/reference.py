@@ -22,13 +22,13 @@ def _lines(context: typer.Context, level: int) -> Iterator[str]:
         return
     words = " ".join(command.collect_usage_pieces(context))
     yield from ("```text", f"{context.command_path} {words}", "```", "")
-    rows = [_row(parameter, context) for parameter in command.params if not getattr(parameter, "hidden", False)]
+    rows = [_row(parameter) for parameter in command.params if not getattr(parameter, "hidden", False)]
     if rows:
         yield from ("| | |", "| --- | --- |", *rows, "")
 
 
-def _row(parameter: typer.core.TyperOption | TyperArgument, context: typer.Context) -> str:
-    names = [parameter.make_metavar(context)] if isinstance(parameter, TyperArgument) else parameter.opts
+def _row(parameter: typer.core.TyperOption | TyperArgument) -> str:
+    names = [(parameter.metavar or parameter.name or "").upper()] if isinstance(parameter, TyperArgument) else parameter.opts
     text = " ".join(filter(None, [parameter.help, _default(parameter)]))
     cells = ", ".join(f"`{name}`" for name in names), text
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"

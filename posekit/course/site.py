@@ -3,10 +3,11 @@
 Sphinx builds it, with MyST-NB for the notebooks and a theme for books, from the pages that `site_pages` writes.
 """
 
-import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -84,26 +85,22 @@ def _switch(editions: Sequence[Edition], pages: dict[str, list[str]]) -> list[di
 
 def _build(source: Path, out: Path, edition: Edition, switch: list[dict[str, Any]]) -> None:
     """Let Sphinx make the pages; InputError with its words if it can't, and for every broken link."""
-    from io import StringIO
-
     from sphinx.application import Sphinx
     from sphinx.errors import SphinxError
+    from sphinx.util.docutils import docutils_namespace
 
     warnings = StringIO()
-    with TemporaryDirectory() as trees:
-        settings = {"srcdir": source, "confdir": None, "outdir": out, "doctreedir": trees, "buildername": "html"}
-        application = Sphinx(
-            **settings, confoverrides=_configuration(edition, switch), status=None, warning=warnings, freshenv=True
-        )
-        application.connect("autodoc-process-docstring", as_rst)
+    with TemporaryDirectory() as trees, docutils_namespace():
         try:
+            application = Sphinx(
+                source, None, out, Path(trees), "html", _configuration(edition, switch), None, warnings, freshenv=True
+            )
+            application.connect("autodoc-process-docstring", as_rst)
             application.build()
         except SphinxError as error:
             raise InputError(f"{edition.run}: Sphinx can't build the site: {error}") from error
-    if text := warnings.getvalue().strip():
+    if text := re.sub(r"\x1b\[[\d;]*m", "", warnings.getvalue()).strip():
         raise InputError(f"{edition.run}: pages are wrong: {text}")
-    for path in (out / ".buildinfo", out / "objects.inv"):
-        path.unlink(missing_ok=True)
 
 
 def _configuration(edition: Edition, switch: list[dict[str, Any]]) -> dict[str, Any]:

@@ -2,17 +2,18 @@
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from pkgutil import walk_packages
 from typing import Any
 
 import nbformat
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it import MarkdownIt
 from nbformat import NotebookNode
 
 import posekit
-from posekit.course.results import result_text
+from posekit.course.results import RESULT_MIME, result_text
 from posekit.files import ROOT
 
 LANGUAGES = {"en": "English", "zh": "中文"}
@@ -23,11 +24,11 @@ _NO_PAGE = ("cli", "weights")  # the commands have a page of their own
 def write_pages(folder: Path, run: Path, manifest: dict[str, Any], language: str, commands: str) -> list[str]:
     """Write the pages of a course into `folder`; return their names, as they are in the site."""
     lessons = {entry["name"]: entry for entry in manifest["lessons"]}
-    (folder / "lessons").mkdir(parents=True)
+    documents = _write_documents(folder)
+    (folder / "lessons").mkdir()
     for name in lessons:
-        notebook = nbformat.read(run / f"{name}.ipynb", as_version=4)
-        nbformat.write(lesson_page(notebook, name, list(lessons)), folder / "lessons" / f"{name}.ipynb")
-    documents = _write_documents(folder / "docs")
+        notebook = lesson_page(nbformat.read(run / f"{name}.ipynb", as_version=4), name, list(lessons), folder)
+        nbformat.write(notebook, folder / "lessons" / f"{name}.ipynb")
     (folder / "commands.md").write_text(commands, encoding="utf-8")
     packages = _write_api(folder / "api")
     rows = [{**entry, "results": list(map(result_text, entry.get("results", [])))} for entry in lessons.values()]
@@ -36,35 +37,47 @@ def write_pages(folder: Path, run: Path, manifest: dict[str, Any], language: str
         values = {"manifest": manifest, "lessons": rows, "documents": documents, "packages": packages}
         text = pages.get_template(f"{page}.{language}.md.j2").render(values)
         (folder / f"{page}.md").write_text(text, encoding="utf-8")
-    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.*") if path.suffix != ".jpg")
+    return _names(folder)
+
+
+def _names(folder: Path) -> list[str]:
+    paths = (path for path in folder.rglob("*.*") if path.suffix in (".md", ".rst", ".ipynb"))
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in paths)
 
 
 # Lessons
 
 
-def lesson_page(notebook: NotebookNode, name: str, names: list[str]) -> NotebookNode:
-    """An executed lesson for the site: `name` among `names`, those of all pages of lessons.
+def lesson_page(notebook: NotebookNode, name: str, names: list[str], folder: Path) -> NotebookNode:
+    """An executed lesson for the site in `folder`: `name` among `names`, those of all pages of lessons.
 
     A lesson that ran with several recipes says which in its title, and links lead to a lesson's first page. Widgets
     leave their picture, and say how to get them; solutions are closed.
     """
     notebook.metadata.pop("widgets", None)
-    stems = {_stem(each) for each in names}
-    several = sum(_stem(each) == _stem(name) for each in names) > 1
-    pages = {stem: next(each for each in names if _stem(each) == stem) for stem in stems}
+    pages = {f"{_stem(each)}.ipynb": f"{each}.ipynb" for each in reversed(names)}
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = re.sub(
-                r"\]\(([\w.-]+)\.ipynb", lambda link: f"]({pages.get(link[1], link[1])}.ipynb", cell.source
-            )
+            cell.source = _live_links(cell.source, folder / "lessons", pages)
         elif cell.cell_type == "code":
             cell.outputs = list(_outputs(cell, _stem(name)))
             if "solution" in cell.metadata.get("tags", []):
                 cell.metadata.tags.append("hide-cell")
-    if several:
-        first = notebook.cells[0]
-        first.source = re.sub(r"^(# .*)$", rf"\1 · {name.removeprefix(_stem(name) + '-')}", first.source, count=1, flags=re.M)
+    if sum(_stem(each) == _stem(name) for each in names) > 1:
+        recipe, first = name.removeprefix(f"{_stem(name)}-"), notebook.cells[0]
+        first.source = re.sub("^(# .*)$", rf"\1 · {recipe}", first.source, count=1, flags=re.M)
     return notebook
+
+
+def _live_links(text: str, folder: Path, pages: Mapping[str, str]) -> str:
+    """The Markdown of a page in `folder`, its links to `pages` by their new names, others only if they lead there."""
+
+    def live(link: re.Match) -> str:
+        target = pages.get(link[2], link[2])
+        there = "://" in target or target in pages.values() or (folder / target).exists()
+        return f"[{link[1]}]({target}{link[3] or ''})" if there else link[1]
+
+    return re.sub(r"(?<!!)\[([^\]]+)\]\(([^)#\s]+)(#[^)\s]*)?\)", live, text)
 
 
 def _stem(name: str) -> str:
@@ -75,6 +88,7 @@ def _stem(name: str) -> str:
 def _outputs(cell: NotebookNode, lesson: str) -> Iterator[NotebookNode]:
     for output in cell.get("outputs", []):
         data = output.get("data", {})
+        data.pop(RESULT_MIME, None)
         if _WIDGET not in data:
             yield output
         elif "%|" not in data.get("text/plain", ""):  # else a progress bar
@@ -86,17 +100,14 @@ def _outputs(cell: NotebookNode, lesson: str) -> Iterator[NotebookNode]:
 
 
 def _write_documents(folder: Path) -> list[str]:
-    """Copy docs/, with only those links that lead to pages or other hosts; return the pages' names."""
-    shutil.copytree(ROOT / "docs", folder)
-    paths = sorted(folder.glob("*.md"))
-    for path in paths:
-        text = re.sub(r"(?<!!)\[([^\]]+)\]\(([^)#\s]+)(#[^)]*)?\)", lambda link: _link(link, folder), path.read_text("utf-8"))
-        path.write_text(text, encoding="utf-8")
-    return [path.stem for path in paths]
-
-
-def _link(link: re.Match, folder: Path) -> str:
-    return link[0] if "://" in link[2] or (folder / link[2]).exists() else link[1]
+    """Copy docs/ and data/README.md, with only those links that lead somewhere; return the pages' names."""
+    shutil.copytree(ROOT / "docs", folder / "docs")
+    (folder / "data").mkdir()
+    shutil.copy(ROOT / "data/README.md", folder / "data")
+    names = _names(folder)
+    for path in (folder / f"{name}.md" for name in names):
+        path.write_text(_live_links(path.read_text("utf-8"), path.parent, {}), encoding="utf-8")
+    return names
 
 
 # The package
@@ -120,7 +131,6 @@ def _write_api(folder: Path) -> list[str]:
 
 
 def as_rst(_app: object, _what: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
-    """Change a docstring's lines, in which `this` is code and nothing else is markup, into reStructuredText."""
-    for row, line in enumerate(lines):
-        parts = re.split(r"`+([^`]+)`+", line)
-        lines[row] = "".join(f"``{part}``" if odd % 2 else re.sub(r"([*|\\_])", r"\\\1", part) for odd, part in enumerate(parts))
+    """Replace a docstring's lines, which are Markdown, by what reStructuredText takes."""
+    html = MarkdownIt("commonmark", {"html": False}).render("\n".join(lines))
+    lines[:] = [".. raw:: html", "", *(f"   {line}" for line in html.splitlines()), ""]
