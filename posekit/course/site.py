@@ -4,6 +4,7 @@ Sphinx builds it, with MyST-NB for the notebooks and a theme for books, from the
 """
 
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ from posekit.errors import InputError
 from posekit.files import expanded, new_folder, read_json
 
 FILES = Path(__file__).with_name("site_files")
+LOSSLESS = 100_000  # bytes of a figure
 _SPHINX = {"en": "en", "zh": "zh_CN"}  # Sphinx's names of the languages
 
 
@@ -50,7 +52,10 @@ def write_site(runs: Sequence[Path], out: Path, commands: str) -> Path:
         folders = {edition.place: Path(sources, edition.language) for edition in editions}
         pages = {e.place: write_pages(folders[e.place], e.run, e.manifest, e.language, commands) for e in editions}
         for edition in editions:
-            _build(folders[edition.place], building / edition.place, edition, _switch(editions, pages))
+            made = Path(sources, "made", edition.language, "html")  # beside it MyST-NB keeps copies of the notebooks
+            _build(folders[edition.place], made, edition, _switch(editions, pages))
+            _shrink(made)
+            shutil.copytree(made, building / edition.place, dirs_exist_ok=True)
     return out / "index.html"
 
 
@@ -101,6 +106,23 @@ def _build(source: Path, out: Path, edition: Edition, switch: list[dict[str, Any
             raise InputError(f"{edition.run}: Sphinx can't build the site: {error}") from error
     if text := re.sub(r"\x1b\[[\d;]*m", "", warnings.getvalue()).strip():
         raise InputError(f"{edition.run}: pages are wrong: {text}")
+
+
+def _shrink(site: Path) -> None:
+    """Store figures as WebP, large ones with slight losses; leave out what only the theme's authors need."""
+    from PIL import Image
+
+    for path in (site / "_images").glob("*.png"):
+        picture = Image.open(path).convert("RGBA")
+        picture.save(path.with_suffix(".webp"), lossless=True)
+        if path.with_suffix(".webp").stat().st_size > LOSSLESS:
+            picture.save(path.with_suffix(".webp"), quality=90)
+        path.unlink()
+    for path in site.rglob("*.html"):
+        text = re.sub(r'(src="[./]*_images/[^"]+)\.png"', r'\1.webp"', path.read_text(encoding="utf-8"))
+        path.write_text(text, encoding="utf-8")
+    for path in [*(site / "_static").rglob("*.map"), site / ".buildinfo", site / "objects.inv"]:
+        path.unlink(missing_ok=True)
 
 
 def _configuration(edition: Edition, switch: list[dict[str, Any]]) -> dict[str, Any]:
