@@ -24,7 +24,7 @@ def _lines(context: typer.Context, level: int) -> Iterator[str]:
     yield from ("```text", f"{context.command_path} {words}", "```", "")
     rows = [_row(parameter) for parameter in command.params if not getattr(parameter, "hidden", False)]
     if rows:
-        yield from ("| | |", "| --- | --- |", *rows, "")
+        yield from ("| parameter | meaning |", "| --- | --- |", *rows, "")
 
 
 def _row(parameter: typer.core.TyperOption | TyperArgument) -> str:

@@ -19,6 +19,7 @@ from posekit.files import expanded, new_folder, read_json
 
 FILES = Path(__file__).with_name("site_files")
 LOSSLESS = 100_000  # bytes of a figure
+SOLUTION = {"en": "Solution", "zh": "答案"}
 _SPHINX = {"en": "en", "zh": "zh_CN"}  # Sphinx's names of the languages
 
 
@@ -94,12 +95,15 @@ def _build(source: Path, out: Path, edition: Edition, switch: list[dict[str, Any
     from sphinx.errors import SphinxError
     from sphinx.util.docutils import docutils_namespace
 
+    from posekit.course.site_search import SearchChinese
+
     warnings = StringIO()
     with TemporaryDirectory() as trees, docutils_namespace():
         try:
             application = Sphinx(
                 source, None, out, Path(trees), "html", _configuration(edition, switch), None, warnings, freshenv=True
             )
+            application.add_search_language(SearchChinese)
             application.connect("autodoc-process-docstring", as_rst)
             application.build()
         except SphinxError as error:
@@ -119,9 +123,9 @@ def _shrink(site: Path) -> None:
             picture.save(path.with_suffix(".webp"), quality=90)
         path.unlink()
     for path in site.rglob("*.html"):
-        text = re.sub(r'(src="[./]*_images/[^"]+)\.png"', r'\1.webp"', path.read_text(encoding="utf-8"))
+        text = re.sub(r'((?:src|href)="[./]*_images/[^"]+)\.png"', r'\1.webp"', path.read_text(encoding="utf-8"))
         path.write_text(text, encoding="utf-8")
-    for path in [*(site / "_static").rglob("*.map"), site / ".buildinfo", site / "objects.inv"]:
+    for path in [*(site / "_static").rglob("*.map"), *(site / "_static").glob("*macros.html"), site / ".buildinfo", site / "objects.inv"]:
         path.unlink(missing_ok=True)
 
 
@@ -132,6 +136,9 @@ def _configuration(edition: Edition, switch: list[dict[str, Any]]) -> dict[str, 
         "extensions": ["myst_nb", "sphinx.ext.autodoc"],
         "nb_execution_mode": "off",
         "nb_merge_streams": True,
+        "nb_code_prompt_show": SOLUTION[edition.language],
+        "nb_code_prompt_hide": SOLUTION[edition.language],
+        "smartquotes": False,  # --data is an option
         "myst_heading_anchors": 4,
         "suppress_warnings": ["myst.header"],
         "autodoc_member_order": "bysource",
@@ -147,6 +154,15 @@ def _configuration(edition: Edition, switch: list[dict[str, Any]]) -> dict[str, 
         "html_show_sphinx": False,
         "html_show_copyright": False,
         "html_sidebars": {"**": ["navbar-logo.html", "languages.html", "search-button-field.html", "sbt-sidebar-nav.html"]},
-        "html_theme_options": {"use_download_button": False, "use_fullscreen_button": False, "show_toc_level": 2},
-        "html_context": {"languages": switch if len(switch) > 1 else [], "place": edition.place},
+        "html_theme_options": {
+            "use_download_button": False,
+            "use_fullscreen_button": False,
+            "show_toc_level": 2,
+            **dict.fromkeys(("navbar_start", "navbar_center", "navbar_end", "navbar_persistent", "footer_content_items"), []),
+        },
+        "html_context": {
+            "languages": switch if len(switch) > 1 else [],
+            "place": edition.place,
+            "default_mode": "auto",
+        },
     }

@@ -125,7 +125,8 @@ def _write_api(folder: Path) -> list[str]:
     for home, names in modules.items():
         lines = [home, "=" * len(home), ""]
         for name in names:
-            lines += [name, "-" * len(name), "", f".. automodule:: {name}", "   :members:", ""]
+            lines += [] if name == home else [name, "-" * len(name), ""]
+            lines += [f".. automodule:: {name}", "   :members:", ""]
         (folder / f"{home}.rst").write_text("\n".join(lines), encoding="utf-8")
     return list(modules)
 
