@@ -38,7 +38,9 @@ def problems(site: Path) -> list[str]:
             if parts.scheme or parts.netloc:
                 continue
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path.resolve()
-            there = pages.get(site / target.relative_to(site.resolve())) if target.is_relative_to(site.resolve()) else None
+            there = (
+                pages.get(site / target.relative_to(site.resolve())) if target.is_relative_to(site.resolve()) else None
+            )
             if not target.is_file():
                 found.append(f"{path}: {address}: no such file")
             elif there and unquote(parts.fragment) not in there.ids and parts.path + parts.fragment != "#":

@@ -52,7 +52,9 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("我的 environment")
     venv.create(place, with_pip=True, symlinks=os.name == "posix")
     python = next(place.glob("[bS]*/python*"))
-    site = Path(subprocess.check_output([python, "-c", "import site; print(site.getsitepackages()[0])"], text=True).strip())
+    site = Path(
+        subprocess.check_output([python, "-c", "import site; print(site.getsitepackages()[0])"], text=True).strip()
+    )
     (site / "others.pth").write_text("\n".join(path for path in sys.path if path.endswith("-packages")))
     shutil.rmtree(place / "share", ignore_errors=True)
     (place / "share").symlink_to(Path(sys.prefix) / "share")  # JupyterLab's pages

@@ -28,7 +28,11 @@ def _lines(context: typer.Context, level: int) -> Iterator[str]:
 
 
 def _row(parameter: typer.core.TyperOption | TyperArgument) -> str:
-    names = [(parameter.metavar or parameter.name or "").upper()] if isinstance(parameter, TyperArgument) else parameter.opts
+    names = (
+        [(parameter.metavar or parameter.name or "").upper()]
+        if isinstance(parameter, TyperArgument)
+        else parameter.opts
+    )
     text = " ".join(filter(None, [parameter.help, _default(parameter)]))
     cells = ", ".join(f"`{name}`" for name in names), text
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"

@@ -100,7 +100,14 @@ def _run(step: Step, share: set[int], folder: Path, root: Path, bars: Progress, 
 
 def _command(step: Step, notebook: Path, root: Path) -> list[str]:
     command = [sys.executable, "-m", "papermill", str(step.lesson.path), str(notebook)]
-    command += ["--kernel", "python3", "--cwd", str(home(root) if root == WORKBOOK else root), "--log-output", "--no-progress-bar"]
+    command += [
+        "--kernel",
+        "python3",
+        "--cwd",
+        str(home(root) if root == WORKBOOK else root),
+        "--log-output",
+        "--no-progress-bar",
+    ]
     for name, value in step.parameters.items():
         command += ["--parameters_raw" if isinstance(value, str) else "--parameters", name, str(value)]
     return command

@@ -123,9 +123,14 @@ def _shrink(site: Path) -> None:
             picture.save(path.with_suffix(".webp"), quality=90)
         path.unlink()
     for path in site.rglob("*.html"):
-        text = re.sub(r'((?:src|href)="[./]*_images/[^"]+)\.png"', r'\1.webp"', path.read_text(encoding="utf-8"))
-        path.write_text(text, encoding="utf-8")
-    for path in [*(site / "_static").rglob("*.map"), *(site / "_static").glob("*macros.html"), site / ".buildinfo", site / "objects.inv"]:
+        text = re.sub(r"(_images/[0-9a-f]{64})\.png", r"\1.webp", path.read_text(encoding="utf-8"))
+        path.write_text(re.sub(r'alt="[./]*_images/[^"]*"', 'alt="figure"', text), encoding="utf-8")
+    for path in [
+        *(site / "_static").rglob("*.map"),
+        *(site / "_static").glob("*macros.html"),
+        site / ".buildinfo",
+        site / "objects.inv",
+    ]:
         path.unlink(missing_ok=True)
 
 
@@ -153,12 +158,16 @@ def _configuration(edition: Edition, switch: list[dict[str, Any]]) -> dict[str, 
         "html_show_sourcelink": False,
         "html_show_sphinx": False,
         "html_show_copyright": False,
-        "html_sidebars": {"**": ["navbar-logo.html", "languages.html", "search-button-field.html", "sbt-sidebar-nav.html"]},
+        "html_sidebars": {
+            "**": ["navbar-logo.html", "languages.html", "search-button-field.html", "sbt-sidebar-nav.html"]
+        },
         "html_theme_options": {
             "use_download_button": False,
             "use_fullscreen_button": False,
             "show_toc_level": 2,
-            **dict.fromkeys(("navbar_start", "navbar_center", "navbar_end", "navbar_persistent", "footer_content_items"), []),
+            **dict.fromkeys(
+                ("navbar_start", "navbar_center", "navbar_end", "navbar_persistent", "footer_content_items"), []
+            ),
         },
         "html_context": {
             "languages": switch if len(switch) > 1 else [],

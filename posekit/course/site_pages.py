@@ -92,7 +92,9 @@ def _outputs(cell: NotebookNode, lesson: str) -> Iterator[NotebookNode]:
         if _WIDGET not in data:
             yield output
         elif "%|" not in data.get("text/plain", ""):  # else a progress bar
-            note = f"*With posekit installed, this picture has controls: `posekit lab`, lesson {lesson}, Run All Cells.*"
+            note = (
+                f"*With posekit installed, this picture has controls: `posekit lab`, lesson {lesson}, Run All Cells.*"
+            )
             yield nbformat.v4.new_output("display_data", {"text/markdown": note})
 
 

@@ -72,7 +72,9 @@ def packages_check() -> Check:
         if present != wanted:
             wrong.append(f"{name} {present or 'missing'} (needs {wanted})")
     detail = f"{len(pins)} as pinned" if not wrong else "; ".join(wrong)
-    remedy = "pip install --force-reinstall posekit's wheel" if ROOT == WORKBOOK else "pip install -e . in the repository"
+    remedy = (
+        "pip install --force-reinstall posekit's wheel" if ROOT == WORKBOOK else "pip install -e . in the repository"
+    )
     return Check("packages", not wrong, detail, remedy)
 
 
