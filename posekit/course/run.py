@@ -77,6 +77,7 @@ def _new(root: Path, scale: str, only: Sequence[str], pairs: dict[str, str]) -> 
         "parameters": pairs,
         "started": f"{datetime.now():%Y-%m-%d %H:%M:%S}",
         "device": pairs.get("device", "auto"),
+        "photographs": bool(os.environ.get("POSEKIT_PHOTOS")),  # lessons show some of them
         **describe(root),
         "data": _data(scale, pairs, steps),
         "seconds": 0.0,
