@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-WORKBOOK = ("notebooks/*.ipynb", "scripts/*.*", "scripts/*/*", "docs/*.*", "data/README.md")
+WORKBOOK = ("notebooks/*.ipynb", "scripts/*.*", "scripts/*/*", "docs/*.*", "docs/*/*.*", "data/README.md")
 
 
 def workbook() -> list[str]:
