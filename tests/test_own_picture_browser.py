@@ -14,6 +14,7 @@ from browsing import chromium, needs_chromium, run_all, serve_lab
 from lesson_files import write_lesson
 from own_squares import square
 
+from posekit import palette
 from posekit.drawing import LEFT, RIGHT
 
 pytestmark = [pytest.mark.machine, needs_chromium]
@@ -107,7 +108,7 @@ class Own:
         assert self.near(shot, CORNER + far, RIGHT, 40) == 0
         faded = np.array([255, 255, 255]) * 0.65 + 0.35 * np.array(RIGHT)
         assert self.near(shot, CORNER + far, faded, 25) > 4
-        assert self.near(shot, CORNER + (SIDE / 2, -SIDE / 5), (0xDC, 0x14, 0x3C), 40) > 8
+        assert self.near(shot, CORNER + (SIDE / 2, -SIDE / 5), palette.rgb(palette.LIMIT), 40) > 8
 
     def near(self, shot: np.ndarray, at: np.ndarray, color: object, off: int) -> int:
         """How many pixels around a place of the picture have this colour."""
@@ -116,7 +117,7 @@ class Own:
 
 
 def test_a_file_is_chosen_and_a_box_dragged(own: Own, tmp_path: Path) -> None:
-    assert own.page.locator(".jp-OutputArea-output img").count() == 0  # the first picture is in the widget
+    assert own.page.locator(".jp-OutputArea-output img:visible").count() == 0  # the first picture is in the widget
     own.says("This model has seen drawn pictures only", "Faded keypoints have a score below 0.50")
     own.start()
     start, end = own.corners()
@@ -176,3 +177,22 @@ def test_a_bad_file_is_a_line_on_the_page(own: Own, name: str, tmp_path: Path) -
     assert own.page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
     own.start()
     assert own.widget.get_by_role("alert").count() == 0
+
+
+def test_a_page_that_is_loaded_again_works(own: Own, tmp_path: Path) -> None:
+    own.start()
+    own.page.keyboard.press("Control+s")
+    own.page.locator(".jp-mod-dirty").first.wait_for(state="detached")
+    own.page.reload()
+    own.says("Drag a box around the object", "mine.png")
+    assert own.page.locator(".jp-OutputArea-output img:visible").count() == 0
+    own.widget.evaluate("element => element.scrollIntoView()")
+    own.page.wait_for_timeout(500)  # JupyterLab scrolls, too
+    own.widget.evaluate("element => element.scrollIntoView()")
+    start, end = own.corners()
+    own.page.mouse.move(*start)
+    own.page.mouse.down()
+    own.page.mouse.move(*end, steps=4)
+    own.page.mouse.up()
+    own.check()
+    own.page.screenshot(path=tmp_path / "again.png")

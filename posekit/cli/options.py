@@ -26,7 +26,7 @@ Backend = Annotated[
     typer.Option(help="mindspore, mindir, onnxruntime, openvino, lite or om; by file and device if not given."),
 ]
 Precision = Annotated[
-    str | None, typer.Option(help="fp32, fp16 or bf16; the run time's usual one if not given, which is printed.")
+    str | None, typer.Option(help="fp32, fp16, bf16 or int8; the run time's usual one if not given, which is printed.")
 ]
 LitePython = Annotated[Path | None, typer.Option(help="For lite: a Python that has MindSpore Lite.")]
 FlipTest = Annotated[bool | None, typer.Option(help="Average with the mirrored image; the recipe's default.")]

@@ -1,9 +1,10 @@
 """List the lessons, and plan which of them a course runs, in which order and with which parameters."""
 
 import ast
+import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from posekit.course.results import read_cells, shipped_for
@@ -19,10 +20,14 @@ SCALES = {
 }
 USUAL = "quick"  # the scale of a course that names none
 ON_SHIPPED = ("quick",)  # scales that train too little: there, lessons that take a model get the networks that ship
-EACH_RECIPE = ("04", "06", "07")  # lessons that run once for every recipe of the scale
-TRAINED = ("06", "07", "08", "09")  # lessons that use the network that lesson 04 trains with their recipe
+EACH_RECIPE = ("04", "06", "07")  # chapters whose lessons run once for every recipe of the scale
+TRAINED = ("02", "03", "06", "07", "08", "09")  # chapters whose lessons use what lesson 04 trains with their recipe
 ALONE = ("05",)  # lessons that measure the speed of the whole machine, so no other lesson may run beside them
 LINUX = ("05",)  # lessons that start msrun, which exists on Linux only; elsewhere a course skips them unless named
+
+# What a course's report begins with: results, by their lesson and the beginning of their name; lessons' first pictures.
+HEADLINES = (("06", "PCK@"), ("07", "fastest"), ("04", "best PCK"), ("04", "speed"), ("09", "PCK"), ("00", ""))
+PICTURED = ("06", "04", "00")
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,13 @@ class Lesson:
 
     @property
     def number(self) -> str:
-        """The two digits that the file's name starts with."""
-        return self.path.stem[:2]
+        """What the file's name starts with: 06, or 06b for a lesson that continues 06."""
+        return self.path.stem.split("_")[0]
+
+    @property
+    def chapter(self) -> str:
+        """The two digits of the number, which 06, 06b and 06c share."""
+        return self.number[:2]
 
 
 @dataclass(frozen=True)
@@ -58,16 +68,18 @@ class Step:
 
 
 def list_lessons(root: Path = ROOT) -> list[Lesson]:
-    """List the lessons notebooks/NN_*.ipynb below `root`, in order; raise InputError if there are none."""
-    paths = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    """List the lessons notebooks/NN_*.ipynb and NNb_*.ipynb below `root`, in order; raise InputError if none exist."""
+    folder = root / "notebooks"
+    paths = sorted([*folder.glob("[0-9][0-9]_*.ipynb"), *folder.glob("[0-9][0-9][a-z]_*.ipynb")])
     if not paths:
         raise InputError(
             f"{root / 'notebooks'}: no lessons; run in a clone of the repository, or set POSEKIT_ROOT to it"
         )
-    return [_read_lesson(path) for path in paths]
+    return [read_lesson(path) for path in paths]
 
 
-def _read_lesson(path: Path) -> Lesson:
+def read_lesson(path: Path) -> Lesson:
+    """Read a lesson's title and parameters. InputError if the file isn't a notebook."""
     try:
         cells = read_cells(path)
     except (ValueError, KeyError) as error:
@@ -80,9 +92,10 @@ def _read_lesson(path: Path) -> Lesson:
 
 
 def _literals(source: str) -> dict[str, object]:
-    """Read the `name = literal` assignments of a parameters cell."""
-    pairs = [(n.targets[0], n.value) for n in ast.parse(source).body if isinstance(n, ast.Assign)]
-    return {target.id: ast.literal_eval(value) for target, value in pairs if isinstance(target, ast.Name)}
+    """Read the `name: type = literal` assignments of a parameters cell, with or without the type."""
+    lines = [line for line in ast.parse(source).body if isinstance(line, ast.Assign | ast.AnnAssign)]
+    pairs = [(line.target if isinstance(line, ast.AnnAssign) else line.targets[0], line.value) for line in lines]
+    return {name.id: ast.literal_eval(value) for name, value in pairs if isinstance(name, ast.Name) and value}
 
 
 def plan(scale: str, only: Sequence[str], parameters: dict[str, str], root: Path, folder: Path) -> list[Step]:
@@ -98,18 +111,24 @@ def plan(scale: str, only: Sequence[str], parameters: dict[str, str], root: Path
     runs = folder.relative_to(home(root)).as_posix() if folder.is_relative_to(home(root)) else str(folder)
     steps = []
     for lesson in lessons:
-        each = lesson.number in EACH_RECIPE and "recipe" in lesson.parameters
+        each = lesson.chapter in EACH_RECIPE and "recipe" in lesson.parameters
         for recipe in recipes if each else _recipe_of_line(lesson, recipes):
             place = {"run": f"{runs}/{recipe}"} if lesson.number == "04" else {}  # where a stopped training resumes
             model = _model(scale, lesson, recipe, parameters)
             values = {"runs": runs, **place, **model, **parameters, "recipe": recipe}
             chosen = {name: _typed(name, values[name], lesson) for name in lesson.parameters if name in values}
-            trained = [step for step in steps if step.lesson.number == "04" and step.parameters.get("recipe") == recipe]
-            needs = tuple(step.name for step in trained) if lesson.number in TRAINED and not model else ()
-            steps.append(Step(f"{lesson.path.stem}-{recipe}" if each else lesson.path.stem, lesson, chosen, needs))
+            steps.append(Step(f"{lesson.path.stem}-{recipe}" if each else lesson.path.stem, lesson, chosen))
     if not steps:
         raise InputError(f"the {scale} scale has no recipe for {', '.join(only)}; name one with -p recipe=NAME")
-    return steps
+    return [replace(step, needs=_needs(step, steps)) for step in steps]
+
+
+def _needs(step: Step, steps: Sequence[Step]) -> tuple[str, ...]:
+    """The trainings whose network a lesson uses, or would use if there were one: it must not depend on who is first."""
+    if step.lesson.chapter not in TRAINED or step.parameters.get("model"):
+        return ()
+    recipe = step.parameters.get("recipe")
+    return tuple(s.name for s in steps if s.lesson.number == "04" and s.parameters.get("recipe") == recipe)
 
 
 def _model(scale: str, lesson: Lesson, recipe: str, parameters: dict[str, str]) -> dict[str, str]:
@@ -125,14 +144,20 @@ def chosen_recipes(scale: str, parameters: dict[str, str]) -> tuple[str, ...]:
 
 
 def _select(lessons: list[Lesson], only: Sequence[str]) -> list[Lesson]:
-    wanted = {number.zfill(2) for text in only for number in text.replace(",", " ").split()}
-    unknown = wanted - {lesson.number for lesson in lessons} - {lesson.path.stem for lesson in lessons}
+    asked = [name for text in only for name in text.replace(",", " ").split()]
+    wanted = {f"0{name}" if re.fullmatch("[0-9][a-z]?", name) else name for name in asked}
+    unknown = wanted - {name for lesson in lessons for name in _names(lesson)}
     if unknown:
         known = ", ".join(lesson.path.stem for lesson in lessons)
         raise InputError(f"unknown lesson {', '.join(sorted(unknown))}; choose by number from {known}")
     if not wanted:
         return [lesson for lesson in lessons if sys.platform == "linux" or lesson.number not in LINUX]
-    return [lesson for lesson in lessons if wanted & {lesson.number, lesson.path.stem}]
+    return [lesson for lesson in lessons if wanted & _names(lesson)]
+
+
+def _names(lesson: Lesson) -> set[str]:
+    """What `--only` may call a lesson: its file's name, its number, or its chapter, all of whose lessons are meant."""
+    return {lesson.path.stem, lesson.number, lesson.chapter}
 
 
 def _check_parameters(lessons: list[Lesson], parameters: dict[str, str]) -> None:

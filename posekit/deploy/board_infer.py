@@ -258,9 +258,9 @@ def draw(picture, points, scores, kit):
     pen, width = ImageDraw.Draw(canvas), max(1, round(max(canvas.size) / 400))
     r, shown = 2 * width, scores > 0.75 * np.quantile(scores, 0.8)
     places = [tuple(place) for place in ((points + 0.5) * factor - 0.5).tolist()]
-    for one, other in kit["limbs"]:
+    for number, (one, other) in enumerate(kit["limbs"]):
         if shown[one] and shown[other]:
-            pen.line(places[one] + places[other], tuple(kit["colors"][one]), width)
+            pen.line(places[one] + places[other], tuple(kit["limb_colors"][number]), width)
     for number, (x, y) in enumerate(places):
         if shown[number]:
             pen.ellipse([x - r, y - r, x + r, y + r], tuple(kit["colors"][number]), (255, 255, 255))

@@ -24,7 +24,7 @@ from posekit.datasets.dataset import BOX_MARGIN
 from posekit.deploy import infer310
 from posekit.deploy.ascend import atc_command, check_soc, convert_om, converter_command
 from posekit.deploy.kit_inputs import INPUTS, Source, samples_of
-from posekit.drawing import side_colors
+from posekit.drawing import limb_colors, side_colors
 from posekit.errors import InputError, in_words
 from posekit.evaluation.metrics import Scores
 from posekit.evaluation.protocols import Table, largest_difference, score
@@ -111,6 +111,7 @@ def settings_of(recipe: Recipe) -> dict:
         "keypoints": skeleton.keypoints,
         "limbs": skeleton.limbs,
         "colors": side_colors(skeleton),
+        "limb_colors": limb_colors(skeleton),
     }
 
 

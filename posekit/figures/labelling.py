@@ -14,7 +14,6 @@ from typing import Any
 import anywidget
 import numpy as np
 import traitlets
-from IPython.display import DisplayHandle
 
 from posekit.datasets.images import BadImage, one_line
 from posekit.drawing import draw_poses, side_colors
@@ -25,12 +24,11 @@ from posekit.figures.page_widgets import page_half, show_below_picture
 from posekit.files import expanded
 from posekit.inference.boxes import predict_box
 from posekit.inference.predictors import Predictor
+from posekit.palette import POINTS
 from posekit.skeletons import Skeleton, make_skeleton
 
 Propose = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
-# Okabe and Ito's colours, which colour-blind people can tell apart; for keypoints without sides.
-_PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#0072b2", "#d55e00", "#cc79a7", "#f0e442")
 _open: dict[str, "Labeller"] = {}  # by file: to run the cell again is to go on with it
 
 
@@ -47,17 +45,15 @@ def label_keypoints(
         RGB and a box (4,), left, top, width and height, and returns keypoints (K, 2) in image pixels and scores (K,).
     """
     labeller = Labeller(expanded(folder), names, expanded(out), propose)
-    text = f"Run this cell in JupyterLab to label: {labeller.progress()}"
-    labeller.placeholder = show_below_picture(labeller, labeller.preview(), text)
+    show_below_picture(labeller, labeller.preview(), f"Labelling: {labeller.progress()}", "to label")
 
 
 class Labeller(anywidget.AnyWidget):
     """The widget; it shows the first picture that isn't done. Its constructor raises what `label_keypoints` raises."""
 
-    _esm = page_half("labelling_canvas.js", "labelling_state.js", "labelling.js")
+    _esm = page_half("labelling_canvas.js", "live.js", "labelling_state.js", "labelling.js")
     _css = page_half("labelling.css")
     setup = traitlets.Dict().tag(sync=True)
-    placeholder: DisplayHandle | None = None  # the picture above the widget, for pages without Python
 
     def __init__(
         self, folder: Path, names: Sequence[str] | Skeleton, out: Path, propose: Propose | Predictor | None = None
@@ -109,8 +105,6 @@ class Labeller(anywidget.AnyWidget):
             self.send({"is": "error", "text": str(error)})
 
     def _opened(self, _: dict) -> None:
-        if self.placeholder:
-            self.placeholder.update({"text/plain": f"Labels go to {self._file.path}"}, raw=True)
         self._send_picture()
 
     def _save(self, message: dict) -> None:
@@ -237,4 +231,4 @@ def _colors(skeleton: Skeleton) -> list[str]:
     sides = side_colors(skeleton)
     if len(set(sides)) > 1:
         return ["#{:02x}{:02x}{:02x}".format(*color) for color in sides]
-    return [_PALETTE[k % len(_PALETTE)] for k in range(len(sides))]
+    return [POINTS[k % len(POINTS)] for k in range(len(sides))]
