@@ -1,4 +1,4 @@
-"""A wheel in an environment of its own, elsewhere, without the clone: doctor, lessons, JupyterLab, a network that ships.
+"""A wheel in a new environment, elsewhere, without the clone: doctor, lessons, JupyterLab, a network that ships.
 
 The environment takes the packages that posekit needs from the one that runs the tests.
 """
