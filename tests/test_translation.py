@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from exercise_cells import calls, lesson_path, read_cells
+from exercise_cells import lesson_path, read_cells
 from lesson_files import write_lesson
 
 from posekit.course import exercises
@@ -136,7 +136,6 @@ def test_a_course_in_chinese(root: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     cells = read_cells(folder / "00_start.ipynb")
     said = "".join(cells[-1]["outputs"][0]["text"]).splitlines()
     assert "".join(cells[0]["source"]).startswith("# 第一课") and re.search(HAN, said[0]) and said[1] == "zh"
-    assert [call for cell in cells for call in calls(cell)] == [("check", "02.3", "B")] or said[0].startswith(
         "[not yet]"
     )
     with pytest.raises(InputError, match="lessons, parameters and language; leave the others out"):

@@ -52,9 +52,8 @@ def run(
     0, 1 when a lesson failed, 130 after Ctrl-C. InputError, before anything runs, for anything unknown.
     """
     if resume is None:
-        folder, manifest, steps = _new(
-            root, scale or USUAL, only, _pairs(parameters), known_language(lang or language())
-        )
+        lang = known_language(lang or language())
+        folder, manifest, steps = _new(root, scale or USUAL, only, _pairs(parameters), lang)
     else:
         folder, manifest, steps = _stopped(root, expanded(resume), scale, only, parameters, lang)
     console = Console()
