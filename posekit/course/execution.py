@@ -89,11 +89,8 @@ def _run(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={
-                **os.environ,
-                "POSEKIT_LANG": lang,
-                "JUPYTER_PREFER_ENV_PATH": "1",
-            },  # this environment's kernel, not one of the user's
+            # the kernel of this environment, not of the user
+            env={**os.environ, "POSEKIT_LANG": lang, "JUPYTER_PREFER_ENV_PATH": "1"},
             start_new_session=True,  # a terminal's Ctrl-C doesn't reach it
         )
     try:
