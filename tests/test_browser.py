@@ -10,7 +10,7 @@ from browsing import chromium, needs_chromium, run_all, serve_lab
 
 ROOT = Path(__file__).parents[1]
 LESSON = "01_explore_datasets.ipynb"
-# What lesson 06 does after a training, here with targets moved by a few pixels in place of a network's heatmaps.
+# What lesson 06c does after a training, here with targets moved by a few pixels in place of a network's heatmaps.
 EXPLORE = """import numpy as np
 from posekit.figures.explorer import heatmaps_of
 from posekit.figures.widgets import explore_heatmaps

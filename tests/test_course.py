@@ -146,6 +146,26 @@ def test_plan_runs_line_lessons_once_a_recipe(root: Path) -> None:
     assert [step.name for step in one] == ["00_start", "04_train-poseestnet-tiny"]
 
 
+def test_a_chapter_of_several_lessons(root: Path) -> None:
+    """--only 06 runs all three, --only 06b that one; each of them runs once a recipe, after its training."""
+    for stem in ("06_pck", "06b_published", "06c_errors"):
+        write_lesson(root, stem, "recipe = ''")
+
+    def planned(*only: str) -> list[str]:
+        return [step.name for step in lessons.plan("smoke", only, {"recipe": "poseestnet-tiny"}, root, root)]
+
+    every = [f"{stem}-poseestnet-tiny" for stem in ("06_pck", "06b_published", "06c_errors")]
+    assert [lesson.number for lesson in lessons.list_lessons(root)] == ["00", "04", "06", "06b", "06c"]
+    assert planned("06") == planned("6") == every
+    assert planned("06b") == planned("6b") == planned("06b_published") == every[1:2]
+    assert planned("06_pck") == every[:1], "by its whole name the first alone can be chosen"
+    assert planned("06c,00") == ["00_start", every[2]]
+    needs = {step.name: step.needs for step in lessons.plan("smoke", [], {}, root, root)}
+    assert needs["06c_errors-hourglass-smoke"] == ("04_train-hourglass-smoke",)
+    with pytest.raises(InputError, match="unknown lesson 06d"):
+        planned("06d")
+
+
 def test_launchers_are_left_out_where_they_do_not_run(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_lesson(root, "05_launch", "workers = 2")
     for platform, numbers in (("linux", ["00", "04", "05"]), ("darwin", ["00", "04"])):
@@ -279,7 +299,9 @@ def path_parameters() -> list[tuple[Path, str]]:
     return [(path, name) for path, name in found if named.fullmatch(name)]
 
 
-@pytest.mark.parametrize(("path", "name"), path_parameters(), ids=lambda v: v.stem[:2] if isinstance(v, Path) else v)
+@pytest.mark.parametrize(
+    ("path", "name"), path_parameters(), ids=lambda v: v.stem.split("_")[0] if isinstance(v, Path) else v
+)
 def test_lessons_take_every_path_by_resolve_or_newest_run(path: Path, name: str) -> None:
     """So that numbers, ~ and folders that are relative to the right place work in each."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]

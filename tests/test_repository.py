@@ -32,7 +32,7 @@ def test_notebook_is_stored_clean(path: Path) -> None:
 
 
 def test_every_lesson_has_its_own_number() -> None:
-    numbers = [path.stem[:2] for path in NOTEBOOKS]
+    numbers = [path.stem.split("_")[0] for path in NOTEBOOKS]
     assert len(set(numbers)) == len(numbers)
 
 

@@ -1,6 +1,7 @@
 """List the lessons, and plan which of them a course runs, in which order and with which parameters."""
 
 import ast
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +21,8 @@ SCALES = {
 }
 USUAL = "quick"  # the scale of a course that names none
 ON_SHIPPED = ("quick",)  # scales that train too little: there, lessons that take a model get the networks that ship
-EACH_RECIPE = ("04", "06", "07")  # lessons that run once for every recipe of the scale
-TRAINED = ("06", "07", "08", "09")  # lessons that use the network that lesson 04 trains with their recipe
+EACH_RECIPE = ("04", "06", "07")  # chapters whose lessons run once for every recipe of the scale
+TRAINED = ("06", "07", "08", "09")  # chapters whose lessons use the network that lesson 04 trains with their recipe
 ALONE = ("05",)  # lessons that measure the speed of the whole machine, so no other lesson may run beside them
 LINUX = ("05",)  # lessons that start msrun, which exists on Linux only; elsewhere a course skips them unless named
 
@@ -36,8 +37,13 @@ class Lesson:
 
     @property
     def number(self) -> str:
-        """The two digits that the file's name starts with."""
-        return self.path.stem[:2]
+        """What the file's name starts with: 06, or 06b for a lesson that continues 06."""
+        return self.path.stem.split("_")[0]
+
+    @property
+    def chapter(self) -> str:
+        """The two digits of the number, which 06, 06b and 06c share."""
+        return self.number[:2]
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,9 @@ class Step:
 
 
 def list_lessons(root: Path = ROOT) -> list[Lesson]:
-    """List the lessons notebooks/NN_*.ipynb below `root`, in order; raise InputError if there are none."""
-    paths = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    """List the lessons notebooks/NN_*.ipynb and NNb_*.ipynb below `root`, in order; raise InputError if none exist."""
+    folder = root / "notebooks"
+    paths = sorted([*folder.glob("[0-9][0-9]_*.ipynb"), *folder.glob("[0-9][0-9][a-z]_*.ipynb")])
     if not paths:
         raise InputError(
             f"{root / 'notebooks'}: no lessons; run in a clone of the repository, or set POSEKIT_ROOT to it"
@@ -99,14 +106,14 @@ def plan(scale: str, only: Sequence[str], parameters: dict[str, str], root: Path
     runs = folder.relative_to(home(root)).as_posix() if folder.is_relative_to(home(root)) else str(folder)
     steps = []
     for lesson in lessons:
-        each = lesson.number in EACH_RECIPE and "recipe" in lesson.parameters
+        each = lesson.chapter in EACH_RECIPE and "recipe" in lesson.parameters
         for recipe in recipes if each else _recipe_of_line(lesson, recipes):
             place = {"run": f"{runs}/{recipe}"} if lesson.number == "04" else {}  # where a stopped training resumes
             model = _model(scale, lesson, recipe, parameters)
             values = {"runs": runs, **place, **model, **parameters, "recipe": recipe}
             chosen = {name: _typed(name, values[name], lesson) for name in lesson.parameters if name in values}
             trained = [step for step in steps if step.lesson.number == "04" and step.parameters.get("recipe") == recipe]
-            needs = tuple(step.name for step in trained) if lesson.number in TRAINED and not model else ()
+            needs = tuple(step.name for step in trained) if lesson.chapter in TRAINED and not model else ()
             steps.append(Step(f"{lesson.path.stem}-{recipe}" if each else lesson.path.stem, lesson, chosen, needs))
     if not steps:
         raise InputError(f"the {scale} scale has no recipe for {', '.join(only)}; name one with -p recipe=NAME")
@@ -126,14 +133,20 @@ def chosen_recipes(scale: str, parameters: dict[str, str]) -> tuple[str, ...]:
 
 
 def _select(lessons: list[Lesson], only: Sequence[str]) -> list[Lesson]:
-    wanted = {number.zfill(2) for text in only for number in text.replace(",", " ").split()}
-    unknown = wanted - {lesson.number for lesson in lessons} - {lesson.path.stem for lesson in lessons}
+    asked = [name for text in only for name in text.replace(",", " ").split()]
+    wanted = {f"0{name}" if re.fullmatch("[0-9][a-z]?", name) else name for name in asked}
+    unknown = wanted - {name for lesson in lessons for name in _names(lesson)}
     if unknown:
         known = ", ".join(lesson.path.stem for lesson in lessons)
         raise InputError(f"unknown lesson {', '.join(sorted(unknown))}; choose by number from {known}")
     if not wanted:
         return [lesson for lesson in lessons if sys.platform == "linux" or lesson.number not in LINUX]
-    return [lesson for lesson in lessons if wanted & {lesson.number, lesson.path.stem}]
+    return [lesson for lesson in lessons if wanted & _names(lesson)]
+
+
+def _names(lesson: Lesson) -> set[str]:
+    """What `--only` may call a lesson: its file's name, its number, or its chapter, all of whose lessons are meant."""
+    return {lesson.path.stem, lesson.number, lesson.chapter}
 
 
 def _check_parameters(lessons: list[Lesson], parameters: dict[str, str]) -> None:

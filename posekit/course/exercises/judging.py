@@ -16,8 +16,8 @@ from posekit.errors import shown
 def judge(exercise: Exercise, cases: Sequence[Sequence[Any]], answers: Sequence[dict[str, Any]]) -> Verdict:
     """Return the verdict on one student's answers to an exercise's cases.
 
-    Looked for in this order: an error, nothing returned, the exercise's own mistakes, a wrong type, shape or value,
-    and a right value whose function changes its arguments.
+    Looked for in this order: an error, nothing returned, a wrong value (one of the exercise's own mistakes, or by type,
+    shape and size), and a right value whose function changes its arguments.
     """
     if errors := [answer["error"] for answer in answers if "error" in answer]:
         return _error(errors[0])
@@ -27,12 +27,11 @@ def judge(exercise: Exercise, cases: Sequence[Sequence[Any]], answers: Sequence[
     if exercise.kind == "code" and not answers[0]["called"]:
         text = say("`{answer}` isn't a function: keep the line with `def`", answer=exercise.answer)
         return Verdict("not yet", text, "no function")
-    for mistake in exercise.mistakes:
-        if all(_equal(exercise, *pair) for pair in zip(values, _values(mistake.wrong, cases), strict=True)):
-            return Verdict("not yet", say(mistake.hint), mistake.hint)
     for case, value, truth in zip(cases, values, _values(exercise.truth, cases), strict=True):
         if not _equal(exercise, value, truth):
-            return _wrong(exercise, _call(exercise, case), value, truth)
+            hints = [it.hint for it in exercise.mistakes if _all_equal(exercise, values, _values(it.wrong, cases))]
+            wrong = _wrong(exercise, _call(exercise, case), value, truth)
+            return Verdict("not yet", say(hints[0]), hints[0]) if hints else wrong
     if changed := [position for answer in answers for position in answer.get("changed", [])]:
         said = "the result is right, but `{answer}` changes its argument {number}: work on a copy"
         text = say(said, answer=exercise.answer, number=changed[0] + 1)
@@ -75,6 +74,10 @@ def _equal(exercise: Exercise, value: Any, truth: Any) -> bool:
     if got is None or wanted is None or got.shape != wanted.shape:
         return False
     return bool(np.allclose(got, wanted, rtol=exercise.tolerance, atol=exercise.tolerance, equal_nan=True))
+
+
+def _all_equal(exercise: Exercise, values: Sequence[Any], others: Sequence[Any]) -> bool:
+    return all(_equal(exercise, *pair) for pair in zip(values, others, strict=True))
 
 
 def _is_several(truth: Any) -> bool:
