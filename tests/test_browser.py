@@ -1,6 +1,7 @@
-"""A lesson in JupyterLab as a person uses it: run all cells, move a control with the keyboard, see another picture."""
+"""A lesson in JupyterLab as a person uses it: run all cells, drive each widget by mouse and keyboard, and again after
+the page was loaded again. Controls are found as assistive technology finds them, by role and name.
+"""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,18 +20,22 @@ cuts = [crop(train[i], recipe) for i in range(12)]
 points = np.stack([transform_points(cut.matrix, found) for cut, found in zip(cuts, moved)])
 drawn, _ = recipe.codec.encode(points, train.visible[:12])
 explore_heatmaps(heatmaps_of(train, range(12), recipe, {"coarse": drawn * 0.5, "fine": drawn}))"""
+THRESHOLD = """from posekit.figures.widgets import explore_threshold
+from posekit.predictions import Predictions
+found = Predictions(train.names[:12], moved, np.ones(moved.shape[:2]))
+explore_threshold(train.take(range(12)), found, 0.1)"""
 
 pytestmark = [pytest.mark.machine, needs_chromium]
 
 
 def copy_lesson(target: Path, data: Path) -> None:
-    """Lesson 01 on small data, with the heatmap explorer and a last line to wait for."""
+    """Lesson 01 on small data, with the two explorers of lesson 06 and a last line to wait for."""
     notebook = json.loads((ROOT / "notebooks" / LESSON).read_text(encoding="utf-8"))
     parameters = next(cell for cell in notebook["cells"] if "parameters" in cell["metadata"].get("tags", []))
     changed = f'recipe = "poseestnet-tiny"\ndata = {str(data)!r}'
     parameters["source"] = "".join([*parameters["source"], "\n", changed])
     explore = "from posekit.geometry import transform_points\n" + EXPLORE
-    for name, source in (("explorer", explore), ("last", "print('all', 'cells', 'done')")):
+    for name, source in (("explorer", explore), ("threshold", THRESHOLD), ("last", "print('all', 'cells', 'done')")):
         cell = {"cell_type": "code", "execution_count": None, "id": name, "metadata": {}, "outputs": []}
         notebook["cells"].append({**cell, "source": source})
     target.parent.mkdir()
@@ -54,62 +59,201 @@ def page(lab: str) -> Iterator[object]:
 
 
 class Cell:
-    """A cell of the page whose output is a widget's picture and its controls."""
+    """A cell of the page whose output is a panel: a picture, a line of text and controls."""
 
     def __init__(self, page: object, call: str) -> None:
         self.page = page
         self.cell = page.locator(".jp-CodeCell", has=page.locator(".jp-InputArea-editor", has_text=call)).last
-        self.cell.locator(".noUi-handle").first.wait_for(state="attached")
-        self.cell.locator("img").scroll_into_view_if_needed()
+        self.panel, self.image = self.cell.locator(".pk-panel"), self.cell.locator("img:visible")
+        self.panel.wait_for()
+        self.image.scroll_into_view_if_needed()
 
     def picture(self) -> str:
-        """The hash of the picture's bytes."""
-        assert self.cell.locator("img").count() == 1  # never twice
-        return hashlib.sha256(self.cell.locator("img").get_attribute("src").encode()).hexdigest()
+        """What the picture is, in words; there is one, never a saved one beside it."""
+        assert self.image.count() == 1
+        return self.image.get_attribute("alt")
 
     def changed(self, before: str) -> str:
-        """Wait for a picture other than `before`; returns its hash."""
+        """Wait for a picture other than `before`; returns its words."""
         for _ in range(200):
             if self.picture() != before:
                 return self.picture()
             self.page.wait_for_timeout(50)
         raise AssertionError("the picture stays as it was")
 
-    def press(self, control: str, key: str) -> None:
-        """Press a key on the slider that has this label."""
-        box = self.cell.locator(".widget-inline-hbox", has=self.page.locator(f"text='{control}'"))
-        box.locator(".noUi-handle").first.focus()
-        self.page.keyboard.press(key)
+    def control(self, role: str, name: str) -> object:
+        """The control that assistive technology finds under this role and name."""
+        return self.panel.get_by_role(role, name=name, exact=True)
+
+    def says(self, text: str) -> None:
+        self.panel.get_by_text(text).first.wait_for()
 
     def screenshot(self, name: str, tmp_path: Path) -> None:
-        self.cell.locator("img").evaluate("img => { img.scrollIntoView(); return img.decode() }")
+        self.image.evaluate("img => { img.scrollIntoView(); return img.decode() }")
+        self.page.wait_for_timeout(200)
         self.page.screenshot(path=tmp_path / name)
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Drag over the picture, between two places of its page pixels."""
+        box = self.image.bounding_box()
+        places = [(box["x"] + x, box["y"] + y) for x, y in (start, end)]
+        self.page.mouse.move(*places[0])
+        self.page.mouse.down()
+        self.page.mouse.move(*places[1], steps=5)
+        self.page.mouse.up()
 
 
 def test_lesson_runs_without_an_error(page: object) -> None:
     assert page.locator("[data-mime-type='application/vnd.jupyter.stderr'], .jp-RenderedText .ansi-red-fg").count() == 0
 
 
-def test_browser_of_the_data_set_follows_the_keyboard(page: object, tmp_path: Path) -> None:
+def browse(page: object) -> None:
+    """The data set browser by keyboard and mouse."""
     cell = Cell(page, "browse_dataset(train")
-    first = cell.picture()
-    cell.press("sample", "ArrowRight")
-    second = cell.changed(first)
-    cell.press("sample", "ArrowLeft")
-    assert cell.changed(second) not in (first, second)  # a jpeg now
+    start = cell.picture()
+    cell.control("slider", "sample").press("ArrowRight")
+    second = cell.changed(start)
+    cell.control("button", "previous sample").click()
+    assert cell.changed(second) == start
+    cell.control("spinbutton", "sample, a number").fill("3")
+    cell.page.keyboard.press("Enter")
+    assert cell.changed(start).startswith("#2 ")
     before = cell.picture()
-    cell.cell.get_by_role("button", name="draw again").press("Enter")
-    cell.changed(before)
-    cell.screenshot("browser.png", tmp_path)
+    cell.control("button", "draw again").press("Enter")
+    before = cell.changed(before)
+    assert "turned by" in before
+    cell.control("combobox", "view").select_option("crop")
+    before = cell.changed(before)
+    cell.control("textbox", "name has").fill("no such name")
+    none = cell.changed(before)
+    assert "none of" in none
+    cell.says("0 of ")
+    assert cell.control("slider", "sample").is_disabled()
+    cell.control("textbox", "name has").fill("")
+    assert "none of" not in cell.changed(none)
+    cell.control("spinbutton", "sample, a number").fill("1")
+    cell.page.keyboard.press("Enter")
+    cell.says("pass the filters")
 
 
-def test_explorer_of_heatmaps_follows_the_keyboard(page: object, tmp_path: Path) -> None:
+def explore(page: object) -> None:
+    """The heatmap explorer."""
     cell = Cell(page, "explore_heatmaps(heatmaps_of")
-    seen = [cell.picture()]
-    for control in ("sample", "stage", "overlay"):
-        cell.press(control, "ArrowLeft" if control == "stage" else "ArrowRight")
-        seen.append(cell.changed(seen[-1]))
-    cell.cell.locator("select").select_option(index=2)
-    seen.append(cell.changed(seen[-1]))
-    assert len(set(seen)) == len(seen)
-    cell.screenshot("explorer.png", tmp_path)
+    start = cell.picture()
+    cell.control("button", "next sample").click()
+    second = cell.changed(start)
+    assert "sample 2 of 12" in second
+    cell.control("combobox", "keypoint").select_option(index=2)
+    third = cell.changed(second)
+    cell.control("combobox", "stage").press("ArrowUp")
+    cell.page.wait_for_timeout(300)
+    shown = cell.image.get_attribute("src")
+    cell.control("slider", "overlay").press("ArrowLeft")
+    for _ in range(100):
+        if cell.image.get_attribute("src") != shown:
+            break
+        cell.page.wait_for_timeout(50)
+    assert cell.image.get_attribute("src") != shown
+    cell.control("combobox", "keypoint").select_option("all")
+    cell.control("button", "previous sample").press("Space")
+    cell.changed(third)
+
+
+def play(page: object) -> None:
+    """The playground: a keypoint is dragged to a place, and the codec changed."""
+    cell = Cell(page, "play_with_codec(train")
+    x, y = (float(cell.control("spinbutton", f"{name}, a number").input_value()) for name in "xy")
+    before = cell.picture()
+    cell.drag((100, 128), (205, 233))  # of a panel 410 pixels wide, 28 below the picture's top: its middle
+    after = cell.changed(before)
+    cell.page.wait_for_timeout(500)
+    middle = [float(cell.control("spinbutton", f"{name}, a number").input_value()) for name in "xy"]
+    side = float(cell.control("slider", "x").get_attribute("max")) + 1
+    assert all(abs(value - (side - 1) / 2) < 0.5 for value in middle), (middle, side, x, y, after)
+    words = cell.picture()
+    cell.control("slider", "cells").press("ArrowLeft")
+    words = cell.changed(words)
+    cell.control("spinbutton", "x, a number").fill("17.3")
+    cell.page.keyboard.press("Enter")
+    words = cell.changed(words)
+    for offset in ("none", "udp"):
+        cell.control("combobox", "offset").select_option(offset)
+        words = cell.changed(words)
+    cell.control("slider", "σ, in cells").press("ArrowRight")
+    cell.control("checkbox", "mirror").check()
+    cell.control("button", "next turn").click()
+    cell.changed(words)
+    cell.control("button", "put back").click()
+    cell.control("checkbox", "mirror").uncheck()
+    cell.control("button", "previous turn").click()
+
+
+def limit(page: object) -> None:
+    """The threshold explorer."""
+    cell = Cell(page, "explore_threshold(train.take")
+    start = cell.picture()
+    cell.control("slider", "threshold").press("ArrowRight")
+    second = cell.changed(start)
+    rates = [float(text.split(": ")[2].split(" %")[0]) for text in (start, second)]
+    assert rates[1] > rates[0], (start, second)
+    cell.control("slider", "threshold").press("ArrowLeft")
+    assert cell.changed(second) == start
+    cell.control("combobox", "keypoints").select_option(index=1)
+    third = cell.changed(start)
+    cell.control("combobox", "keypoints").select_option(index=0)
+    cell.changed(third)
+
+
+WIDGETS = {  # by the call in their cell
+    "browse_dataset(train": browse,
+    "explore_heatmaps(heatmaps_of": explore,
+    "play_with_codec(train": play,
+    "explore_threshold(train.take": limit,
+}
+CALLS = list(WIDGETS)
+
+
+@pytest.mark.parametrize("call", WIDGETS)
+def test_a_widget_follows_mouse_and_keyboard(page: object, call: str, tmp_path: Path) -> None:
+    cells = page.locator(".jp-Cell").count()
+    WIDGETS[call](page)
+    Cell(page, call).screenshot(f"{call.partition('(')[0]}.png", tmp_path)
+    assert page.locator(".jp-Cell").count() == cells, "a key was a command of JupyterLab's"
+
+
+def test_after_a_refresh_they_work(page: object, tmp_path: Path) -> None:
+    cell = Cell(page, CALLS[1])
+    before = cell.picture()
+    cell.control("button", "next sample").click()
+    kept = cell.changed(before)
+    page.keyboard.press("Control+s")
+    page.locator(".jp-mod-dirty").first.wait_for(state="detached")
+    page.reload()
+    cell = Cell(page, CALLS[1])
+    assert cell.picture() == kept, "the page shows what it showed"
+    cell.screenshot("again.png", tmp_path)
+    cell.control("button", "previous sample").click()
+    cell.changed(kept)
+    for drive in WIDGETS.values():
+        drive(page)
+
+
+def test_without_python_they_say_so(page: object, tmp_path: Path) -> None:
+    """A restarted Python doesn't answer; a page loaded after that has the saved picture, and says what it is."""
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.locator(".lm-Menu-itemLabel").get_by_text("Restart Kernel…", exact=True).click()
+    page.get_by_role("button", name="Confirm Kernel Restart").click()
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+    cell = Cell(page, CALLS[3])
+    cell.control("slider", "threshold").press("ArrowRight")
+    cell.says("Python doesn't answer")
+    cell.says("run this cell again")
+    cell.screenshot("dead.png", tmp_path)
+    page.keyboard.press("Control+s")
+    page.reload()
+    for call in CALLS:
+        output = page.locator(".jp-CodeCell", has=page.locator(".jp-InputArea-editor", has_text=call)).last
+        output.scroll_into_view_if_needed()
+        output.get_by_text("This picture was saved with the lesson. Run this cell again").wait_for()
+        assert output.locator("img:visible").count() == 1
+    page.screenshot(path=tmp_path / "saved.png")

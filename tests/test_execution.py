@@ -106,6 +106,61 @@ def test_after_a_kernel_has_died_nothing_new_starts(tmp_path: Path, capsys: pyte
     assert "00_dies failed" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("bar", [True, False])
+def test_the_manifest_says_how_long_a_lesson_showed_nothing_new(tmp_path: Path, bar: bool):
+    moves = "from posekit.bars import progress_bar\nfor _ in progress_bar(range(20), desc='steps'): time.sleep(0.25)"
+    write_lesson(tmp_path, "00_a", "x = 1", "import time", moves if bar else "time.sleep(5)", "y = 2")
+    assert course.run(jobs=1, root=tmp_path) == 0
+    (entry,) = entries(tmp_path).values()
+    assert entry["still"]["seconds"] < 3 if bar else entry["still"] == {"seconds": pytest.approx(5, abs=1), "cell": 3}
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert not list(folder.glob("*.status"))
+
+
+def test_without_a_terminal_a_course_writes_what_it_does(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setattr("posekit.course.execution.SECONDS", 0.5)
+    moves = "from posekit.bars import progress_bar\nfor _ in progress_bar(range(8), desc='steps'): time.sleep(0.5)"
+    write_lesson(tmp_path, "00_a", "x = 1", "import time", moves)
+    assert course.run(jobs=1, root=tmp_path) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("00_a: cell 3 of 3 steps, ")]
+    assert len(lines) >= 3 and any("/8 it" in line for line in lines)
+
+
+def test_the_second_ctrl_c_ends_a_course_at_once(tmp_path: Path):
+    """Also a lesson that ignores the first one, and what it has started in a session of its own."""
+    stubborn = """import os, signal, subprocess, sys, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"], start_new_session=True)
+print(os.getpid(), child.pid, file=open("pids", "w"))
+while True:
+    try:
+        time.sleep(300)
+    except KeyboardInterrupt:
+        pass"""
+    write_lesson(tmp_path, "00_a", "x = 1", stubborn)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "posekit.cli", "course", "run"],
+        env={**os.environ, "POSEKIT_ROOT": str(tmp_path), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    start, pids = time.monotonic(), tmp_path / "pids"
+    while not (pids.is_file() and pids.read_text().endswith("\n")):
+        assert process.poll() is None and time.monotonic() < start + 60
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    lines, asked = iter(process.stdout.readline, ""), time.monotonic()
+    assert any("stopping" in line for line in lines) and time.monotonic() - asked < 1
+    process.send_signal(signal.SIGINT)
+    rest = next(line for line in process.stdout if "interrupted" in line)
+    assert rest and time.monotonic() - asked < 3
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    for pid in map(int, pids.read_text().split()):
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
 @pytest.mark.parametrize(
     ("stop", "background"),
     [(signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGHUP, False)],

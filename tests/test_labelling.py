@@ -350,10 +350,11 @@ def test_a_run_without_a_browser_leaves_the_first_picture(folder: Path):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     resources = {"metadata": {"path": str(folder.parent)}}
     NotebookClient(notebook, kernel_name="python3", store_widget_state=True, resources=resources).execute()
-    first, second = (output["data"] for output in notebook.cells[0].outputs)
+    first, note, second = (output["data"] for output in notebook.cells[0].outputs)
     assert sorted(first) == ["image/jpeg", "text/plain"]
+    assert "This picture was saved" in note["text/html"] and "Run this cell again" in note["text/html"]
     assert sorted(second) == ["application/vnd.jupyter.widget-view+json", "text/plain"]
-    assert first["text/plain"] == "Run this cell in JupyterLab to label: 0 of 3 pictures done"
+    assert first["text/plain"] == "Labelling: 0 of 3 pictures done"
     picture = cv2.imdecode(np.frombuffer(base64.b64decode(first["image/jpeg"]), np.uint8), cv2.IMREAD_COLOR)
     assert picture.shape == (60, 80, 3) and not (folder.parent / "out.json").exists()
     page, _ = HTMLExporter().from_notebook_node(notebook)

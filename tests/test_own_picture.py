@@ -142,8 +142,8 @@ from posekit.figures.widgets import predict_own_picture
 predict_own_picture(PREDICTOR, first_sample())"""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     NotebookClient(notebook, kernel_name="python3").execute()
-    first, second = (output["data"] for output in notebook.cells[0].outputs)
-    assert sorted(first) == ["image/jpeg", "text/plain"]
+    first, note, second = (output["data"] for output in notebook.cells[0].outputs)
+    assert sorted(first) == ["image/jpeg", "text/plain"] and "This picture was saved" in note["text/html"]
     assert sorted(second) == ["application/vnd.jupyter.widget-view+json", "text/plain"]
     picture = decoded(base64.b64decode(first["image/jpeg"]))[..., ::-1]
     factor = picture.shape[1] / 320

@@ -116,7 +116,7 @@ class Own:
 
 
 def test_a_file_is_chosen_and_a_box_dragged(own: Own, tmp_path: Path) -> None:
-    assert own.page.locator(".jp-OutputArea-output img").count() == 0  # the first picture is in the widget
+    assert own.page.locator(".jp-OutputArea-output img:visible").count() == 0  # the first picture is in the widget
     own.says("This model has seen drawn pictures only", "Faded keypoints have a score below 0.50")
     own.start()
     start, end = own.corners()
@@ -176,3 +176,22 @@ def test_a_bad_file_is_a_line_on_the_page(own: Own, name: str, tmp_path: Path) -
     assert own.page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
     own.start()
     assert own.widget.get_by_role("alert").count() == 0
+
+
+def test_a_page_that_is_loaded_again_works(own: Own, tmp_path: Path) -> None:
+    own.start()
+    own.page.keyboard.press("Control+s")
+    own.page.locator(".jp-mod-dirty").first.wait_for(state="detached")
+    own.page.reload()
+    own.says("Drag a box around the object", "mine.png")
+    assert own.page.locator(".jp-OutputArea-output img:visible").count() == 0
+    own.widget.evaluate("element => element.scrollIntoView()")
+    own.page.wait_for_timeout(500)  # JupyterLab scrolls, too
+    own.widget.evaluate("element => element.scrollIntoView()")
+    start, end = own.corners()
+    own.page.mouse.move(*start)
+    own.page.mouse.down()
+    own.page.mouse.move(*end, steps=4)
+    own.page.mouse.up()
+    own.check()
+    own.page.screenshot(path=tmp_path / "again.png")

@@ -124,6 +124,24 @@ def course_run(
     sys.exit(run(scale, only or [], resume, parameter or [], jobs, lang=lang))
 
 
+@course_app.command("times")
+def course_times(
+    run: Annotated[Path, typer.Argument(help="Folder of a course.")],
+    update: Annotated[
+        bool, typer.Option("--update", help="Write them to the lessons' heads and to the times that courses expect.")
+    ] = False,
+) -> None:
+    """How long each lesson and its slowest cells took, and how long its bar stood still.
+
+    Exit code 1 if one stood still for more than 10 seconds.
+    """
+    from posekit.course.times import print_times, update_times
+
+    if update:
+        update_times(run, console)
+    sys.exit(print_times(run, console))
+
+
 @course_app.command("collect")
 def course_collect(
     runs: Annotated[Path, typer.Argument(help="Folder of trainings, executed notebooks or courses, at any depth.")],

@@ -9,23 +9,35 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
+from posekit.bars import SECONDS, STATUS
 from posekit.course.lessons import Step
 from posekit.course.results import read_cells, results_in
+<<<<<<< HEAD
 from posekit.course.translation import localised
 from posekit.files import write_json
+=======
+from posekit.course.watching import Watch, executed_cells
+>>>>>>> main
 from posekit.runtime import cores, keep_to
 
 _PATIENCE = 20  # seconds that an interrupted lesson gets to end
-_COLUMNS = (TextColumn("{task.description}"), BarColumn(), TextColumn("cell {task.completed} of {task.total}"))
+_STOPPING = "stopping: saving what the lessons have written takes some seconds; Ctrl-C again ends them at once"
+_DOING = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+_COLUMNS = (
+    TextColumn("{task.description}"), BarColumn(10), TextColumn("cell {task.completed} of {task.total}"),
+    TextColumn("{task.fields[doing]}", markup=False, table_column=_DOING), TimeElapsedColumn(),
+)  # fmt: skip
 
 
 def execute(
@@ -36,21 +48,31 @@ def execute(
     jobs: int,
     noted: Callable[[dict], None],
     console: Console,
+<<<<<<< HEAD
     lang: str = "en",
+=======
+    expected: Mapping[str, Mapping[str, float]] | None = None,
+>>>>>>> main
 ) -> None:
     """Run the steps that are not done yet, `jobs` at a time; write executed notebooks and logs into `folder`.
 
     entries: the manifest's entry of each step, updated in place; `noted` is called with each entry that has changed.
+<<<<<<< HEAD
     lang: the language of the lessons and of what their checks print.
     After a failure no new step starts. Ctrl-C, SIGTERM and SIGHUP stop the running steps.
+=======
+    expected: seconds of each cell, by step name and cell id, where they are known.
+    After a failure no new step starts. Ctrl-C, SIGTERM and SIGHUP stop the running steps; a second one, at once.
+>>>>>>> main
     """
     every = set(cores())
     shares = [set(map(int, share)) for share in np.array_split(sorted(every), min(jobs, len(every)))]
     by_name = {entry["name"]: entry for entry in entries}
     waiting = [step for step in steps if by_name[step.name]["status"] != "done"]
     running: dict[Future, tuple[Step, set[int]]] = {}
-    bars = Progress(*_COLUMNS, TimeElapsedColumn(), console=console, transient=True)
-    with _signals() as stopped, bars, ThreadPoolExecutor(len(shares)) as pool:
+    bars = Progress(*_COLUMNS, console=console, transient=True, expand=True)
+    known = expected or {}
+    with _signals(console) as stopped, bars, ThreadPoolExecutor(len(shares)) as pool:
         try:
             while True:
                 for step in (chosen := next_steps(waiting, [step for step, _ in running.values()], len(shares))):
@@ -60,7 +82,12 @@ def execute(
                     waiting.remove(step)
                     by_name[step.name].update(status="running", error=None, cores=len(share))
                     noted(by_name[step.name])
+<<<<<<< HEAD
                     running[pool.submit(_run, step, share, folder, root, bars, stopped, lang)] = step, share
+=======
+                    run = _Run(step, folder, root, known.get(step.name, {}))
+                    running[pool.submit(_follow, run, share, bars, stopped)] = step, share
+>>>>>>> main
                 if not running:
                     return
                 ended, _ = wait(running, 1, FIRST_COMPLETED)  # Windows delivers Ctrl-C only between waits
@@ -74,6 +101,7 @@ def execute(
             stopped.append(signal.SIGTERM)
 
 
+<<<<<<< HEAD
 def _run(
     step: Step, share: set[int], folder: Path, root: Path, bars: Progress, stopped: Sequence[int], lang: str
 ) -> dict:
@@ -82,26 +110,65 @@ def _run(
     lesson = localised(step.lesson.path, lang)
     write_json(notebook, lesson)  # papermill reads it, and then writes the executed cells in its place
     bar = bars.add_task(step.name, total=sum(cell["cell_type"] == "code" for cell in lesson["cells"]))
+=======
+@dataclass(frozen=True)
+class _Run:
+    """One execution of a step: its files, and how many seconds its cells are expected to take, by id."""
+
+    step: Step
+    folder: Path
+    root: Path
+    expected: Mapping[str, float]
+
+    def file(self, suffix: str) -> Path:
+        return self.folder / f"{self.step.name}.{suffix}"
+
+
+def _follow(run: _Run, share: set[int], bars: Progress, stopped: Sequence[int]) -> dict:
+    """Run a step until it ends or `stopped` holds a signal; return the new values of its manifest entry."""
+    notebook, log, status = run.file("ipynb"), run.file("log"), run.file("status")
+    for path in (notebook, status):
+        path.unlink(missing_ok=True)  # of an earlier attempt
+    cells = executed_cells(read_cells(run.step.lesson.path), run.step.parameters)
+>>>>>>> main
     started = time.monotonic()
     with log.open("w") as output, keep_to(share):
         process = subprocess.Popen(
-            _command(step, notebook, root),
+            _command(run.step, notebook, run.root),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+<<<<<<< HEAD
             # the kernel of this environment, not of the user
             env={**os.environ, "POSEKIT_LANG": lang, "JUPYTER_PREFER_ENV_PATH": "1"},
+=======
+            env={**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", STATUS: str(status)},  # this environment's kernel
+>>>>>>> main
             start_new_session=True,  # a terminal's Ctrl-C doesn't reach it
         )
+    watch = Watch(cells, log, status, run.expected)
     try:
-        while process.poll() is None and not stopped:
-            bars.update(bar, completed=log.read_text(encoding="utf-8", errors="replace").count("\nEnding Cell"))
-            time.sleep(0.2)
+        _show(run.step.name, process, watch, bars, stopped)
     finally:
-        _end(process)
+        _end(process, stopped)
+        status.unlink(missing_ok=True)
+    state = "interrupted" if stopped else "failed" if process.returncode else "done"
+    seconds, still = round(time.monotonic() - started, 1), asdict(watch.still)
+    return {"status": state, "seconds": seconds, "still": still, **_outcome(state, notebook, log)}
+
+
+def _show(name: str, process: subprocess.Popen, watch: Watch, bars: Progress, stopped: Sequence[int]) -> None:
+    """Show what the step does until it ends: as a bar, or where there is no terminal as a line now and then."""
+    bar, said, last = bars.add_task(name, total=watch.total, doing=""), "", time.monotonic()
+    while process.poll() is None and not stopped:
+        doing = watch.look()
+        bars.update(bar, completed=watch.done, doing=doing)
+        line = f"{name}: cell {watch.done + 1} of {watch.total} {doing}".rstrip()
+        if not bars.console.is_terminal and line != said and time.monotonic() - last >= SECONDS:
+            bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            said, last = line, time.monotonic()
+        time.sleep(0.2)
     bars.remove_task(bar)
-    status = "interrupted" if stopped else "failed" if process.returncode else "done"
-    return {"status": status, "seconds": round(time.monotonic() - started, 1), **_outcome(status, notebook, log)}
 
 
 def _command(step: Step, notebook: Path, root: Path) -> list[str]:
@@ -112,14 +179,34 @@ def _command(step: Step, notebook: Path, root: Path) -> list[str]:
     return command
 
 
-def _end(process: subprocess.Popen) -> None:
-    """Interrupt papermill if it is still running; it ends the kernel and the kernel's child processes."""
+def _end(process: subprocess.Popen, stopped: Sequence[int]) -> None:
+    """Interrupt papermill if it is still running; it ends the kernel and the kernel's child processes.
+
+    After some patience, or a second signal in `stopped`, the kernel is killed, too.
+    """
     process.send_signal(signal.SIGINT) if os.name == "posix" else process.terminate()
-    try:
-        process.wait(_PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
+    until = time.monotonic() + _PATIENCE
+    while process.poll() is None and time.monotonic() < until and len(stopped) < 2:
+        time.sleep(0.05)
+    if process.poll() is None:
+        _kill(process) if os.name == "posix" else process.kill()
         process.wait()
+
+
+def _kill(process: subprocess.Popen) -> None:
+    """Kill papermill and, on Linux, all that its kernel has started; elsewhere a kernel ends when papermill has."""
+    for pid in [*_started_by(process.pid), process.pid]:
+        with suppress(OSError):  # it has ended
+            os.kill(pid, signal.SIGKILL)
+
+
+def _started_by(pid: int) -> list[int]:
+    """The processes that this one has started, and those that they have; none where there is no /proc."""
+    found = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # the thread has ended
+            found += [int(child) for child in listed.read_text().split()]
+    return [each for child in found for each in (child, *_started_by(child))]
 
 
 def next_steps(waiting: Sequence[Step], running: Sequence[Step], jobs: int) -> list[Step]:
@@ -140,18 +227,25 @@ def next_steps(waiting: Sequence[Step], running: Sequence[Step], jobs: int) -> l
 
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Yield a list that collects the signals received: Ctrl-C, SIGTERM, a closed terminal.
+def _signals(console: Console) -> Iterator[list[int]]:
+    """Yield a list that collects the signals received: Ctrl-C, SIGTERM, a closed terminal. The first is answered.
 
     Signals that were ignored, as under nohup, stay ignored, but by a handler: child processes inherit SIG_IGN, and
     could then not be interrupted; they don't inherit a handler.
     """
     come: list[int] = []
+
+    def answer(number: int) -> None:
+        come.append(number)
+        if len(come) == 1:
+            with suppress(OSError):  # of a terminal that was closed
+                console.print(_STOPPING, markup=False)
+
     numbers = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
     before = {number: signal.getsignal(number) for number in numbers}
     for number, handler in before.items():
         ignored = handler == signal.SIG_IGN
-        signal.signal(number, (lambda *_: None) if ignored else lambda number, _: come.append(number))
+        signal.signal(number, (lambda *_: None) if ignored else lambda number, _: answer(number))
     try:
         yield come
     finally:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from posekit.bars import Bar, progress_bar
 from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.pipeline import EvaluationBatches
 from posekit.deploy.export import export_model
@@ -66,6 +67,7 @@ class _Reference:
     predictions: Predictions
     protocols: Mapping[str, Protocol]
     row: Row
+    bar: Bar
 
     @property
     def span(self) -> float:
@@ -80,6 +82,7 @@ def run(
     images: Path | None = None,
     first: int | None = None,
     out: Path | None = None,
+    progress: bool = True,
 ) -> list[Row]:
     """A row for each run time, the checkpoint's first, over the split or its `first` samples.
 
@@ -93,9 +96,13 @@ def run(
         recipe = for_data(predictor.recipe, data)
         dataset = open_split(recipe, data, split, images).first(first)
         protocols = get_layout(recipe.dataset).protocols
-        reference = _refer(predictor, request.model, dataset, protocols, Path(folder, "heatmaps.npy"))
+        run_times = _RUN_TIMES + (_ON_ASCEND if kind == "ascend" else ())
+        total = (1 + len(run_times)) * len(dataset)
+        bar = progress_bar(total=total, desc="checkpoint", unit="image", disable=not progress)
+        reference = _refer(predictor, request.model, dataset, protocols, Path(folder, "heatmaps.npy"), bar)
         rows = [reference.row]
-        for backend, precision in _RUN_TIMES + (_ON_ASCEND if kind == "ascend" else ()):
+        for number, (backend, precision) in enumerate(run_times, 1):
+            _move(bar, number * len(dataset), f"{backend} {precision}")  # also past those that are not here
             simulated = backend == "onnxruntime" and precision != "fp32"
             if simulated and any(row.precision == precision and not row.missing for row in rows):
                 continue
@@ -103,6 +110,8 @@ def run(
             device = "cpu" if on_cpu else request.device
             wanted = replace(request, device=device, batch=1, backend=backend, precision=precision)
             rows.append(_try(wanted, Path(files), reference))
+        _move(bar, total, "parity")
+        bar.close()
         if out is not None:
             shutil.copytree(files, out, dirs_exist_ok=True)
             write_scores(out / "parity.json", [asdict(row) for row in rows])
@@ -155,13 +164,25 @@ def _file(request: Request, files: Path) -> Path:
 
 
 def _refer(
-    predictor: Predictor, model: Path, dataset: PoseDataset, protocols: Mapping[str, Protocol], store: Path
+    predictor: Predictor, model: Path, dataset: PoseDataset, protocols: Mapping[str, Protocol], store: Path, bar: Bar
 ) -> _Reference:
     shape = (len(dataset), predictor.skeleton.num_keypoints, *predictor.recipe.heatmap_shape)
     heatmaps = np.lib.format.open_memmap(store, "w+", np.float32, shape)
-    predictions = predict_dataset(predictor, dataset, progress=False, visit=heatmaps.__setitem__)
+
+    def store_maps(rows: slice, maps: np.ndarray) -> None:
+        heatmaps[rows] = maps
+        bar.update(len(maps))
+
+    predictions = predict_dataset(predictor, dataset, progress=False, visit=store_maps)
     row = _measured(predictor, model, "fp32", dataset, predictions, protocols)
-    return _Reference(dataset, heatmaps, predictions, protocols, row)
+    return _Reference(dataset, heatmaps, predictions, protocols, row, bar)
+
+
+def _move(bar: Bar, to: int, name: str) -> None:
+    """Move the bar on to the next run time."""
+    bar.set_description(name, refresh=False)
+    bar.update(to - bar.n)
+    bar.refresh()
 
 
 def _row(predictor: Predictor, path: Path, precision: str, reference: _Reference) -> Row:
@@ -174,6 +195,7 @@ def _row(predictor: Predictor, path: Path, precision: str, reference: _Reference
         stored = reference.heatmaps[rows]
         worst = np.maximum(worst, np.abs(heatmaps - stored).max() / span)  # NaN stays NaN
         tied[rows] = ties(stored, heatmaps, HEATMAP_LIMITS["fp32"] * span)
+        reference.bar.update(len(heatmaps))
 
     found = predict_dataset(predictor, reference.dataset, progress=False, visit=compare)
     apart = np.linalg.norm(found.keypoints - wanted.keypoints, axis=-1)

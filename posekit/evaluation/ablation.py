@@ -5,6 +5,7 @@ Heatmaps are decoded batch by batch and discarded, so memory doesn't grow with t
 
 import numpy as np
 
+from posekit.bars import progress_bar
 from posekit.codecs import Codec, image_keypoints
 from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.pipeline import evaluation_iterator
@@ -15,13 +16,19 @@ from posekit.predictions import Predictions
 _CHUNK = 16  # samples per batch of perfect heatmaps
 
 
-def read_by_codecs(predictor: Predictor, dataset: PoseDataset, codecs: dict[str, Codec]) -> dict[str, Predictions]:
+def read_by_codecs(
+    predictor: Predictor, dataset: PoseDataset, codecs: dict[str, Codec], progress: bool = True
+) -> dict[str, Predictions]:
     """Predict every sample once and decode it with each codec; return predictions by codec name, in image pixels.
 
     The crop is always that of the predictor's recipe, so only the decoding differs.
     """
     parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in codecs}
-    for images, matrices, count in evaluation_iterator(dataset, predictor.recipe, predictor.batch):
+    batches = evaluation_iterator(dataset, predictor.recipe, predictor.batch)
+    total = -(-len(dataset) // predictor.batch)
+    for images, matrices, count in progress_bar(
+        batches, total=total, desc="predict", unit="batch", disable=not progress
+    ):
         heatmaps = predictor.tested_heatmaps(images)
         for name, codec in codecs.items():
             points, scores = image_keypoints(codec, heatmaps, matrices)

@@ -16,9 +16,9 @@ from posekit.geometry import fit_box, invert, transform_points
 from posekit.recipes import Recipe
 from posekit.skeletons import Skeleton
 
-_SIDE, _GAP, _TOP, _FOOT = 410, 20, 28, 76  # page pixels: side of a panel, space between, above and below panels
-_SECOND = _SIDE + _GAP  # x of the second panel
-_SIDES = {LEFT: "its left", RIGHT: "its right", MIDDLE: "between"}
+SIDE, _GAP, TOP, _FOOT = 410, 20, 28, 76  # page pixels: side of a panel, space between, above and below panels
+SECOND = SIDE + _GAP  # x of the second panel
+_WORDS = {LEFT: "its left", RIGHT: "its right", MIDDLE: "between"}
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def heatmap_picture(data: Heatmaps, sample: int, keypoint: int | None, stage: st
     chosen = np.arange(len(truth)) if keypoint is None else np.array([keypoint])
     counted = chosen[visible[chosen]]
     colors, size = side_colors(data.skeleton), 0.65 if keypoint is None else 1.0
-    first = Panel(data.images[sample], _SIDE, strength)
+    first = Panel(data.images[sample], SIDE, strength)
     panels = [first, copy(first)]
     for panel, shown in zip(panels, (targets, maps), strict=True):
         panel.heatmap(shown[chosen].max(0), data.codec.stride, strength)
@@ -83,7 +83,7 @@ def heatmap_picture(data: Heatmaps, sample: int, keypoint: int | None, stage: st
     name = "all keypoints" if keypoint is None else data.skeleton.keypoints[keypoint]
     title = f"{name} · sample {sample + 1} of {len(data.images)} · {data.names[sample]}"
     keys = {"rings": "truth", "crosses": "decoded from the prediction"}
-    return _page(panels, ("truth", f"prediction: {stage}"), title, lines, keys, colors)
+    return page(panels, ("truth", f"prediction: {stage}"), title, lines, keys, colors)
 
 
 def _numbers(
@@ -129,8 +129,8 @@ def sample_picture(
     box = np.array(fit_box(sample.box_size, sample.box, recipe.input_size))
     half = 0.52 * box  # show the box with a small margin, and all of the image
     low, high = np.minimum(sample.center - half, 0), np.maximum(sample.center + half, (width, height))
-    image = Panel(sample.image, _SIDE, extent=(*(low - 0.5), *(high - 0.5)))
-    view = Panel(cut.image, _SIDE)
+    image = Panel(sample.image, SIDE, extent=(*(low - 0.5), *(high - 0.5)))
+    view = Panel(cut.image, SIDE)
     outline = transform_points(invert(cut.matrix), np.array([(0, 0), (across, 0), (across, down), (0, down)]) - 0.5)
     image.lines(outline, [(1, 2), (2, 3), (3, 0)], [BOX] * 4, 1.5)
     image.lines(outline, [(0, 1)], [BOX] * 4, 4)
@@ -143,7 +143,7 @@ def sample_picture(
     lines = [f"{seen.sum()} keypoints in sight, {hidden.sum()} hidden, of {len(seen)}", _change(box, cut)]
     titles = f"image, {width} × {height} pixels", f"{kind}, {across} × {down} pixels"
     title = " · ".join(text for text in (f"#{row}", dataset.names[row], note) if text)
-    return _page([image, view], titles, title, lines, {"discs": "in sight", "rings": "hidden"}, side_colors(skeleton))
+    return page([image, view], titles, title, lines, {"discs": "in sight", "rings": "hidden"}, side_colors(skeleton))
 
 
 def _label(panel: Panel, keypoints: np.ndarray, seen: np.ndarray, hidden: np.ndarray, skeleton: Skeleton) -> None:
@@ -170,24 +170,24 @@ def _change(box: np.ndarray, cut: Crop) -> str:
 
 def message_picture(text: str) -> Picture:
     """Draw an empty page with a message."""
-    blank = Panel(np.full((2, 2, 3), 240, np.uint8), _SIDE)
-    return _page([blank, blank], ("", ""), text, [], {}, [])
+    blank = Panel(np.full((2, 2, 3), 240, np.uint8), SIDE)
+    return page([blank, blank], ("", ""), text, [], {}, [])
 
 
-def _page(
+def page(
     panels: list[Panel], titles: Sequence[str], title: str, lines: list[str], keys: dict[str, str], colors: list[Color]
 ) -> Picture:
     """Draw two panels with titles above; below them a title, the lines of text, and a legend of symbols and colours."""
-    canvas, below = Canvas(_SECOND + _SIDE, _TOP + _SIDE + _FOOT), _TOP + _SIDE
-    for x, panel, heading in zip((0, _SECOND), panels, titles, strict=True):
-        canvas.text(x, _TOP - 9, heading, 14, bold=True)
-        canvas.place(panel.pixels, x, _TOP)
+    canvas, below = Canvas(SECOND + SIDE, TOP + SIDE + _FOOT), TOP + SIDE
+    for x, panel, heading in zip((0, SECOND), panels, titles, strict=True):
+        canvas.text(x, TOP - 9, heading, 14, bold=True)
+        canvas.place(panel.pixels, x, TOP)
     canvas.text(0, below + 23, title, 14, bold=True)
     for number, line in enumerate(lines):
         canvas.text(0, below + 46 + 20 * number, line)
-    x = y = float(_SECOND)
+    x = y = float(SECOND)
     for kind, meaning in keys.items():
         x = canvas.key(x, below + 46, kind, QUIET, meaning) + 18
-    for color in filter(colors.__contains__, _SIDES):
-        y = canvas.key(y, below + 66, "discs", color, _SIDES[color]) + 18
+    for color in filter(colors.__contains__, _WORDS):
+        y = canvas.key(y, below + 66, "discs", color, _WORDS[color]) + 18
     return Picture(canvas, ": ".join([title, "; ".join(lines)]) if lines else title)

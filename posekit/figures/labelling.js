@@ -22,6 +22,7 @@ class Page {
     this.resizes.observe(this.canvas);
     this.onMessage = (message, buffers) => this.receive(message, buffers);
     model.on("msg:custom", this.onMessage);
+    this.live = new Live(root);
     this.ask();
   }
 
@@ -30,6 +31,7 @@ class Page {
     window.removeEventListener("keydown", this.onKey, true);
     this.resizes.disconnect();
     clearTimeout(this.asking);
+    this.live.close();
   }
 
   // The page
@@ -223,7 +225,10 @@ class Page {
     if (this.busy) return;
     clearTimeout(this.timer);
     const objects = this.dirty || finished ? this.labels.objects.map(({ id, box, points }) => ({ id, box, points })) : null;
-    if (objects) [this.dirty, this.saving] = [false, true];
+    if (objects) {
+      [this.dirty, this.saving] = [false, true];
+      this.live.asked();
+    }
     this.model.send({ do: "save", picture: this.number, objects, finished, to });
     if (to !== null) this.wait();
     this.show();
@@ -243,18 +248,20 @@ class Page {
   }
 
   ask() {
-    this.model.send({ do: "open" });
     this.wait();
+    this.model.send({ do: "open" });
   }
 
   // Wait for a picture; Jupyter may drop a message when there are many.
   wait() {
     this.busy = true;
+    if (!this.live.waiting) this.live.asked();
     clearTimeout(this.asking);
     this.asking = setTimeout(() => this.busy && this.ask(), ASK_AGAIN);
   }
 
   async receive(message, buffers) {
+    this.live.answered();
     const problem = message.is === "error";
     if (problem) {
       this.error.textContent = message.text;

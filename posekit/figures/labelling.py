@@ -14,7 +14,6 @@ from typing import Any
 import anywidget
 import numpy as np
 import traitlets
-from IPython.display import DisplayHandle
 
 from posekit.datasets.images import BadImage, one_line
 from posekit.drawing import draw_poses, side_colors
@@ -47,17 +46,15 @@ def label_keypoints(
         RGB and a box (4,), left, top, width and height, and returns keypoints (K, 2) in image pixels and scores (K,).
     """
     labeller = Labeller(expanded(folder), names, expanded(out), propose)
-    text = f"Run this cell in JupyterLab to label: {labeller.progress()}"
-    labeller.placeholder = show_below_picture(labeller, labeller.preview(), text)
+    show_below_picture(labeller, labeller.preview(), f"Labelling: {labeller.progress()}", "to label")
 
 
 class Labeller(anywidget.AnyWidget):
     """The widget; it shows the first picture that isn't done. Its constructor raises what `label_keypoints` raises."""
 
-    _esm = page_half("labelling_canvas.js", "labelling_state.js", "labelling.js")
+    _esm = page_half("labelling_canvas.js", "live.js", "labelling_state.js", "labelling.js")
     _css = page_half("labelling.css")
     setup = traitlets.Dict().tag(sync=True)
-    placeholder: DisplayHandle | None = None  # the picture above the widget, for pages without Python
 
     def __init__(
         self, folder: Path, names: Sequence[str] | Skeleton, out: Path, propose: Propose | Predictor | None = None
@@ -109,8 +106,6 @@ class Labeller(anywidget.AnyWidget):
             self.send({"is": "error", "text": str(error)})
 
     def _opened(self, _: dict) -> None:
-        if self.placeholder:
-            self.placeholder.update({"text/plain": f"Labels go to {self._file.path}"}, raw=True)
         self._send_picture()
 
     def _save(self, message: dict) -> None:

@@ -14,7 +14,7 @@ class OwnPicture {
     this.resizes.observe(this.canvas);
     this.onShown = () => this.show();
     model.on("change:shown", this.onShown);
-    model.send({ do: "open" });
+    this.live = new Live(root);
     this.show();
   }
 
@@ -22,6 +22,7 @@ class OwnPicture {
     this.model.off("change:shown", this.onShown);
     window.removeEventListener("keydown", this.onKey, true);
     this.resizes.disconnect();
+    this.live.close();
   }
 
   build(root) {
@@ -64,6 +65,7 @@ class OwnPicture {
     this.name.textContent = name;
     this.cursor = null;
     this.canvas.setAttribute("aria-label", `${name}, ${width} × ${height} pixels. ${said}`);
+    this.live.answered();
     this.wait(said, error, false);
     this.stop();
   }
@@ -86,8 +88,9 @@ class OwnPicture {
 
   ask(message, text) {
     if (this.busy) return;
-    this.model.send(message);
     this.wait(text);
+    this.live.asked(); // first: without Python, sending is an error
+    this.model.send(message);
   }
 
   async choose(file) {
@@ -98,6 +101,7 @@ class OwnPicture {
     const data = await file.arrayBuffer().catch(() => null); // of a folder, or of a file that is gone
     this.input.value = ""; // the same file can be chosen again
     if (!data) return this.wait(said, `${name}: can't be read; choose a picture`, false);
+    this.live.asked();
     for (let from = 0; from === 0 || from < size; from += PART) {
       const message = { do: "file", name, first: from === 0, last: from + PART >= size };
       this.model.send(message, undefined, [data.slice(from, from + PART)]);

@@ -7,7 +7,6 @@ what the page shows. Predictions and drawings are those of `posekit predict`.
 import anywidget
 import numpy as np
 import traitlets
-from IPython.display import DisplayHandle
 
 from posekit.bounds import LARGEST_IMAGE
 from posekit.datasets.dataset import Sample
@@ -26,19 +25,18 @@ _ASK = "Drag a box around the object, or let the network look for it"
 def predict_own_picture(predictor: Predictor, first: Sample) -> None:
     """Show a widget that predicts one object in a picture of the learner's choice; it begins with `first`."""
     widget = OwnPicture(predictor, first)
-    text = "Run this cell in JupyterLab to choose a picture of your own"
-    widget.placeholder = show_below_picture(widget, widget.preview(), text)
+    text = f"One object: {widget.shown['said']}"
+    show_below_picture(widget, widget.preview(), text, "to choose a picture of your own")
 
 
 class OwnPicture(anywidget.AnyWidget):
     """The widget. keypoints (K, 2), in pixels of the image, scores (K,) and box (4,) are None until there is a box."""
 
-    _esm = page_half("labelling_canvas.js", "own_picture.js")
+    _esm = page_half("labelling_canvas.js", "live.js", "own_picture.js")
     _css = page_half("labelling.css")
     setup = traitlets.Dict().tag(sync=True)
     picture = traitlets.Bytes().tag(sync=True)  # JPEG, the keypoints drawn
     shown = traitlets.Dict().tag(sync=True)  # what the page says of it; its number changes each time
-    placeholder: DisplayHandle | None = None  # the picture above the widget, for pages without Python
 
     def __init__(self, predictor: Predictor, first: Sample) -> None:
         self._predictor, self._search = predictor, Search(predictor)
@@ -58,10 +56,6 @@ class OwnPicture(anywidget.AnyWidget):
         """Do what the page asks for; an InputError becomes a line on the page, and all else stays as it was."""
         error = ""
         try:
-            if message["do"] == "open":  # a live page, where the picture above is one too many
-                if self.placeholder:
-                    self.placeholder.update({"text/plain": "Your own picture"}, raw=True)
-                return
             if message["do"] == "file" and not self._whole(message, bytes(buffers[0])):
                 return
             if message["do"] == "box":

@@ -1,10 +1,17 @@
-"""What the widgets with a page's half in JavaScript share."""
+"""What the widgets with a page's half in JavaScript share.
+
+A widget leaves a picture above itself, for pages without Python: saved ones, and JupyterLab after Python has ended.
+A note says that it is one. Where the widget is live, its style hides both.
+"""
 
 from base64 import b64encode
+from html import escape
 from pathlib import Path
 
 from anywidget import AnyWidget
-from IPython.display import DisplayHandle, display
+from IPython.display import display
+
+NOTE = "This picture was saved with the lesson."
 
 
 def page_half(*names: str) -> str:
@@ -12,14 +19,16 @@ def page_half(*names: str) -> str:
     return "\n".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in names)
 
 
-def show_below_picture(widget: AnyWidget, picture: bytes, text: str) -> DisplayHandle | None:
-    """Display a JPEG and the widget below it, so that a run without a browser leaves the picture.
+def show_below_picture(widget: AnyWidget, picture: bytes, caption: str, purpose: str, width: int | None = None) -> None:
+    """Display a picture, PNG or JPEG, a note that it is one, and the widget.
 
-    text: for where neither can be shown. Returns the picture's handle: once the widget is live, it takes the picture
-    away.
+    caption: in words what the picture shows; purpose: what the widget is for, as in "to label"; width: of the picture,
+    in page pixels.
     """
-    data = {"image/jpeg": b64encode(picture).decode(), "text/plain": text}
-    handle = display(data, raw=True, display_id=True)
+    kind = "image/png" if picture.startswith(b"\x89PNG") else "image/jpeg"
+    size = {kind: {"width": width}} if width else {}
+    display({kind: b64encode(picture).decode(), "text/plain": caption}, metadata=size, raw=True)
+    note = f"{NOTE} Run this cell again in JupyterLab {purpose}."
+    display({"text/html": f'<p class="pk-saved"><em>{escape(note)}</em></p>', "text/plain": note}, raw=True)
     view, _ = widget._repr_mimebundle_() or ({}, {})
-    display({**view, "text/plain": text}, raw=True)
-    return handle
+    display({**view, "text/plain": "(controls)"}, raw=True)
