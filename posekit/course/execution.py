@@ -23,14 +23,12 @@ from rich.table import Column
 from posekit.bars import SECONDS, STATUS
 from posekit.course.lessons import Step
 from posekit.course.results import read_cells, results_in
-<<<<<<< HEAD
 from posekit.course.translation import localised
-from posekit.files import write_json
-=======
 from posekit.course.watching import Watch, executed_cells
->>>>>>> main
+from posekit.files import write_json
 from posekit.runtime import cores, keep_to
 
+_PREFER = {"JUPYTER_PREFER_ENV_PATH": "1"}  # this environment's kernel, not one of the user's
 _PATIENCE = 20  # seconds that an interrupted lesson gets to end
 _STOPPING = "stopping: saving what the lessons have written takes some seconds; Ctrl-C again ends them at once"
 _DOING = Column(no_wrap=True, overflow="ellipsis", ratio=1)
@@ -48,22 +46,15 @@ def execute(
     jobs: int,
     noted: Callable[[dict], None],
     console: Console,
-<<<<<<< HEAD
-    lang: str = "en",
-=======
     expected: Mapping[str, Mapping[str, float]] | None = None,
->>>>>>> main
+    lang: str = "en",
 ) -> None:
     """Run the steps that are not done yet, `jobs` at a time; write executed notebooks and logs into `folder`.
 
     entries: the manifest's entry of each step, updated in place; `noted` is called with each entry that has changed.
-<<<<<<< HEAD
-    lang: the language of the lessons and of what their checks print.
-    After a failure no new step starts. Ctrl-C, SIGTERM and SIGHUP stop the running steps.
-=======
     expected: seconds of each cell, by step name and cell id, where they are known.
+    lang: the language of the lessons and of what their checks print.
     After a failure no new step starts. Ctrl-C, SIGTERM and SIGHUP stop the running steps; a second one, at once.
->>>>>>> main
     """
     every = set(cores())
     shares = [set(map(int, share)) for share in np.array_split(sorted(every), min(jobs, len(every)))]
@@ -82,12 +73,8 @@ def execute(
                     waiting.remove(step)
                     by_name[step.name].update(status="running", error=None, cores=len(share))
                     noted(by_name[step.name])
-<<<<<<< HEAD
-                    running[pool.submit(_run, step, share, folder, root, bars, stopped, lang)] = step, share
-=======
-                    run = _Run(step, folder, root, known.get(step.name, {}))
+                    run = _Run(step, folder, root, known.get(step.name, {}), lang)
                     running[pool.submit(_follow, run, share, bars, stopped)] = step, share
->>>>>>> main
                 if not running:
                     return
                 ended, _ = wait(running, 1, FIRST_COMPLETED)  # Windows delivers Ctrl-C only between waits
@@ -101,24 +88,15 @@ def execute(
             stopped.append(signal.SIGTERM)
 
 
-<<<<<<< HEAD
-def _run(
-    step: Step, share: set[int], folder: Path, root: Path, bars: Progress, stopped: Sequence[int], lang: str
-) -> dict:
-    """Run a step until it ends or `stopped` holds a signal; return the new values of its manifest entry."""
-    notebook, log = folder / f"{step.name}.ipynb", folder / f"{step.name}.log"
-    lesson = localised(step.lesson.path, lang)
-    write_json(notebook, lesson)  # papermill reads it, and then writes the executed cells in its place
-    bar = bars.add_task(step.name, total=sum(cell["cell_type"] == "code" for cell in lesson["cells"]))
-=======
 @dataclass(frozen=True)
 class _Run:
-    """One execution of a step: its files, and how many seconds its cells are expected to take, by id."""
+    """One execution of a step: its files, the seconds that its cells are expected to take, by id, and its language."""
 
     step: Step
     folder: Path
     root: Path
     expected: Mapping[str, float]
+    lang: str
 
     def file(self, suffix: str) -> Path:
         return self.folder / f"{self.step.name}.{suffix}"
@@ -127,10 +105,9 @@ class _Run:
 def _follow(run: _Run, share: set[int], bars: Progress, stopped: Sequence[int]) -> dict:
     """Run a step until it ends or `stopped` holds a signal; return the new values of its manifest entry."""
     notebook, log, status = run.file("ipynb"), run.file("log"), run.file("status")
-    for path in (notebook, status):
-        path.unlink(missing_ok=True)  # of an earlier attempt
-    cells = executed_cells(read_cells(run.step.lesson.path), run.step.parameters)
->>>>>>> main
+    status.unlink(missing_ok=True)  # of an earlier attempt
+    write_json(notebook, lesson := localised(run.step.lesson.path, run.lang))  # papermill reads it, then writes over it
+    cells = executed_cells(lesson["cells"], run.step.parameters)
     started = time.monotonic()
     with log.open("w") as output, keep_to(share):
         process = subprocess.Popen(
@@ -138,12 +115,7 @@ def _follow(run: _Run, share: set[int], bars: Progress, stopped: Sequence[int]) 
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-<<<<<<< HEAD
-            # the kernel of this environment, not of the user
-            env={**os.environ, "POSEKIT_LANG": lang, "JUPYTER_PREFER_ENV_PATH": "1"},
-=======
-            env={**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", STATUS: str(status)},  # this environment's kernel
->>>>>>> main
+            env={**os.environ, **_PREFER, "POSEKIT_LANG": run.lang, STATUS: str(status)},
             start_new_session=True,  # a terminal's Ctrl-C doesn't reach it
         )
     watch = Watch(cells, log, status, run.expected)

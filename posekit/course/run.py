@@ -20,11 +20,8 @@ from rich.text import Text
 from posekit.course.execution import execute
 from posekit.course.lessons import USUAL, Step, chosen_recipes, list_lessons, plan
 from posekit.course.results import resolve, result_text
-<<<<<<< HEAD
-from posekit.course.translation import known_language, language
-=======
 from posekit.course.times import measured
->>>>>>> main
+from posekit.course.translation import known_language, language
 from posekit.errors import InputError
 from posekit.files import ROOT, expanded, home, read_json, write_json
 from posekit.locks import one_writer
@@ -158,11 +155,8 @@ def _run_steps(console: Console, folder: Path, manifest: dict, steps: list[Step]
             console.print(f"{place} {entry['name']}{said}", markup=False, highlight=False)
 
     start = time.monotonic()
-<<<<<<< HEAD
-    execute(steps, entries, folder, root, jobs, noted, console, manifest.get("language", "en"))
-=======
-    execute(steps, entries, folder, root, jobs, noted, console, measured(manifest["scale"]))
->>>>>>> main
+    known, lang = measured(manifest["scale"]), manifest.get("language", "en")
+    execute(steps, entries, folder, root, jobs, noted, console, known, lang)
     manifest["seconds"] = round(manifest.get("seconds", 0.0) + time.monotonic() - start, 1)
     write_json(folder / "manifest.json", manifest)
     outcomes = {entry["status"] for entry in entries}
