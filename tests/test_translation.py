@@ -20,13 +20,14 @@ LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]*.ipynb"))
 FILES = [(lesson_texts(lesson), translation_file(lesson, "zh")) for lesson in LESSONS]
 FILES.append((exercise_texts(), EXERCISES / "zh.md"))
 HAN = r"[\u4e00-\u9fff]"
+CODE = r"```.+?```|`[^`]+`"
 
 
 def parts(text: str) -> dict[str, list[str]]:
     """What a translation must leave alone: code, formulas, links, the levels of headings, the rows of tables."""
-    outside = re.sub(r"`[^`]*`", "", text)
+    outside = re.sub(CODE, "", text, flags=re.S)
     found = {
-        "code": re.findall(r"`[^`]+`", text),
+        "code": re.findall(CODE, text, re.S),
         "formulas": re.findall(r"\$[^$]+\$", outside),
         "links": re.findall(r"\]\(([^)]*)\)", text),
         "headings": re.findall(r"^#+ ", text, re.M),
