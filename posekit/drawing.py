@@ -5,15 +5,25 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from posekit import palette
 from posekit.skeletons import Skeleton
 
-_FRAME = (255, 210, 0)  # RGB
-LEFT, RIGHT, MIDDLE = (255, 120, 30), (40, 140, 255), (90, 210, 90)  # RGB
+LEFT, RIGHT, MIDDLE = map(palette.rgb, (palette.LEFT, palette.RIGHT, palette.MIDDLE))
 
 
 def side_colors(skeleton: Skeleton) -> list[tuple[int, int, int]]:
     """Return an RGB colour per keypoint: orange on the object's left, blue on its right, green in the middle."""
     return [{"left": LEFT, "right": RIGHT}.get(side, MIDDLE) for side in skeleton.sides]
+
+
+def limb_colors(skeleton: Skeleton) -> list[tuple[int, int, int]]:
+    """Return an RGB colour per limb: that of its side, or of the middle; grey where it joins left and right."""
+    colors, ends = side_colors(skeleton), [{skeleton.sides[k] for k in limb} - {""} for limb in skeleton.limbs]
+    across = palette.rgb(palette.ACROSS)
+    return [
+        across if len(sides) > 1 else next((colors[k] for k in limb if skeleton.sides[k]), MIDDLE)
+        for limb, sides in zip(skeleton.limbs, ends, strict=True)
+    ]
 
 
 def draw_pose(
@@ -46,7 +56,7 @@ def draw_poses(
     canvas = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
     for left, top, width, height in factor * np.asarray([] if frames is None else frames):
         corners = (round(left), round(top)), (round(left + width) - 1, round(top + height) - 1)
-        cv2.rectangle(canvas, *corners, _FRAME, 3 * _line_width(canvas))
+        cv2.rectangle(canvas, *corners, palette.rgb(palette.FRAME), 3 * _line_width(canvas))
     if faded and threshold is not None:
         under = canvas.copy()
         for points, values in zip(keypoints, scores, strict=True):
@@ -67,9 +77,9 @@ def _draw(canvas: np.ndarray, keypoints: np.ndarray, shown: np.ndarray, skeleton
     width = _line_width(canvas)
     colors = side_colors(skeleton)
     points = [tuple(int(v) for v in np.round(p * 16)) for p in keypoints]
-    for a, b in skeleton.limbs:
+    for (a, b), color in zip(skeleton.limbs, limb_colors(skeleton), strict=True):
         if shown[a] and shown[b]:
-            cv2.line(canvas, points[a], points[b], colors[a], width, cv2.LINE_AA, shift=4)
+            cv2.line(canvas, points[a], points[b], color, width, cv2.LINE_AA, shift=4)
     for k, point in enumerate(points):
         if shown[k]:
             cv2.circle(canvas, point, (2 * width + 1) * 16, (255, 255, 255), -1, cv2.LINE_AA, shift=4)

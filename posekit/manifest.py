@@ -3,6 +3,7 @@
 import hashlib
 import os
 import platform
+import re
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,7 +16,7 @@ PACKAGES += ("ipykernel", "onnx", "onnxruntime", "openvino")
 
 
 def describe(root: Path) -> dict[str, object]:
-    """Versions of Python and the packages, the platform, the number of processors, and the git state of `root`."""
+    """Versions of Python and the packages, the platform, the processors, and the git state of `root`."""
     versions = {"posekit": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -26,9 +27,17 @@ def describe(root: Path) -> dict[str, object]:
         "versions": versions,
         "platform": platform.platform(),
         "machine": platform.machine(),
+        "processor": _processor(),
         "cpu_count": len(cores()),
         **git_state(root),
     }
+
+
+def _processor() -> str:
+    """The processor's name, or where the system doesn't tell it, its kind."""
+    told = Path("/proc/cpuinfo")
+    names = re.findall(r"^model name\s*: (.*)", told.read_text(errors="replace"), re.M) if told.is_file() else []
+    return names[0] if names else platform.processor()
 
 
 def git_state(root: Path) -> dict[str, object]:

@@ -248,6 +248,15 @@ def _limit_onednn() -> str:
 
 def cpu_flags() -> set[str]:
     """The processor's feature flags on Linux; empty elsewhere."""
+    return set(_cpu("flags").split())
+
+
+def cpu_name() -> str:
+    """What the processor calls itself, on Linux; else what Python says."""
+    return _cpu("model name") or platform.processor()
+
+
+def _cpu(field: str) -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    return next((set(line.split(":", 1)[1].split()) for line in lines if line.startswith("flags")), set())
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(field)), "")

@@ -4,6 +4,7 @@
 trained on, its scores and its SHA-256. scripts/ship.py makes both.
 """
 
+import re
 from pathlib import Path
 
 from posekit.errors import InputError
@@ -24,6 +25,8 @@ def model_path(model: str | Path) -> Path:
     A file of that name comes first, a folder doesn't.
     """
     about = shipped().get(str(model))
+    if about is None and re.fullmatch(r"\w+", str(model)) and not Path(model).exists():
+        raise InputError(f"{model}: no such model file; give one, or {' or '.join(shipped())}, which ship with posekit")
     if about is None or Path(model).is_file():
         return Path(model)
     path = WEIGHTS / f"{model}.ckpt"

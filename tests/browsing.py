@@ -25,9 +25,6 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's Chr
 @contextmanager
 def serve_lab(root: Path) -> Iterator[str]:
     """The address of `posekit lab`, run on the lessons in `root`/notebooks without any of the user's settings."""
-    quiet = root / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
-    quiet.parent.mkdir(parents=True)
-    quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')
     folders = {
         "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
         "JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime", "IPYTHONDIR": "ipython",
@@ -75,7 +72,7 @@ def run_all(browser: object, address: str, notebook: str, last: str, **options: 
     """The page of a notebook after Run → Run All Cells, when the text `last` has been printed."""
     page = browser.new_page(viewport={"width": 1280, "height": 800}, **options)
     page.set_default_timeout(120_000)
-    page.goto(f"{address}/lab/tree/notebooks/{notebook}?reset")
+    page.goto(f"{address}/lab/tree/work/{notebook}?reset")
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()

@@ -58,6 +58,11 @@ def page(lab: str) -> Iterator[object]:
         yield run_all(browser, lab, LESSON, "all cells done")
 
 
+def test_jupyterlab_asks_nothing(page: object) -> None:
+    """Its question about news comes up a second after the start."""
+    assert page.locator(".Toastify__toast").count() == 0
+
+
 class Cell:
     """A cell of the page whose output is a panel: a picture, a line of text and controls."""
 

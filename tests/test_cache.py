@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -181,10 +182,12 @@ def test_an_image_that_cannot_be_read_leaves_nothing():
     assert not cached(broken, RECIPE).cached and not folder.parent.exists()
 
 
-def test_a_damaged_cache_says_what_to_do():
+@pytest.mark.parametrize("name", ["crops.bin", "crops.npy"])
+@pytest.mark.parametrize("damage", [lambda data: data[:-10], lambda data: b"x", lambda data: b""])
+def test_a_damaged_cache_says_what_to_do(name: str, damage: Callable[[bytes], bytes]):
     dataset = boxes_at_corners(100.0)
     folder = make_cache(dataset, RECIPE)
-    (folder / "crops.bin").write_bytes((folder / "crops.bin").read_bytes()[:-10])
+    (folder / name).write_bytes(damage((folder / name).read_bytes()))
     with pytest.raises(InputError, match="the cache of crops is damaged; remove .*, then run posekit data"):
         cached(dataset, RECIPE)
 

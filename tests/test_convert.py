@@ -13,7 +13,6 @@ import pytest
 import torch
 from mindspore import nn
 from networks import fresh
-from torch_networks import HRNet, StackedHourglass, with_random_values
 
 from posekit.cli.main import main
 from posekit.errors import InputError
@@ -23,6 +22,7 @@ from posekit.models.report import summary
 from posekit.recipes import HOURGLASS, POSEESTNET, Recipe, get_recipe
 from posekit.settings import override
 from posekit.skeletons import SKELETONS
+from posekit.training.torch_networks import HRNet, StackedHourglass, with_random_values
 
 SMALL = {"width": 8, "modules": (1, 2, 1), "blocks": 1}
 IMAGES = np.random.default_rng(0).standard_normal((1, 3, 64, 128)).astype(np.float32)

@@ -255,7 +255,31 @@ def test_a_run_that_is_there(run: Callable, tmp_path: Path) -> None:
     (tmp_path / "runs/x/last.ckpt").touch()
     code, _, found = run()
     assert code == 2 and "already holds a run" in found["folder"].detail
-    assert run(resume=True)[0] == 0
+
+
+def test_a_run_that_cannot_be_continued(run: Callable, tmp_path: Path, tiny_run: Path) -> None:
+    """As `posekit train --resume` would say after the queue: another recipe, or other workers. Nothing is put aside."""
+    there = Path(shutil.copytree(tiny_run, tmp_path / "there"))
+    trained = json.loads((there / "recipe.json").read_text())
+    changed = ("epochs", "validate_every", "learning_rate", "scale_factor", "rotation_probability", "flip_probability")
+    same = [f"{name}={trained[name]}" for name in changed]
+    code, _, found = run(*same, out=there, resume=True)
+    assert code == 0 and found["resume"].detail == "continues after 72 updates"
+    code, _, found = run(*same, out=there, resume=True, workers=2)
+    assert code == 2 and "was trained by 1 workers, not 2" in found["resume"].detail
+    code, _, found = run(out=there, resume=True)
+    assert code == 2 and "was trained with " in found["resume"].detail and found["folder"].ok
+    (there / "last.ckpt").write_bytes(b"damaged")
+    before = tree(there)
+    code, _, found = run(*same, out=there, resume=True)
+    assert code == 2 and "last.ckpt" in found["resume"].detail and tree(there) == before
+    assert "begins anew" in run(out=tmp_path / "new", resume=True)[2]["resume"].detail
+
+
+@pytest.mark.parametrize("device", ["tpu", "gpu:x", ""])
+def test_a_device_that_does_not_exist(run: Callable, device: str) -> None:
+    with pytest.raises(InputError, match="unknown device"):
+        run(device=device)
 
 
 def test_weights_that_are_not_there(run: Callable, tmp_path: Path) -> None:

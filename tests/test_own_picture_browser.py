@@ -14,6 +14,7 @@ from browsing import chromium, needs_chromium, run_all, serve_lab
 from lesson_files import write_lesson
 from own_squares import square
 
+from posekit import palette
 from posekit.drawing import LEFT, RIGHT
 
 pytestmark = [pytest.mark.machine, needs_chromium]
@@ -107,7 +108,7 @@ class Own:
         assert self.near(shot, CORNER + far, RIGHT, 40) == 0
         faded = np.array([255, 255, 255]) * 0.65 + 0.35 * np.array(RIGHT)
         assert self.near(shot, CORNER + far, faded, 25) > 4
-        assert self.near(shot, CORNER + (SIDE / 2, -SIDE / 5), (0xDC, 0x14, 0x3C), 40) > 8
+        assert self.near(shot, CORNER + (SIDE / 2, -SIDE / 5), palette.rgb(palette.LIMIT), 40) > 8
 
     def near(self, shot: np.ndarray, at: np.ndarray, color: object, off: int) -> int:
         """How many pixels around a place of the picture have this colour."""

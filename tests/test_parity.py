@@ -84,7 +84,9 @@ def test_every_run_time_that_is_here_passes(network, tiny_models, data, tmp_path
         "lite fp32, cpu" in here
         or "bash scripts/lite.sh" in next(r for r in rows if r.precision == "fp32" and r.missing).missing
     )
-    assert {row.precision for row in here.values()} == {"fp32", "fp16", "bf16"}, "simulated where nothing computes so"
+    assert {row.precision for row in here.values()} == {"fp32", "fp16", "bf16", "int8"}, (
+        "simulated where nothing computes so"
+    )
     for row in here.values():
         assert row.milliseconds > 0 and row.megabytes > 0.01 and row.tables.keys() == rows[0].tables.keys()
         assert row.median <= row.far and (row.precision == "fp32" or row.heatmaps > 1e-4)
@@ -102,7 +104,7 @@ def test_another_network_is_stopped(tiny_models, data, tmp_path: Path, monkeypat
     save_checkpoint(tmp_path / "other.ckpt", network, recipe, 1, 1)
     real = parity.export_model
 
-    def export(model: Path, kind: str, path: Path, batch: int) -> Path:
+    def export(model: Path, kind: str, path: Path, batch: int, **_: object) -> Path:
         return real(tmp_path / "other.ckpt" if kind == "onnx" else model, kind, path, batch)
 
     monkeypatch.setattr(parity, "export_model", export)

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 import torch
 from networks import fresh
-from torch_networks import HRNet, with_random_values
 
 from posekit.datasets.dataset import PoseDataset, Sample
 from posekit.datasets.pipeline import Augmentation, EvaluationBatches, TrainingBatches, crop
@@ -38,6 +37,7 @@ from posekit.settings import override
 from posekit.skeletons import COCO_PERSON, VEHICLE
 from posekit.training.loop import run
 from posekit.training.step import TrainStep
+from posekit.training.torch_networks import HRNet, with_random_values
 
 UPRIGHT = override(get_recipe("hourglass-tiny"), ["input_size=48,64", "heatmap_size=12,16", "epochs=3"])
 LYING = override(get_recipe("poseestnet-tiny"), ["input_size=96,64", "heatmap_size=24,16"])

@@ -2,10 +2,15 @@
 
 import json
 import re
+from base64 import b64decode, b64encode
 from html.parser import HTMLParser
 from pathlib import Path
 
+import cv2
 import nbformat
+import numpy as np
+import pytest
+from browsing import chromium, needs_chromium
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from posekit.course.report import write_report
@@ -95,6 +100,75 @@ def test_no_value_becomes_markup_and_nothing_may_run(tmp_path: Path) -> None:
         "base-uri 'none'",
         "form-action 'none'",
     }
+
+
+def test_headlines_and_pictures_come_first(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    values = {
+        "06_pck-a": "PCK@0.1",
+        "06_pck-b": "PCK@0.5",
+        "06b_more": "PCK@9",
+        "07_export": "fastest, x",
+        "08_x": "PCK",
+    }
+    values |= {"04_train": "best PCK@0.1 in training"}
+    manifest["lessons"] += [
+        {"name": name, "status": "done", "seconds": 1.0, "results": [{"name": result, "value": number, "unit": "%"}]}
+        for number, (name, result) in enumerate(values.items(), 100)
+    ]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    first, lessons = write_report(tmp_path).read_text(encoding="utf-8").split("<h2>Lessons</h2>")
+    assert re.findall(r"<b>(\d+)<small> %", first) == ["100", "101", "103", "105"]
+    assert first.count("<img") == 1 and first.index("<b>105") < first.index("<img"), "the picture of lesson 00"
+    results = lessons.split("<h2>Results</h2>")[1]
+    assert re.findall("<h3>(.*?)</h3>", results) == ["00_start", *values]
+
+
+def test_pictures_shrink_and_look_the_same(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    y, x = np.indices((600, 900))
+    noise = np.random.default_rng(0).integers(0, 12, (600, 900, 3))
+    pixels = (np.stack([x / 4, y / 3, (x + y) / 8], axis=-1) + noise).astype(np.uint8)
+    png = b64encode(cv2.imencode(".png", pixels)[1].tobytes()).decode()
+    notebook = tmp_path / "00_start.ipynb"
+    notebook.write_text(notebook.read_text().replace(PIXEL, png))
+    text = write_report(tmp_path).read_text(encoding="utf-8")
+    (shown,) = set(re.findall(r"data:image/webp;base64,([\w+/=]+)", text))
+    assert len(shown) < 0.2 * len(png)
+    decoded = cv2.imdecode(np.frombuffer(b64decode(shown), np.uint8), cv2.IMREAD_COLOR)
+    assert decoded.shape == pixels.shape and np.abs(decoded.astype(int) - pixels).mean() < 5
+
+
+def test_links_between_lessons_stay_in_the_page(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    notebook = tmp_path / "00_start.ipynb"
+    notebook.write_text(notebook.read_text().replace("https://example.com", "01_next.ipynb"))
+    (tmp_path / "01_next.ipynb").write_text(notebook.read_text().replace("01_next.ipynb", "99_none.ipynb"))
+    text = write_report(tmp_path).read_text(encoding="utf-8")
+    assert '<a href="#01_next">a link</a>' in text and '<a href="99_none.ipynb">a link</a>' in text
+
+
+@pytest.mark.machine
+@needs_chromium
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_click_opens_a_lesson_and_nothing_is_wider_than_the_page(tmp_path: Path, width: int) -> None:
+    make_run(tmp_path)
+    table = "| a | b |\n| --- | --- |\n| " + "wide_" * 60 + " | x |"
+    cells = [new_markdown_cell(f"# Title\n\n{table}"), new_code_cell("print(" + "'long' " * 90 + ")")]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "01_next.ipynb")
+    write_report(tmp_path)
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": width, "height": 844})
+        page.goto((tmp_path / "report.html").as_uri())
+        assert page.locator("section.lesson:visible").count() == 0
+        page.locator("table").get_by_role("link", name="01_next").click()
+        assert page.locator("section.lesson:visible").get_attribute("id") == "01_next"
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        page.locator(".close a:visible").click()
+        assert page.locator("section.lesson:visible").count() == 0
+        page.get_by_label("Show every lesson").check()
+        assert page.locator("section.lesson:visible").count() == 2
 
 
 def test_report_of_a_run_that_has_only_begun(tmp_path: Path) -> None:

@@ -7,6 +7,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from papermill import inspect_notebook
+
+from posekit.course.lessons import read_lesson
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -28,7 +31,29 @@ def test_notebook_is_stored_clean(path: Path) -> None:
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
     assert not any(cell["outputs"] or cell["execution_count"] for cell in code), "strip it: nbstripout --keep-id FILE"
     assert sum("parameters" in cell["metadata"].get("tags", []) for cell in code) == 1
-    assert [cell["id"] for cell in code if len("".join(cell["source"]).splitlines()) > 25] == []
+    shown = [cell for cell in code if not cell["metadata"].get("jupyter", {}).get("source_hidden")]
+    assert [cell["id"] for cell in shown if len("".join(cell["source"]).splitlines()) > 25] == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_papermill_can_tell_what_a_lesson_takes(path: Path) -> None:
+    """`papermill --help-notebook`: each parameter with its type and default, in lines that fit JupyterLab's cells."""
+    kinds = {name: entry["inferred_type_name"] for name, entry in inspect_notebook(str(path)).items()}
+    defaults = read_lesson(path).parameters
+    assert kinds == {name: type(value).__name__ for name, value in defaults.items()}
+    (parameters,) = (cell for cell in cells_of(path) if "parameters" in cell["metadata"].get("tags", []))
+    assert max(len(line) for line in "".join(parameters["source"]).splitlines()) <= 100
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_imports_are_folded(path: Path) -> None:
+    """JupyterLab shows the long first imports as a line that opens on a click."""
+    first = next(cell for cell in cells_of(path) if "".join(cell["source"]).startswith("%matplotlib inline"))
+    assert first["metadata"]["jupyter"] == {"source_hidden": True}
+
+
+def cells_of(path: Path) -> list[dict]:
+    return json.loads(path.read_text(encoding="utf-8"))["cells"]
 
 
 def test_every_lesson_has_its_own_number() -> None:

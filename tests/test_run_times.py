@@ -39,7 +39,7 @@ def test_what_does_not_fit_is_refused(tiny_onnx, tiny_models, tmp_path: Path):
     model = tiny_onnx["hrnet"]
     for options, message in (
         ({"backend": "tensorrt"}, "unknown backend 'tensorrt'; choose one of mindspore, mindir, onnxruntime"),
-        ({"precision": "int8"}, "unknown precision 'int8'; choose one of fp32, fp16, bf16"),
+        ({"precision": "int4"}, "unknown precision 'int4'; choose one of fp32, fp16, bf16, int8"),
         (
             {"backend": "mindspore"},
             "hrnet.onnx: mindspore reads .ckpt; make such a file of the checkpoint",

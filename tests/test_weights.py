@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from torch_networks import HRNet, StackedHourglass, with_random_values
 
 from posekit.errors import InputError
 from posekit.models.checkpoint import NOTES, read_checkpoint, save_checkpoint
@@ -27,6 +26,7 @@ from posekit.models.report import summary
 from posekit.recipes import POSEESTNET, get_recipe
 from posekit.runtime import set_up
 from posekit.settings import override
+from posekit.training.torch_networks import HRNet, StackedHourglass, with_random_values
 
 SMALL = {"width": 8, "modules": (1,), "blocks": 1}
 Tensors = dict[str, torch.Tensor]

@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
-from posekit.cli.options import Backend, Data, First, Images, LitePython, Model, Precision, Soc, Split
+from posekit.cli.options import SHIPPED, Backend, Data, First, Images, LitePython, Model, Precision, Soc, Split
 from posekit.cli.score import print_scores
 from posekit.locks import one_writer
+from posekit.shipped import model_path
 
 infer310_app = typer.Typer(help="Stages of inference on an Ascend 310.", no_args_is_help=True)
 
-Folder = Annotated[Path, typer.Option(help="Folder in which the stages exchange files.")]
+Folder = Annotated[Path, typer.Option(file_okay=False, help="Folder in which the stages exchange files.")]
 Target = Annotated[str, typer.Option(help="cpu or ascend, with :ID to choose one of several.")]
 
 
@@ -71,7 +72,7 @@ def postprocess(out: Folder) -> None:
 
 @infer310_app.command()
 def pack(
-    model: Annotated[Path, typer.Argument(help="A checkpoint or an .onnx file.")],
+    model: Annotated[Path, typer.Argument(help=f"A checkpoint or an .onnx file, {SHIPPED}", callback=model_path)],
     out: Annotated[Path, typer.Option(help="The kit: a new folder, or a file that ends in .zip.")],
     data: Data = None,
     split: Split = "test",

@@ -16,6 +16,7 @@ from posekit.cli.options import Data, Device, Images, Lang, Pretrained, Settings
 from posekit.cli.recipe import recipe_app
 from posekit.cli.reid import reid
 from posekit.cli.score import compare, gallery, score_app
+from posekit.cli.teaching import edition, grade, progress
 from posekit.cli.weights import convert
 from posekit.errors import InputError
 from posekit.runtime import announce
@@ -27,10 +28,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-course_app = typer.Typer(help="List the lessons, or run them headless.", no_args_is_help=True)
+course_app = typer.Typer(help="Run lessons headless, compare runs, hand out, grade.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(score_app, name="score")
 app.add_typer(course_app, name="course")
+for command in (edition, grade, progress):
+    course_app.command()(command)
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(infer310_app, name="infer310")
 for command in (predict, evaluate, export, parity, reid, convert, compare, gallery):
@@ -152,6 +155,23 @@ def course_collect(
     collect(runs, Console(width=max(console.width, 140)))
 
 
+@course_app.command("compare")
+def course_compare(
+    one: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a headless course, runs/TIME-SCALE.")],
+    other: Annotated[Path, typer.Argument(metavar="RUN", help="Another.")],
+    points: Annotated[
+        float | None, typer.Option(min=0, help="Percentages may differ by this; else 0 on equal CPUs, 1 otherwise.")
+    ] = None,
+    relative: Annotated[
+        float | None, typer.Option(min=0, help="Other numbers by this share; else 0 on equal CPUs, 0.05 otherwise.")
+    ] = None,
+) -> None:
+    """Say whether one run reproduces another, and what differs. Exit code 1 if it doesn't."""
+    from posekit.course.compare import compare_runs, print_comparison
+
+    sys.exit(not print_comparison(compare_runs(one, other, points, relative), Console(width=max(console.width, 120))))
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def lab(context: typer.Context) -> None:
     """Open the lessons in JupyterLab. All other options are passed to `jupyter lab`, --no-browser for example."""
@@ -169,8 +189,17 @@ def bench(
     only_input: Annotated[
         bool, typer.Option("--input", help="Time reading of full-size images instead, from files and from the cache.")
     ] = False,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Time all that people wait for, at full size, beside PyTorch where it is; minutes."),
+    ] = False,
 ) -> None:
     """Time each part of the line on this machine: pipeline, training step, forward, codec."""
+    if everything:
+        from posekit.deploy.bench_all import bench_all
+
+        bench_all(console)
+        return
     if only_input:
         from posekit.training.bench_input import bench_input
 

@@ -123,6 +123,11 @@ def export(
     format: Annotated[str, typer.Option(help="mindir, onnx, air or om.")] = "onnx",
     batch: Annotated[str, typer.Option(help="Batch size of the exported file: a number, or dynamic.")] = "1",
     soc: Soc = "Ascend310",
+    precision: Annotated[str, typer.Option(help="fp32; or for onnx int8, calibrated on 64 training images.")] = "fp32",
+    data: Annotated[
+        Path | None, typer.Option(help="For int8: data set with those images; drawn ones if not given.")
+    ] = None,
+    images: Images = None,
 ) -> None:
     """Export a checkpoint to a file for other run times."""
     if batch != "dynamic" and not (batch.isdecimal() and int(batch) > 0):
@@ -131,7 +136,7 @@ def export(
     from posekit.runtime import set_up
 
     set_up("auto" if format == "air" else "cpu")
-    export_model(model, format, out, None if batch == "dynamic" else int(batch), soc)
+    export_model(model, format, out, None if batch == "dynamic" else int(batch), soc, precision, (data, images))
     print(f"{out}: {out.stat().st_size / 1e6:.2f} MB, batch {batch}")
     if format in ("mindir", "onnx"):
         counts = operations(out).most_common()

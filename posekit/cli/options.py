@@ -11,8 +11,8 @@ from posekit.files import expanded
 from posekit.shipped import model_path
 
 Device = Annotated[str, typer.Option(help="auto, cpu, gpu or ascend, with :ID for one of several.")]
-_SHIPPED = "or people or vehicles, the networks that ship with posekit, unless a file is called so."
-Model = Annotated[Path, typer.Argument(help=f"A .ckpt, .mindir, .onnx or .om file, {_SHIPPED}", callback=model_path)]
+SHIPPED = "or people or vehicles, the networks that ship with posekit, unless a file is called so."
+Model = Annotated[Path, typer.Argument(help=f"A .ckpt, .mindir, .onnx or .om file, {SHIPPED}", callback=model_path)]
 Pretrained = Annotated[
     Path | None,
     typer.Option(
@@ -20,13 +20,13 @@ Pretrained = Annotated[
         callback=lambda path: path and model_path(path),
     ),
 ]
-Checkpoint = Annotated[Path, typer.Argument(help=f"A checkpoint, {_SHIPPED}", callback=model_path)]
+Checkpoint = Annotated[Path, typer.Argument(help=f"A checkpoint, {SHIPPED}", callback=model_path)]
 Backend = Annotated[
     str | None,
     typer.Option(help="mindspore, mindir, onnxruntime, openvino, lite or om; by file and device if not given."),
 ]
 Precision = Annotated[
-    str | None, typer.Option(help="fp32, fp16 or bf16; the run time's usual one if not given, which is printed.")
+    str | None, typer.Option(help="fp32, fp16, bf16 or int8; the run time's usual one if not given, which is printed.")
 ]
 LitePython = Annotated[Path | None, typer.Option(help="For lite: a Python that has MindSpore Lite.")]
 FlipTest = Annotated[bool | None, typer.Option(help="Average with the mirrored image; the recipe's default.")]

@@ -4,7 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from posekit.course.results import shipped_for
@@ -22,9 +22,13 @@ SCALES = {
 USUAL = "quick"  # the scale of a course that names none
 ON_SHIPPED = ("quick",)  # scales that train too little: there, lessons that take a model get the networks that ship
 EACH_RECIPE = ("04", "06", "07")  # chapters whose lessons run once for every recipe of the scale
-TRAINED = ("06", "07", "08", "09")  # chapters whose lessons use the network that lesson 04 trains with their recipe
+TRAINED = ("02", "03", "06", "07", "08", "09")  # chapters whose lessons use what lesson 04 trains with their recipe
 ALONE = ("05",)  # lessons that measure the speed of the whole machine, so no other lesson may run beside them
 LINUX = ("05",)  # lessons that start msrun, which exists on Linux only; elsewhere a course skips them unless named
+
+# What a course's report begins with: results, by their lesson and the beginning of their name; lessons' first pictures.
+HEADLINES = (("06", "PCK@"), ("07", "fastest"), ("04", "best PCK"), ("04", "speed"), ("09", "PCK"), ("00", ""))
+PICTURED = ("06", "04", "00")
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,11 @@ def list_lessons(root: Path = ROOT) -> list[Lesson]:
         raise InputError(
             f"{root / 'notebooks'}: no lessons; run in a clone of the repository, or set POSEKIT_ROOT to it"
         )
-    return [_read_lesson(path) for path in paths]
+    return [read_lesson(path) for path in paths]
 
 
-def _read_lesson(path: Path) -> Lesson:
+def read_lesson(path: Path) -> Lesson:
+    """Read a lesson's title and parameters. InputError if the file isn't a notebook."""
     try:
         cells = localised(path, language())["cells"]
     except (ValueError, KeyError) as error:
@@ -88,9 +93,10 @@ def _read_lesson(path: Path) -> Lesson:
 
 
 def _literals(source: str) -> dict[str, object]:
-    """Read the `name = literal` assignments of a parameters cell."""
-    pairs = [(n.targets[0], n.value) for n in ast.parse(source).body if isinstance(n, ast.Assign)]
-    return {target.id: ast.literal_eval(value) for target, value in pairs if isinstance(target, ast.Name)}
+    """Read the `name: type = literal` assignments of a parameters cell, with or without the type."""
+    lines = [line for line in ast.parse(source).body if isinstance(line, ast.Assign | ast.AnnAssign)]
+    pairs = [(line.target if isinstance(line, ast.AnnAssign) else line.targets[0], line.value) for line in lines]
+    return {name.id: ast.literal_eval(value) for name, value in pairs if isinstance(name, ast.Name) and value}
 
 
 def plan(scale: str, only: Sequence[str], parameters: dict[str, str], root: Path, folder: Path) -> list[Step]:
@@ -112,12 +118,18 @@ def plan(scale: str, only: Sequence[str], parameters: dict[str, str], root: Path
             model = _model(scale, lesson, recipe, parameters)
             values = {"runs": runs, **place, **model, **parameters, "recipe": recipe}
             chosen = {name: _typed(name, values[name], lesson) for name in lesson.parameters if name in values}
-            trained = [step for step in steps if step.lesson.number == "04" and step.parameters.get("recipe") == recipe]
-            needs = tuple(step.name for step in trained) if lesson.chapter in TRAINED and not model else ()
-            steps.append(Step(f"{lesson.path.stem}-{recipe}" if each else lesson.path.stem, lesson, chosen, needs))
+            steps.append(Step(f"{lesson.path.stem}-{recipe}" if each else lesson.path.stem, lesson, chosen))
     if not steps:
         raise InputError(f"the {scale} scale has no recipe for {', '.join(only)}; name one with -p recipe=NAME")
-    return steps
+    return [replace(step, needs=_needs(step, steps)) for step in steps]
+
+
+def _needs(step: Step, steps: Sequence[Step]) -> tuple[str, ...]:
+    """The trainings whose network a lesson uses, or would use if there were one: it must not depend on who is first."""
+    if step.lesson.chapter not in TRAINED or step.parameters.get("model"):
+        return ()
+    recipe = step.parameters.get("recipe")
+    return tuple(s.name for s in steps if s.lesson.number == "04" and s.parameters.get("recipe") == recipe)
 
 
 def _model(scale: str, lesson: Lesson, recipe: str, parameters: dict[str, str]) -> dict[str, str]:

@@ -46,7 +46,7 @@ def converter_command(onnx: Path | str, out: Path | str, batch: int, size: Size)
 
 def check_soc(soc: str) -> None:
     """InputError for what can't be a chip's name."""
-    if not re.fullmatch(r"\w{1,40}", soc):
+    if not re.fullmatch(r"Ascend\w{1,34}", soc):
         raise InputError(f"--soc {shown(soc)}: give Ascend and the name that npu-smi info shows, as {SOC}")
 
 

@@ -10,16 +10,17 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
 fail() { echo "convert.sh: $1" >&2; exit 2; }
 
-soc="${1:-@SOC@}"
-shift || true
+soc='@SOC@'
+if (($#)) && [[ "$1" != -* ]]; then soc="${1:-$soc}"; shift; fi
 if [[ -z "$soc" ]]; then
     command -v npu-smi >/dev/null || fail "npu-smi is not here; name the chip: bash convert.sh Ascend310B4"
     table="$(npu-smi info)" || fail "npu-smi info failed; is the driver loaded, and may you use it (group HwHiAiUser)?"
     # The first device's row is "| 0     310B4   | OK | …": its number and its name.
     names="$(awk -F'|' '{ split($2, word, " ") } word[2] ~ /^[0-9][0-9][0-9][0-9A-Za-z_]*$/ { print word[2] }' <<<"$table")"
     [[ -n "$names" ]] || fail "npu-smi info names no chip; name it: bash convert.sh Ascend310B4"
-    soc="Ascend${names%%$'\n'*}"
+    soc="${names%%$'\n'*}"
 fi
+soc="Ascend${soc#Ascend}"
 
 if ! command -v atc >/dev/null; then
     export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}" PYTHONPATH="${PYTHONPATH:-}"

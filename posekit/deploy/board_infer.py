@@ -5,16 +5,11 @@
     python3 infer.py a.jpg b.jpg          these pictures, each as a whole one object: found/
     python3 infer.py --with onnxruntime   choose the run time; --help has the rest
 
-It takes the first of these whose model file and Python module are there:
+It takes the first of these run times whose model file and Python module are there: acl (CANN's own pyACL), ais_bench,
+lite (MindSpore Lite on the Ascend), onnxruntime and lite-cpu, both on this machine's processor.
 
-    acl          model.om               CANN's own module (pyACL); convert.sh makes model.om of model.onnx
-    ais_bench    model.om               Ascend's ais_bench and aclruntime
-    lite         model-ascend.mindir    MindSpore Lite on the Ascend
-    onnxruntime  model.onnx             this machine's processor
-    lite-cpu     model-cpu.mindir       MindSpore Lite on this machine's processor
-
-Crops and network inputs are posekit's to the last bit. Keypoints are decoded more simply than by posekit: at home,
-`posekit infer310 postprocess --out KIT` decodes the heatmaps as the recipe says, and scores them.
+Network inputs are posekit's to the last bit; keypoints are decoded more simply. At home, `posekit infer310 postprocess
+--out KIT` decodes the heatmaps as the recipe says, and scores them.
 """
 
 import argparse
@@ -24,7 +19,6 @@ import importlib
 import json
 import os
 import platform
-import shutil
 import sys
 import time
 from contextlib import closing, contextmanager
@@ -32,8 +26,12 @@ from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageOps
+try:
+    import numpy as np
+    from PIL import Image, ImageDraw, ImageOps
+except ImportError as missing:
+    print(f"infer.py: {missing}; pip install numpy pillow", file=sys.stderr)
+    sys.exit(2)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 HOST_TO_DEVICE, DEVICE_TO_HOST, HUGE_FIRST = 1, 2, 0  # kinds of acl.rt.memcpy, policy of acl.rt.malloc
@@ -260,9 +258,9 @@ def draw(picture, points, scores, kit):
     pen, width = ImageDraw.Draw(canvas), max(1, round(max(canvas.size) / 400))
     r, shown = 2 * width, scores > 0.75 * np.quantile(scores, 0.8)
     places = [tuple(place) for place in ((points + 0.5) * factor - 0.5).tolist()]
-    for one, other in kit["limbs"]:
+    for number, (one, other) in enumerate(kit["limbs"]):
         if shown[one] and shown[other]:
-            pen.line(places[one] + places[other], tuple(kit["colors"][one]), width)
+            pen.line(places[one] + places[other], tuple(kit["limb_colors"][number]), width)
     for number, (x, y) in enumerate(places):
         if shown[number]:
             pen.ellipse([x - r, y - r, x + r, y + r], tuple(kit["colors"][number]), (255, 255, 255))
@@ -271,12 +269,15 @@ def draw(picture, points, scores, kit):
 
 def read_kit():
     """What kit.json says; KitError when a file that is read here isn't as it was packed."""
-    for line in Path(HERE, "SHA256SUMS").read_text("utf-8").splitlines():
-        digest, name = line.split("  ", 1)
-        yours = name.endswith((".py", ".sh", ".md"))  # to change
-        if not yours and hashlib.sha256(Path(HERE, name).read_bytes()).hexdigest() != digest:
-            raise KitError(f"{name}: changed since the kit was packed; copy the kit again")
-    return json.loads(Path(HERE, "kit.json").read_text("utf-8"))
+    try:
+        for line in Path(HERE, "SHA256SUMS").read_text("utf-8").splitlines():
+            digest, name = line.split("  ", 1)
+            yours = name.endswith((".py", ".sh", ".md"))  # to change
+            if not yours and hashlib.sha256(Path(HERE, name).read_bytes()).hexdigest() != digest:
+                raise KitError(f"{name}: changed since the kit was packed; copy the kit again")
+        return json.loads(Path(HERE, "kit.json").read_text("utf-8"))
+    except ValueError:
+        raise KitError("SHA256SUMS or kit.json is damaged; copy the kit again") from None
 
 
 def read_picture(path, upright):
@@ -284,7 +285,7 @@ def read_picture(path, upright):
     try:
         with Image.open(path) as image:
             return (ImageOps.exif_transpose(image) if upright else image).convert("RGB")
-    except (OSError, ValueError) as error:
+    except Exception as error:  # Pillow's readers raise anything on damaged files
         raise KitError(f"{path}: not a readable picture ({str(error)[:200]}); give a JPEG or PNG") from None
 
 
@@ -360,22 +361,19 @@ def run(options):
     kit, name = read_kit(), choose(options.run_time)
     inputs = Inputs(kit, options.pictures)
     out = options.out if inputs.own else HERE
-    os.makedirs(os.path.join(out, "annotated"), exist_ok=True)
-    for place in () if inputs.own else ("heatmaps", "heatmaps_flipped"):
-        shutil.rmtree(os.path.join(out, place), ignore_errors=True)  # of another run
-        os.makedirs(os.path.join(out, place))
+    for place in ("annotated", "heatmaps", "heatmaps_flipped")[: 1 if inputs.own else 3]:
+        os.makedirs(os.path.join(out, place), exist_ok=True)
     file, _, opener = RUN_TIMES[name]
     with opener(os.path.join(HERE, file), options.device) as model:
         rows, sums, spent = infer(kit, inputs, model, out, options.draw)
-    network = spent["network"]
-    times = {"run_time": name, "images": len(network), "milliseconds": np.mean(network), "median": np.median(network)}
-    times.update(p95=np.quantile(network, 0.95), input=np.mean(spent["input"]), decode=np.mean(spent["decode"]))
-    times.update(python=platform.python_version(), machine=platform.machine())
+    calls, times = spent["network"], {"run_time": name, "python": sys.version.split()[0], "machine": platform.machine()}
+    times.update(images=len(calls), milliseconds=np.mean(calls), median=np.median(calls))
+    times.update(p95=np.quantile(calls, 0.95), input=np.mean(spent["input"]), decode=np.mean(spent["decode"]))
     with open(os.path.join(out, "keypoints.csv"), "w", encoding="utf-8", newline="") as stream:
         csv.writer(stream, lineterminator="\n").writerows(rows)  # name,x0,y0,score0,… in pixels of each picture
     for file, lines in (("times.json", json.dumps(times, indent=2)), ("infer.sha256", sums))[: 2 - inputs.own]:
         Path(out, file).write_text("".join(lines), "utf-8")
-    print(f"{name}: {times['milliseconds']:.2f} ms per image, mean of {len(network)}")
+    print(f"{name}: {times['milliseconds']:.2f} ms per image, mean of {len(calls)}")
     print(f"{out}: keypoints.csv of {len(rows)} samples, times.json, {min(options.draw, len(rows))} in annotated/")
 
 
@@ -389,8 +387,11 @@ def main():
     parser.add_argument("--out", default="found", help="folder for the results of pictures (default: found)")
     try:
         return run(parser.parse_args())
-    except (KitError, OSError) as error:  # of the system: a missing file, a full disk
-        print(f"infer.py: {error}", file=sys.stderr)
+    except (Exception, KeyboardInterrupt) as error:  # a run time may raise anything
+        if sys.flags.dev_mode:
+            raise
+        words = error if isinstance(error, (KitError, OSError)) else f"{repr(error)[:400]}; python3 -X dev says where"
+        print(f"infer.py: {words}", file=sys.stderr)
         return 2
 
 

@@ -23,6 +23,7 @@ from posekit.recipes import Recipe
 from posekit.runtime import chosen_device
 
 FORMATS = ("mindir", "onnx", "air", "om")
+Calibration = tuple[Path | None, Path | None]  # a data set and where its images are; None: drawn; beside the labels
 # What MindSpore's graph has beside operations: reading weights, tuples, order.
 _BOOKKEEPING = {"Constant", "Depend", "Load", "MakeTuple", "TupleGetItem", "UpdateState"}
 
@@ -39,9 +40,18 @@ class LastStage(nn.Cell):
         return self.network(images)[-1]
 
 
-def export_model(model: Path, file_format: str, out: Path, batch: int | None = 1, soc: str = SOC) -> Path:
+def export_model(
+    model: Path,
+    file_format: str,
+    out: Path,
+    batch: int | None = 1,
+    soc: str = SOC,
+    precision: str = "fp32",
+    calibration: Calibration = (None, None),
+) -> Path:
     """Write a checkpoint in another format, for `batch` images at a time or, with None, for any number.
 
+    An ONNX file may be in int8, calibrated with `calibration`: a data set and where its images are, see `deploy.int8`.
     The recipe and a checksum are in an ONNX file's metadata, and in `<out>.json` beside the others. AIR and OM, for the
     Ascend named `soc`, take Ascend's software: without it, the ONNX file and the commands that convert it are written
     beside `out`, and InputError says so.
@@ -54,13 +64,15 @@ def export_model(model: Path, file_format: str, out: Path, batch: int | None = 1
         raise InputError(f"{out}: batch is a number from {BATCH[0]} to {BATCH[1]:,}, not {batch:,}")
     if batch is None and file_format in ("air", "om"):
         raise InputError(f"{out}: a file for Ascend is made for one shape; give --batch a number")
+    if precision not in ("fp32", "int8") or (precision == "int8" and file_format != "onnx"):
+        raise InputError(f"{out}: precision is fp32, or for onnx int8, not {precision}; change it")
     loaded = load_network(model)
     recipe, cell = loaded.recipe, LastStage(loaded.network)
     cell.set_train(False)
     if file_format == "mindir":
         _export_graph(cell, out, recipe, batch)
     elif file_format == "onnx":
-        _export_onnx(cell, out, recipe, batch)
+        _export_onnx(cell, out, recipe, batch, calibration if precision == "int8" else None)
     else:
         assert batch is not None  # as checked above
         _export_ascend(cell, out, recipe, batch, soc)
@@ -96,7 +108,10 @@ def _export_graph(cell: nn.Cell, out: Path, recipe: Recipe, batch: int | None) -
         ms.set_context(jit_syntax_level=syntax)
 
 
-def _export_onnx(cell: nn.Cell, out: Path, recipe: Recipe, batch: int | None) -> None:
+def _export_onnx(
+    cell: nn.Cell, out: Path, recipe: Recipe, batch: int | None, calibration: Calibration | None = None
+) -> None:
+    """In int8 with `calibration`."""
     images = Tensor(np.zeros((1, *recipe.input_shape), np.float32))
     with atomic_path(out) as temporary, plain_output(temporary) as made:
         with quiet_logs():
@@ -105,14 +120,25 @@ def _export_onnx(cell: nn.Cell, out: Path, recipe: Recipe, batch: int | None) ->
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         model = onnx.load(str(made))
         _free_resizes(model)
-        for value in (*model.graph.input, *model.graph.output):
-            dimension = value.type.tensor_type.shape.dim[0]
-            dimension.dim_param = "batch"
-            if batch is not None:
-                dimension.dim_value = batch
-        seal(model, recipe)
+        _set_batch(model, None)
+        if calibration:
+            from posekit.deploy.int8 import calibration_images, quantised
+
+            with calibration_images(recipe, *calibration) as training:
+                model = quantised(model, recipe, training)
+        _set_batch(model, batch)
+        seal(model, recipe, "int8" if calibration else "fp32")
         onnx.checker.check_model(model, full_check=True)
         onnx.save(model, str(made))
+
+
+def _set_batch(model: onnx.ModelProto, batch: int | None) -> None:
+    """Let the model take and give `batch` images at a time, or any number."""
+    for value in (*model.graph.input, *model.graph.output):
+        dimension = value.type.tensor_type.shape.dim[0]
+        dimension.dim_param = "batch"
+        if batch is not None:
+            dimension.dim_value = batch
 
 
 def _free_resizes(model: onnx.ModelProto) -> None:

@@ -24,9 +24,10 @@ from posekit.datasets.dataset import BOX_MARGIN
 from posekit.deploy import infer310
 from posekit.deploy.ascend import atc_command, check_soc, convert_om, converter_command
 from posekit.deploy.kit_inputs import INPUTS, Source, samples_of
-from posekit.drawing import side_colors
+from posekit.drawing import limb_colors, side_colors
 from posekit.errors import InputError, in_words
-from posekit.evaluation.protocols import Rows, Table, largest_difference, score
+from posekit.evaluation.metrics import Scores
+from posekit.evaluation.protocols import Table, largest_difference, score
 from posekit.files import atomic_path, new_folder, read_json, sha256, write_text
 from posekit.geometry import sides
 from posekit.inference.run_times.description import read_description
@@ -67,7 +68,8 @@ def _check(model: Path, out: Path, source: Source, soc: str | None) -> None:
         raise InputError(f"--inputs {source.inputs}: choose one of {', '.join(INPUTS)}")
     if source.own_pictures and source.inputs != "raw":
         raise InputError("--inputs preprocessed: pictures without labels stay raw; give --data, or leave it out")
-    if out.suffix != ".zip" and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    zipped = out.suffix == ".zip"
+    if out.is_dir() and (zipped or any(out.iterdir())) or out.is_file() and not zipped:
         raise InputError(f"{out}: is there already; remove it, or give --out another name")
     if soc is not None:
         check_soc(soc)
@@ -109,6 +111,7 @@ def settings_of(recipe: Recipe) -> dict:
         "keypoints": skeleton.keypoints,
         "limbs": skeleton.limbs,
         "colors": side_colors(skeleton),
+        "limb_colors": limb_colors(skeleton),
     }
 
 
@@ -168,15 +171,26 @@ def describe(out: Path) -> str:
 def postprocess(out: Path) -> tuple[dict[str, Table], list[str]]:
     """As `infer310.postprocess`; of a kit without labels no tables. And lines on the decoding of the board."""
     recipe = infer310.recipe_in(out)
-    if not (out / "labels.npz").exists() and (out / "kit.json").exists():
+    packed = (out / "kit.json").exists()
+    if packed and not (out / "heatmaps").is_dir():
+        raise InputError(f"{out}: infer.py has not run in this kit; run it on the board, and copy the folder back")
+    if packed and not (out / "preprocess.sha256").exists():  # no labels were packed
         names, matrices = _samples_in(out)
         found = infer310.decoded(out, recipe, names, matrices)
         write_predictions(out / "predictions.csv", found)
-        return {}, _board_decoding(out, found, {}, None)
+        return {}, _board_decoding(out, found, {})
     tables = infer310.postprocess(out)
+    found = read_predictions(out / "predictions.csv", get_skeleton(recipe.skeleton).num_keypoints)
+    return tables, _board_decoding(out, found, tables)
+
+
+def board_tables(out: Path) -> dict[str, Scores]:
+    """The tables of keypoints.csv, which infer.py decodes on the board."""
+    recipe = infer310.recipe_in(out)
     labels, _ = infer310.labels_in(out, recipe)
-    found = read_predictions(out / "predictions.csv", labels.skeleton.num_keypoints)
-    return tables, _board_decoding(out, found, tables, labels)
+    board = read_predictions(out / "keypoints.csv", labels.skeleton.num_keypoints).in_order(labels.names)
+    scored = score(get_layout(recipe.dataset).protocols, labels, board)
+    return {name: table.rows for name, table in scored.items()}
 
 
 def _samples_in(out: Path) -> tuple[list[str], np.ndarray]:
@@ -193,7 +207,7 @@ def _samples_in(out: Path) -> tuple[list[str], np.ndarray]:
     return list(names), matrices
 
 
-def _board_decoding(out: Path, found: Predictions, tables: dict[str, Table], labels: Rows | None) -> list[str]:
+def _board_decoding(out: Path, found: Predictions, tables: dict[str, Table]) -> list[str]:
     """How far keypoints.csv, decoded on the board, is from `found`, and its tables from `tables`; a line each."""
     path = out / "keypoints.csv"
     if not path.exists():
@@ -201,9 +215,8 @@ def _board_decoding(out: Path, found: Predictions, tables: dict[str, Table], lab
     board = read_predictions(path, found.keypoints.shape[1]).in_order(found.names)
     apart = np.linalg.norm(board.keypoints - found.keypoints, axis=-1)
     lines = [f"keypoints.csv, decoded on the board: {np.median(apart):.2f} px from predictions.csv in the median"]
-    if labels is not None:
-        scored = score(get_layout(infer310.recipe_in(out).dataset).protocols, labels, board)
-        rows, wanted = ({name: table.rows for name, table in it.items()} for it in (scored, tables))
+    if tables:
+        rows, wanted = board_tables(out), {name: table.rows for name, table in tables.items()}
         lines.append(f"entries of its tables differ by up to {largest_difference(rows, wanted):.2f} points")
         lines[-1] += "".join(
             f"; {protocol} {part}: {row['Mean']:.2f} instead of {wanted[protocol][part]['Mean']:.2f}"

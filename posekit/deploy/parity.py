@@ -12,13 +12,14 @@ import numpy as np
 from posekit.bars import Bar, progress_bar
 from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.pipeline import EvaluationBatches
-from posekit.deploy.export import export_model
+from posekit.deploy.export import Calibration, export_model
 from posekit.errors import InputError
 from posekit.evaluation.metrics import Scores
 from posekit.evaluation.protocols import Protocol, largest_difference, score, write_scores
 from posekit.inference.predictors import Predictor, predict_dataset
 from posekit.inference.run_times import load_predictor
 from posekit.inference.run_times.lite import convert_lite
+from posekit.inference.run_times.onnx_files import ROUNDED
 from posekit.inference.run_times.request import MissingRunTime, Request
 from posekit.layouts import for_data, get_layout, open_split
 from posekit.predictions import Predictions
@@ -27,7 +28,7 @@ from posekit.runtime import split_device, whole_fp32
 # How far heatmaps may be from the checkpoint's, in shares of their range, by what a run time computes in. In fp32 only
 # sums are formed in another order, and beyond the limit it is another network. In half precision (an Ascend 310
 # computes in fp16) more is not usual, but the PCK tables are what has to be judged.
-HEATMAP_LIMITS = {"fp32": 1e-4, "fp16": 1e-2, "bf16": 5e-2}
+HEATMAP_LIMITS = {"fp32": 1e-4, "fp16": 1e-2, "bf16": 5e-2, "int8": 0.2}
 ENTRY_LIMIT = 0.05  # points, of any entry of the PCK tables in fp32
 _RUN_TIMES = (
     ("mindir", "fp32"),
@@ -37,6 +38,8 @@ _RUN_TIMES = (
     ("lite", "fp32"),
     ("onnxruntime", "bf16"),  # simulated
     ("onnxruntime", "fp16"),  # simulated
+    ("onnxruntime", "int8"),
+    ("openvino", "int8"),
 )
 _ON_ASCEND = (("lite", "fp16"), ("om", "fp16"))
 
@@ -103,13 +106,13 @@ def run(
         rows = [reference.row]
         for number, (backend, precision) in enumerate(run_times, 1):
             _move(bar, number * len(dataset), f"{backend} {precision}")  # also past those that are not here
-            simulated = backend == "onnxruntime" and precision != "fp32"
+            simulated = backend == "onnxruntime" and precision in ROUNDED
             if simulated and any(row.precision == precision and not row.missing for row in rows):
                 continue
-            on_cpu = simulated or backend == "openvino" or (backend == "lite" and kind == "gpu")
+            on_cpu = simulated or precision == "int8" or backend == "openvino" or (backend == "lite" and kind == "gpu")
             device = "cpu" if on_cpu else request.device
             wanted = replace(request, device=device, batch=1, backend=backend, precision=precision)
-            rows.append(_try(wanted, Path(files), reference))
+            rows.append(_try(wanted, Path(files), reference, (data, images)))
         _move(bar, total, "parity")
         bar.close()
         if out is not None:
@@ -136,11 +139,11 @@ def check(rows: list[Row]) -> list[str]:
     return problems
 
 
-def _try(request: Request, files: Path, reference: _Reference) -> Row:
+def _try(request: Request, files: Path, reference: _Reference, calibration: Calibration) -> Row:
     """The row of the run time that `request` names, for its checkpoint."""
     assert request.precision
     try:
-        path = _file(request, files)
+        path = _file(request, files, calibration)
         predictor = load_predictor(replace(request, model=path))
     except InputError as error:
         if request.precision == "fp32" and not isinstance(error, MissingRunTime):
@@ -149,13 +152,14 @@ def _try(request: Request, files: Path, reference: _Reference) -> Row:
     return _row(predictor, path, request.precision, reference)
 
 
-def _file(request: Request, files: Path) -> Path:
-    """The checkpoint as a file that the run time reads, made where it is not yet."""
+def _file(request: Request, files: Path, calibration: Calibration) -> Path:
+    """The checkpoint as a file that the run time reads, made where it is not yet; int8 is calibrated with the data."""
     model, backend = request.model, request.backend
     kind = backend if backend in ("mindir", "om") else "onnx"
-    path = files / f"{model.stem}.{kind}"
+    precision = "int8" if request.precision == "int8" else "fp32"
+    path = files / f"{model.stem}{precision.removeprefix('fp32')}.{kind}"
     if not path.is_file():
-        export_model(model, kind, path, batch=1)
+        export_model(model, kind, path, batch=1, precision=precision, calibration=calibration)
     if backend != "lite":
         return path
     made = files / f"{model.stem}-lite-{request.precision}.mindir"

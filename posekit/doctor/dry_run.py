@@ -14,7 +14,7 @@ from rich.text import Text
 from posekit.doctor.checks import Check
 from posekit.doctor.trials import Findings, Plan, try_everything
 from posekit.errors import InputError
-from posekit.runtime import launched, set_up
+from posekit.runtime import launched, set_up, split_device
 from posekit.training.ranks import gathered_texts, ranks
 
 
@@ -40,6 +40,7 @@ def dry_run(console: Console, plan: Plan, workers: int | None = None) -> int:
 
 def _device(plan: Plan) -> Check:
     """Set MindSpore up; without a launcher for the CPU where this machine lacks the device, which is only a note."""
+    split_device(plan.device)  # says what isn't a device
     try:
         return Check("device", True, str(set_up(plan.device, plan.recipe.seed)))
     except InputError as error:

@@ -114,3 +114,15 @@ def training_seconds(recipe: Recipe, images: float, samples: int, tested: int, w
     updates = recipe.epochs * ceil(samples / (recipe.update_images * workers))
     validations = ceil(recipe.epochs / recipe.validate_every)
     return updates * per_update + validations * tested * (2 if recipe.flip_test else 1) / 3 / images / workers
+
+
+def rate(images: float) -> str:
+    """Images a second, in words."""
+    return f"{images:,.0f} images a second" if images >= 10 else f"{images:.1f} images a second"
+
+
+def duration(seconds: float) -> str:
+    """A time, in words."""
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} minutes" if seconds > 90 else f"{seconds:.0f} seconds"
+    return f"{seconds / 3600:.1f} hours" if seconds < 2 * 86400 else f"{seconds / 86400:.1f} days"

@@ -28,9 +28,9 @@ from posekit.models.convert import load_pretrained
 from posekit.models.report import summary
 from posekit.recipes import Recipe
 from posekit.runtime import available_mb, chosen_device, cores, launched
-from posekit.training.progress import LAST, PREVIOUS
+from posekit.training.progress import LAST, PREVIOUS, Progress, latest
 from posekit.training.ranks import gathered_texts, rank, ranks
-from posekit.training.step import averaged_network, describe_update, make_step
+from posekit.training.step import TrainStep, averaged_network, describe_update, make_step
 
 SAMPLE = 200  # images of each split that are decoded; `posekit data check` decodes all
 DRAWN = 3  # images of each split that are drawn where no data is given and none has been drawn yet
@@ -174,6 +174,8 @@ def _network(found: Findings, plan: Plan, opened: Opened, cards: list[Card]) -> 
         cost = needs.cost_of(recipe, network, step)
         say(f"{cost.weights / 4e6:.2f} million values; {describe_update(recipe, plan.workers)}")
         _load(network, plan, say)
+        if plan.resume and opened.samples == len(opened.training):  # not where it is drawn for the moment
+            _resume(found, plan, opened, step)
     if cost:
         fits = _memory(found, plan, recipe, cost, cards)
         images = _batches(found, opened) if fits else float("nan")  # a batch too large for a card may be for this host
@@ -181,6 +183,14 @@ def _network(found: Findings, plan: Plan, opened: Opened, cards: list[Card]) -> 
         _disk(found, plan, cost)
     if plan.kind == "ascend" and not cards and os.environ.get("ASCEND_HOME_PATH"):
         found.append(simulate(replace(recipe, skeleton=skeleton)))
+
+
+def _resume(found: Findings, plan: Plan, opened: Opened, step: TrainStep) -> None:
+    """Whether the run that is there can continue with this recipe, data and number of workers."""
+    with found.check("resume") as say:
+        fresh = Progress(opened.training.digest(), plan.workers)
+        there = latest(plan.out, opened.recipe, step, fresh, repair=False)
+        say(f"continues after {there[-1].step:,} updates" if there else f"{plan.out} holds no run yet: it begins anew")
 
 
 def _load(network: nn.Cell, plan: Plan, say: Callable[[str], None]) -> None:
@@ -199,7 +209,7 @@ def _batches(found: Findings, opened: Opened) -> float:
         for batch in training_iterator(opened.training.take(rows), recipe, 1, 0, rank(), ranks()):
             shapes = [array.shape for array in batch]
         images = count * recipe.batch / (time.perf_counter() - began)
-        say(f"images {shapes[0]}, heatmaps {shapes[1]}; {_rate(images)} on this host now")
+        say(f"images {shapes[0]}, heatmaps {shapes[1]}; {needs.rate(images)} on this host now")
     return images
 
 
@@ -249,20 +259,11 @@ def _time(found: Findings, plan: Plan, opened: Opened, cost: needs.Cost, drawn: 
     with found.check("time") as say:
         updates = recipe.epochs * steps_per_epoch(opened.samples, recipe.update_images * plan.workers)
         seconds = needs.training_seconds(recipe, images, opened.samples, opened.tested, plan.workers)
-        say(f"about {_duration(seconds)} for {updates:,} updates, {_rate(images)} on each device (from {source})")
+        each = f"{needs.rate(images)} on each device (from {source})"
+        say(f"about {needs.duration(seconds)} for {updates:,} updates, {each}")
         if drawn < images:
             slow = needs.training_seconds(recipe, drawn, opened.samples, opened.tested, plan.workers)
-            say(f"with the batches as slow as now, {_rate(drawn)}: {_duration(slow)}")
-
-
-def _rate(images: float) -> str:
-    return f"{images:,.0f} images a second" if images >= 10 else f"{images:.1f} images a second"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} minutes" if seconds > 90 else f"{seconds:.0f} seconds"
-    return f"{seconds / 3600:.1f} hours" if seconds < 2 * 86400 else f"{seconds / 86400:.1f} days"
+            say(f"with the batches as slow as now, {needs.rate(drawn)}: {needs.duration(slow)}")
 
 
 def _disk(found: Findings, plan: Plan, cost: needs.Cost) -> None:

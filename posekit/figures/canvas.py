@@ -13,11 +13,13 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from posekit import palette
 from posekit.geometry import transform_points
 
 DENSITY = 1.5
 Color = tuple[int, int, int]  # RGB
-INK, QUIET, PAPER, MISSING, BOX = (28, 35, 48), (91, 102, 117), (255, 255, 255), (232, 236, 241), (220, 20, 60)
+INK, QUIET, PAPER, MISSING = (28, 35, 48), (91, 102, 117), (255, 255, 255), (232, 236, 241)
+BOX = palette.rgb(palette.LIMIT)
 _BITS = 4  # OpenCV draws at 1/16 pixel
 
 

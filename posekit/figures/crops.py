@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import ConnectionPatch
 
+from posekit import palette
 from posekit.datasets.dataset import Sample
 from posekit.datasets.pipeline import Augmentation, Crop
 from posekit.figures.data import show_pose, side_palette
@@ -17,7 +18,7 @@ from posekit.geometry import invert, transform_points
 from posekit.skeletons import Skeleton
 
 
-def show_box(axes: Axes, crop: Crop, color: object = "crimson") -> None:
+def show_box(axes: Axes, crop: Crop, color: object = palette.LIMIT) -> None:
     """Outline the crop in the image; the thick side is the crop's top. The axes grow to show all of the outline."""
     height, width = crop.image.shape[:2]
     corners = np.array([(0, 0), (width, 0), (width, height), (0, height), (0, 0)], float) - 0.5
@@ -72,7 +73,7 @@ def augmentations(sample: Sample, draws: Sequence[tuple[Augmentation, Crop]], sk
     first, *others = panels.flat
     show_picture(first, sample.image, "image and drawn boxes\n(thick: the crop's top)")
     for axes, (drawn, crop) in zip(others, draws, strict=False):
-        show_box(first, crop, color=(0.9, 0.1, 0.3, 0.5))
+        show_box(first, crop, color=(palette.LIMIT, 0.5))
         title = f"×{drawn.scale:.2f}, {drawn.rotation:+.0f}°{', mirrored' if drawn.flip else ''}"
         show_pose(axes, crop.image, crop.keypoints, crop.visible, skeleton, size=12, hidden=False, title=title)
     for axes in others[len(draws) :]:

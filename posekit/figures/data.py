@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
+from posekit import palette
 from posekit.datasets.dataset import PoseDataset, Sample
-from posekit.drawing import side_colors
+from posekit.drawing import limb_colors, side_colors
 from posekit.figures.style import new_figure, show_picture
 from posekit.geometry import Size, fit_box, sides
 from posekit.skeletons import Skeleton, without_side
@@ -27,10 +28,15 @@ def side_palette(skeleton: Skeleton) -> np.ndarray:
     return np.array(side_colors(skeleton)) / 255
 
 
+def limb_palette(skeleton: Skeleton) -> np.ndarray:
+    """Return one colour per limb, (L, 3) in 0 to 1; grey where it joins left and right."""
+    return np.array(limb_colors(skeleton)).reshape(-1, 3) / 255
+
+
 def segment_palette(skeleton: Skeleton) -> np.ndarray:
-    """Return a colour per segment, (S, 3) in 0 to 1: orange on the object's left, blue right, green to red between."""
+    """Return a colour per segment, (S, 3) in 0 to 1: orange left, blue right, green to yellow between."""
     sides = [{skeleton.keypoints[k].split()[0] for k in segment} for segment in skeleton.segments]
-    maps = {"left": ("Oranges", 0.45, 0.75), "right": ("Blues", 0.45, 0.8), "": ("rainbow", 0.4, 0.95)}
+    maps = {"left": ("Oranges", 0.45, 0.75), "right": ("Blues", 0.45, 0.8), "": ("viridis", 0.45, 1.0)}
     names = [next(iter(side)) if len(side) == 1 else "" for side in sides]
     colors = np.zeros((len(names), 3))
     for name, (cmap, low, high) in maps.items():
@@ -77,13 +83,13 @@ def show_pose(
     `size` is a marker's area in points². The axes keep to the image.
     """
     show_picture(axes, image, title)
-    palette, rings = side_palette(skeleton), labelled(keypoints) & ~visible
-    limbs = [(a, b) for a, b in skeleton.limbs if visible[a] and visible[b]]
-    lines = [keypoints[[a, b]] for a, b in limbs]
-    axes.add_collection(LineCollection(lines, colors=[palette[a] for a, _ in limbs], linewidths=1.1))
-    axes.scatter(*keypoints[visible].T, s=size, color=palette[visible], edgecolors="white", linewidths=0.6, zorder=3)
+    colors, rings = side_palette(skeleton), labelled(keypoints) & ~visible
+    limbs = np.array([visible[a] and visible[b] for a, b in skeleton.limbs], bool)  # those that are drawn
+    lines = keypoints[np.array(skeleton.limbs, int).reshape(-1, 2)[limbs]]  # (L, 2, 2)
+    axes.add_collection(LineCollection(list(lines), colors=limb_palette(skeleton)[limbs], linewidths=1.1))
+    axes.scatter(*keypoints[visible].T, s=size, color=colors[visible], edgecolors="white", linewidths=0.6, zorder=3)
     if hidden:
-        look = {"facecolors": "none", "edgecolors": palette[rings], "linewidths": 0.9, "zorder": 3}
+        look = {"facecolors": "none", "edgecolors": colors[rings], "linewidths": 0.9, "zorder": 3}
         axes.scatter(*keypoints[rings].T, s=size * 0.6, **look)
 
 
@@ -115,11 +121,11 @@ def label_card(sample: Sample, skeleton: Skeleton) -> Figure:
 
 
 def _list_names(axes: Axes, visible: np.ndarray, skeleton: Skeleton) -> None:
-    palette, half = side_palette(skeleton), -(-skeleton.num_keypoints // 2)
+    colors, half = side_palette(skeleton), -(-skeleton.num_keypoints // 2)
     for k, name in enumerate(skeleton.keypoints):
         column, row = divmod(k, half)
-        face = palette[k] if visible[k] else "none"
-        axes.scatter(column, -row, s=34, facecolors=[face], edgecolors=[palette[k]])
+        face = colors[k] if visible[k] else "none"
+        axes.scatter(column, -row, s=34, facecolors=[face], edgecolors=[colors[k]])
         axes.text(column + 0.05, -row, f"{k}  {name}", fontsize=8, va="center", color="black" if visible[k] else "0.5")
     axes.set(xlim=(-0.06, 1.95), ylim=(-half + 0.3, 0.9))
     axes.set_title("● visible   ○ hidden", fontsize=9)
@@ -129,13 +135,13 @@ def _list_names(axes: Axes, visible: np.ndarray, skeleton: Skeleton) -> None:
 def visibility_statistics(dataset: PoseDataset) -> Figure:
     """Draw how often each keypoint is visible, left next to right, and how many are visible per image."""
     skeleton, share = dataset.skeleton, 100 * seen(dataset).mean(0)
-    palette, rows = side_palette(skeleton), parts(skeleton)
+    colors, rows = side_palette(skeleton), parts(skeleton)
     figure, (bars, counts) = new_figure(10, 1.4 + 0.21 * len(rows), 2, grid="", width_ratios=(1.5, 1))
     for row, members in enumerate(rows.values()):
         for k in members:
             sign = -1 if skeleton.sides[k] == "left" else 1
-            bars.barh(-row, sign * share[k], color=palette[k])
-            style = {"ha": "right" if sign > 0 else "left", "va": "center", "fontsize": 8, "color": "white"}
+            bars.barh(-row, sign * share[k], color=colors[k])
+            style = {"ha": "right" if sign > 0 else "left", "va": "center", "fontsize": 8, "color": palette.INK}
             bars.text(sign * (share[k] - 2), -row, f"{share[k]:.0f}", **style)
     bars.axvline(0, color="white", linewidth=1)
     bars.set_yticks(range(0, -len(rows), -1), list(rows), fontsize=9)
@@ -163,19 +169,19 @@ def size_statistics(dataset: PoseDataset, input_size: Size) -> Figure:
     figure, (boxes, zoom, extent) = new_figure(10, 3.2, 3, grid="")
     boxes.hist(dataset.box_size, 40, color="0.45")
     longer = max(sides(input_size))
-    boxes.axvline(longer, color="crimson", label=f"the network's input, {longer} px")
+    boxes.axvline(longer, color=palette.LIMIT, label=f"the network's input, {longer} px")
     boxes.set(xlabel="box side, pixels", ylabel="samples", title="The square box")
     boxes.legend(frameon=False, fontsize=8)
     scale = sides(input_size)[0] / fit_box(dataset.box_size, dataset.box, input_size)[0]
     zoom.hist(scale, np.geomspace(min(scale.min(), 0.5), max(scale.max(), 2), 40), color="0.45")
-    zoom.axvline(1, color="crimson")
+    zoom.axvline(1, color=palette.LIMIT)
     zoom.set_xscale("log", base=2)
     zoom.xaxis.set_major_formatter("{x:g}")
     zoom.set(xlabel="input pixels per image pixel", title=f"{100 * (scale < 1).mean():.0f} % of the crops are shrunk")
     points = np.where(labelled(dataset.keypoints)[..., None], dataset.keypoints, np.nan)
     width, height = (np.nanmax(points, axis=1) - np.nanmin(points, axis=1)).T
     extent.plot(width, height, ".", color="0.35", markersize=3, alpha=0.4)
-    extent.axline((0, 0), slope=1, color="crimson", linewidth=1)
+    extent.axline((0, 0), slope=1, color=palette.LIMIT, linewidth=1)
     extent.set(xlabel="width, pixels", ylabel="height, pixels", title="Box around the keypoints")
     return figure
 

@@ -10,10 +10,11 @@ from posekit.figures.networks import BRANCH_COLORS
 from posekit.figures.style import new_figure
 from posekit.geometry import sides
 from posekit.models.layers import BLOCKS
+from posekit.palette import GREY, INK, PALE
 from posekit.recipes import Recipe
 from posekit.skeletons import Skeleton
 
-STEM, INK = "#9aa3ad", "#2b2f36"
+STEM = GREY
 
 
 def hrnet_branches(recipe: Recipe, skeleton: Skeleton) -> Figure:
@@ -51,7 +52,7 @@ def hrnet_branches(recipe: Recipe, skeleton: Skeleton) -> Figure:
 
 def _draw_stem(axes: Axes, recipe: Recipe) -> float:
     """Draw the input, two strided convolutions and stage 1; return the x where they end."""
-    box(axes, -6.0, 0, 1.0, 1.3, "#d9dee4", f"image\n3 × {area(recipe)}")
+    box(axes, -6.0, 0, 1.0, 1.3, PALE, f"image\n3 × {area(recipe)}")
     box(axes, -4.0, 0, 0.5, 1.0, STEM, f"conv / 2\n{recipe.stem_width} × {area(recipe, 2)}", below=True)
     box(axes, -2.4, 0, 0.5, 0.62, STEM, f"conv / 2\n{recipe.stem_width} × {area(recipe, 4)}")
     for a, b in ((-5.0, -4.0), (-3.5, -2.4), (-1.9, 0.0)):
@@ -86,7 +87,7 @@ def _draw_head(axes: Axes, start: float, recipe: Recipe, keypoints: int) -> floa
     line(axes, (start, 0), (start + 0.9, 0), 0)
     box(axes, start + 0.9, 0, 0.35, block_height(0), STEM, "1 × 1\nconv", below=True)
     line(axes, (start + 1.25, 0), (start + 2.2, 0), None)
-    box(axes, start + 2.2, 0, 0.9, block_height(0), "#d9dee4", f"heatmaps\n{keypoints} × {area(recipe, 4)}")
+    box(axes, start + 2.2, 0, 0.9, block_height(0), PALE, f"heatmaps\n{keypoints} × {area(recipe, 4)}")
     return start + 3.1
 
 

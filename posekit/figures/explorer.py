@@ -9,7 +9,7 @@ import numpy as np
 from posekit.codecs import Codec
 from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.pipeline import Crop, augmented_crop, crop
-from posekit.drawing import LEFT, MIDDLE, RIGHT, side_colors
+from posekit.drawing import LEFT, MIDDLE, RIGHT, limb_colors, side_colors
 from posekit.errors import InputError
 from posekit.figures.canvas import BOX, QUIET, Canvas, Color, Panel
 from posekit.geometry import fit_box, invert, transform_points
@@ -149,7 +149,9 @@ def sample_picture(
 def _label(panel: Panel, keypoints: np.ndarray, seen: np.ndarray, hidden: np.ndarray, skeleton: Skeleton) -> None:
     """Draw limbs, discs at visible keypoints and small rings at hidden ones."""
     colors = side_colors(skeleton)
-    panel.lines(keypoints, [(a, b) for a, b in skeleton.limbs if seen[a] and seen[b]], colors, 1.5)
+    for (a, b), color in zip(skeleton.limbs, limb_colors(skeleton), strict=True):
+        if seen[a] and seen[b]:
+            panel.lines(keypoints[[a, b]], [(0, 1)], [color], 1.5)
     for draw, which, radius in ((panel.rings, hidden, 4.5), (panel.discs, seen, 3.5)):
         draw(keypoints[which], [colors[k] for k in np.flatnonzero(which)], radius)
 

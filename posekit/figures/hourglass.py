@@ -7,13 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from posekit.figures.diagrams import INK, STEM, area, block_height, box, line, plus
+from posekit.figures.diagrams import STEM, area, block_height, box, line, plus
 from posekit.figures.networks import BRANCH_COLORS, show_channels
+from posekit.palette import INK, LIMIT, PALE
 from posekit.recipes import Recipe
 from posekit.skeletons import Skeleton
 
 DPI = 110
-LOSS, PALE = "#c0392b", "#d9dee4"
 _STEP = 1.35  # from a row's block to the next row's
 
 
@@ -109,7 +109,7 @@ def _frame(axes: Axes, left: float, right: float, bottom: float, top: float, lab
             right - left,
             top - bottom,
             boxstyle="round,pad=0,rounding_size=0.15",
-            fc="#5b6470",
+            fc=INK,
             ec=INK,
             alpha=0.07,
             lw=1.2,
@@ -147,7 +147,7 @@ def _draw_supervision(axes: Axes, start: float, x: float, recipe: Recipe, keypoi
     line(axes, (fork + 0.7, row), (fork + 1.1, row), None)
     text = f"heatmaps\n{keypoints} × {area(recipe, 4)}"
     box(axes, fork + 1.1, row, 1.2, block_height(0), PALE, text, below=True)
-    axes.text(fork + 1.7, -row, "loss", ha="center", va="center", fontsize=9, color=LOSS, weight="bold", zorder=6)
+    axes.text(fork + 1.7, -row, "loss", ha="center", va="center", fontsize=9, color=LIMIT, weight="bold", zorder=6)
     if last:
         return fork + 2.3
     node = fork + 3.4

@@ -24,12 +24,11 @@ from posekit.figures.page_widgets import page_half, show_below_picture
 from posekit.files import expanded
 from posekit.inference.boxes import predict_box
 from posekit.inference.predictors import Predictor
+from posekit.palette import POINTS
 from posekit.skeletons import Skeleton, make_skeleton
 
 Propose = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
-# Okabe and Ito's colours, which colour-blind people can tell apart; for keypoints without sides.
-_PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#0072b2", "#d55e00", "#cc79a7", "#f0e442")
 _open: dict[str, "Labeller"] = {}  # by file: to run the cell again is to go on with it
 
 
@@ -232,4 +231,4 @@ def _colors(skeleton: Skeleton) -> list[str]:
     sides = side_colors(skeleton)
     if len(set(sides)) > 1:
         return ["#{:02x}{:02x}{:02x}".format(*color) for color in sides]
-    return [_PALETTE[k % len(_PALETTE)] for k in range(len(sides))]
+    return [POINTS[k % len(POINTS)] for k in range(len(sides))]

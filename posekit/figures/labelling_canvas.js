@@ -1,7 +1,7 @@
 // The picture, its boxes and keypoints on a canvas, with zoom. Places are in pixels of the original picture, with the
 // origin at the centre of the top left pixel; "screen" is CSS pixels from the canvas's top left corner.
 
-const INK = "#1c2330", PAPER = "#ffffff", BOX = "#dc143c", MISSING = "#e8ecf1";
+const INK = "#1c2330", PAPER = "#ffffff", BOX = "#d55e00", MISSING = "#e8ecf1";
 
 // An element of the page.
 export function make(tag, properties = {}, ...children) {

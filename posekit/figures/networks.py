@@ -5,11 +5,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from posekit import palette
 from posekit.figures.poses import map_panels
 from posekit.figures.style import new_figure, show_picture
 
-BRANCH_COLORS = ("#1f6fb2", "#26a189", "#e59a2f", "#c44e52", "#8561b5", "#6b6b6b")  # 1/4, 1/8, 1/16, …
-_PART_COLORS = {"exchange": "#5b6470", "never used": "#e8b4b8"}  # parts that aren't a branch
+BRANCH_COLORS = palette.SERIES[:6]  # 1/4, 1/8, 1/16, …
+_PART_COLORS = {"exchange": palette.INK, "never used": palette.PALE}  # parts that aren't a branch
 
 
 def map_row(maps: dict[str, np.ndarray], signs: str = "") -> Figure:
@@ -90,7 +91,7 @@ def _part_order(part: str) -> tuple[int, int]:
 def _part_color(part: str) -> str:
     if part.startswith("branch"):
         return BRANCH_COLORS[int(np.log2(int(part.split("/")[1]))) - 2]
-    return _PART_COLORS.get(part, "#c3c9d0")
+    return _PART_COLORS.get(part, palette.GREY)
 
 
 def _short(value: float) -> str:

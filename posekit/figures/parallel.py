@@ -8,16 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from posekit.figures.diagrams import INK
 from posekit.figures.style import new_figure
-
-RANK_COLORS = ("#1b9e77", "#7b5ea7", "#c4557a", "#8a8a1f", "#3c7dbf", "#a6611a", "#5f6b76", "#b03fb0")
-PALE, QUIET = "#eef1f4", "#5b6675"
+from posekit.palette import GREY, INK, PALE, series
 
 
 def rank_color(rank: int) -> str:
     """Return the colour of a rank."""
-    return RANK_COLORS[rank % len(RANK_COLORS)]
+    return series(rank)
 
 
 def data_parallel(batches: Sequence[np.ndarray]) -> Figure:
@@ -33,7 +30,7 @@ def data_parallel(batches: Sequence[np.ndarray]) -> Figure:
     _box(left, -0.46, ranks - 0.54, 3, f"AllReduce: every worker gets ({means}) / {ranks}")
     joined = np.concatenate([images[:2] for images in batches])
     label, owners = f"{ranks} batches of {len(batches[0])}, one by one", [k // 2 for k in range(len(joined))]
-    _column(right, 0, label, joined, owners, f"adds up {means}", QUIET)
+    _column(right, 0, label, joined, owners, f"adds up {means}", GREY)
     _box(right, -0.46, 0.46, 3, f"divides by {ranks}")
     for axes, width, title in ((left, ranks, f"{ranks} workers"), (right, 1, f"1 worker, accumulate={ranks}")):
         axes.set(xlim=(-0.52, width - 0.48), ylim=(-4.75, 0.95))
@@ -53,11 +50,11 @@ def _column(
         frame = {"fill": False, "edgecolor": rank_color(owners[k]), "linewidth": 3, "zorder": 3}
         axes.add_patch(Rectangle((left, -0.2), width, 0.7, **frame))
     axes.text(x, 0.64, label, ha="center", fontsize=9.5, color=INK)
-    for row, text, shade in ((1, "network, weights w", QUIET), (2, gradient, color), (4, "w ← Adam(w, mean)", QUIET)):
+    for row, text, shade in ((1, "network, weights w", GREY), (2, gradient, color), (4, "w ← Adam(w, mean)", GREY)):
         _box(axes, x - 0.36, x + 0.36, row, text, shade)
     for row in range(4):
         axes.annotate("", (x, -row - 0.7), (x, -row - 0.3), arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 1.3})
-    axes.text(x, -4.55, "the same weights again", ha="center", fontsize=9, color=QUIET)
+    axes.text(x, -4.55, "the same weights again", ha="center", fontsize=9, color=GREY)
 
 
 def rank_table(table: Mapping[str, Any]) -> Figure:

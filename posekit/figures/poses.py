@@ -5,6 +5,7 @@ Cell (i, j) of a heatmap is drawn at the input pixel (i, j) * stride, as in the 
 
 from collections.abc import Sequence
 from itertools import chain, product
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,13 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.ticker import ScalarFormatter
 
+from posekit import palette
 from posekit.datasets.dataset import PoseDataset
 from posekit.drawing import draw_pose
 from posekit.figures.style import BESIDE, new_figure, picture_rows, show_picture
 from posekit.predictions import Predictions
 from posekit.recipes import Recipe
-
-GOOD, BAD = "#35d04a", "#ff3b30"
 
 
 def displayed(images: np.ndarray, recipe: Recipe) -> np.ndarray:
@@ -88,7 +88,7 @@ def threshold_circles(
 ) -> Figure:
     """Draw circles with each threshold's radius around the true keypoints, one row of panels per image.
 
-    A cross marks the prediction: green inside the circle, red outside.
+    The prediction is a blue disc inside the circle, a red cross outside.
     """
     pictures = [[_cut(dataset, row, dataset.keypoints)[0]] * len(thresholds) for row in rows]
     figure = picture_rows(pictures, [""] * len(rows) * len(thresholds))  # its titles follow
@@ -97,12 +97,22 @@ def threshold_circles(
         truth, found = (_cut(dataset, row, points)[1] for points in (dataset.keypoints, predictions.keypoints))
         hits = np.linalg.norm(found - truth, axis=1) <= radius
         for k in np.flatnonzero(visible):
-            color = GOOD if hits[k] else BAD
+            color = palette.GOOD if hits[k] else palette.BAD
             axes.add_patch(Circle(truth[k], radius, fill=False, color=color, linewidth=1.2))
-            axes.plot(*found[k], "x", color=color, markersize=4, markeredgewidth=1.5)
+        mark_right(axes, found[visible], hits[visible], size=20)
         count = f"{hits[visible].sum()} of {visible.sum()}"
         axes.set_title(f"{threshold:g} of {dataset.unit[row]:.0f} px = {radius:.1f} px: {count}", fontsize=9)
     return figure
+
+
+def mark_right(axes: Axes, points: np.ndarray, right: np.ndarray, size: float = 38, **options: Any) -> None:
+    """Draw points (N, 2), those that are `right` (N,) as blue discs, the others as red crosses.
+
+    size: area of a marker, in points²; options: as in `Axes.scatter`.
+    """
+    rim = {"edgecolors": "white", "linewidths": 0.5, "zorder": 3, **options}
+    for some, look in ((right, palette.GOOD_LOOK), (~right, palette.BAD_LOOK)):
+        axes.scatter(*points[some].T, s=size, **look, **rim)
 
 
 def decoded_points(
@@ -113,7 +123,7 @@ def decoded_points(
     axes.imshow(heatmap, cmap="gray")
     for (name, point), marker in zip(points.items(), "os^Dv", strict=False):
         axes.plot(*(point / stride), marker, markersize=9, label=name, markeredgecolor="white", linestyle="none")
-    ring = {"markersize": 24, "markerfacecolor": "none", "markeredgecolor": BAD, "markeredgewidth": 2.5}
+    ring = {"markersize": 24, "markerfacecolor": "none", "markeredgecolor": palette.BAD, "markeredgewidth": 2.5}
     axes.plot(*(truth / stride), "o", label="truth", linestyle="none", **ring)
     axes.set(xlim=(column - around - 0.5, column + around + 0.5), ylim=(row + around + 0.5, row - around - 0.5))
     axes.set(xlabel="cell", ylabel="cell")

@@ -8,8 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from posekit import palette
 from posekit.figures.data import parts, side_palette
 from posekit.figures.style import BESIDE, new_figure
+from posekit.palette import series
 from posekit.skeletons import Skeleton
 
 
@@ -21,13 +23,13 @@ def training_curves(log: pd.DataFrame) -> Figure:
     rows = 2 if {"images_per_second", "wait_share", "memory_mb"} <= set(log) else 1
     figure, axes = new_figure(10, 1.8 + 1.8 * rows, rows, 2, height_ratios=(2, 1)[:rows])
     (left, right), *below = axes
-    left.semilogy(log["step"], log["loss"], color="tab:blue")
+    left.semilogy(log["step"], log["loss"], color=palette.BLUE)
     left.set(ylabel="training loss", title="Loss and learning rate")
     rate = left.twinx()
-    rate.plot(log["step"], log["learning_rate"], color="tab:grey", linewidth=1, linestyle="--")
-    rate.set_ylabel("learning rate (dashed)", color="tab:grey")
+    rate.plot(log["step"], log["learning_rate"], color=palette.GREY, linewidth=1, linestyle="--")
+    rate.set_ylabel("learning rate (dashed)", color=palette.GREY)
     valid = log.dropna(subset=["valid_pck"])
-    right.plot(valid["epoch"], valid["valid_pck"], marker="o", color="tab:orange")
+    right.plot(valid["epoch"], valid["valid_pck"], marker="o", color=palette.ORANGE)
     for epoch, pck in zip(valid["epoch"], valid["valid_pck"], strict=True):
         beside = (0, -14 if pck > 15 else 8)
         right.annotate(f"{pck:.1f}", (epoch, pck), beside, textcoords="offset points", ha="center", fontsize=8)
@@ -42,13 +44,13 @@ def training_curves(log: pd.DataFrame) -> Figure:
 
 def _machine_curves(speed: Axes, memory: Axes, log: pd.DataFrame) -> None:
     """Draw images per second, waiting time and memory by step."""
-    speed.plot(log["step"], log["images_per_second"], color="tab:green")
+    speed.plot(log["step"], log["images_per_second"], color=palette.GREEN)
     speed.set(ylabel="images per second", ylim=(0, 1.15 * log["images_per_second"].max()))
     waiting = speed.twinx()
-    waiting.plot(log["step"], 100 * log["wait_share"], color="tab:red", linewidth=1, linestyle="--")
+    waiting.plot(log["step"], 100 * log["wait_share"], color=palette.VERMILLION, linewidth=1, linestyle="--")
     waiting.set_ylim(0, 100)
-    waiting.set_ylabel("waiting, % (dashed)", color="tab:red")
-    memory.plot(log["step"], log["memory_mb"], color="tab:purple")
+    waiting.set_ylabel("waiting, % (dashed)", color=palette.VERMILLION)
+    memory.plot(log["step"], log["memory_mb"], color=palette.PURPLE)
     memory.set(xlabel="step", ylabel="memory (MB)", ylim=(0, 1.15 * log["memory_mb"].max()))
 
 
@@ -93,7 +95,7 @@ def histograms(values: dict[str, np.ndarray], label: str, bins: int = 40) -> Fig
     edges = np.linspace(min(0, everything.min()), everything.max(), bins + 1)
     for i, (name, some) in enumerate(values.items()):
         heights = 100 * np.histogram(some, edges)[0] / max(len(some), 1)
-        axes.stairs(heights, edges, fill=True, alpha=0.45, color=f"C{i}", label=f"{name} ({len(some)})")
+        axes.stairs(heights, edges, fill=True, alpha=0.45, color=series(i), label=f"{name} ({len(some)})")
     axes.set(xlabel=label, ylabel="share (%)")
     axes.legend()
     return figure
@@ -115,7 +117,7 @@ def run_bars(names: Sequence[str], statuses: Sequence[str], values: Mapping[str,
     Completed runs are blue. Other runs are grey, with their status in red in the first panel.
     """
     figure, panels = new_figure(10, 1.1 + 0.3 * len(names), len(values), grid="x", sharey=True)
-    colors = ["tab:blue" if status == "completed" else "0.85" for status in statuses]
+    colors = [palette.BLUE if status == "completed" else "0.85" for status in statuses]
     for axes, (label, value) in zip(panels, values.items(), strict=True):
         drawn = axes.barh(range(len(names)), np.nan_to_num(np.asarray(value, float)), height=0.7, color=colors)
         axes.bar_label(drawn, ["" if np.isnan(v) else f"{v:.4g}" for v in value], padding=3, fontsize=8)
@@ -123,7 +125,7 @@ def run_bars(names: Sequence[str], statuses: Sequence[str], values: Mapping[str,
         axes.margins(x=0.2)
     for row, status in enumerate(statuses):
         if status != "completed":
-            panels[0].annotate(status, (0, row), (4, 0), textcoords="offset points", color="tab:red", va="center")
+            panels[0].annotate(status, (0, row), (4, 0), textcoords="offset points", color=palette.ALARM, va="center")
     panels[0].set_yticks(range(len(names)), names, fontsize=8)
     panels[0].invert_yaxis()
     return figure
@@ -136,11 +138,11 @@ def parity_and_speed(
 
     precisions: fp32, fp16 or bf16 for each run time; limits: for each precision, drawn as a red bar.
     """
-    colors = {"fp32": "tab:blue", "fp16": "tab:orange", "bf16": "tab:purple"}
+    colors = {"fp32": palette.BLUE, "fp16": palette.ORANGE, "bf16": palette.PURPLE}
     figure, (left, right) = new_figure(10, 1.1 + 0.36 * len(differences), 2, grid="x", sharey=True, width_ratios=(3, 2))
     for row, (name, value) in enumerate(differences.items()):
         color, limit = colors[precisions[name]], limits[precisions[name]]
-        left.plot([limit, limit], [row - 0.4, row + 0.4], color="tab:red", linewidth=2.5)
+        left.plot([limit, limit], [row - 0.4, row + 0.4], color=palette.LIMIT, linewidth=2.5)
         left.plot(max(value, 1e-9), row, "o", color=color, markersize=8)
         side = {"xytext": (-8, 0), "ha": "right"} if limit / 100 < value < limit else {"xytext": (8, 0)}
         text = f"{value:.0e}" if value else "no difference at all"

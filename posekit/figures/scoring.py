@@ -7,13 +7,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from posekit import palette
 from posekit.evaluation.compare import Estimate
 from posekit.evaluation.diagnosis import KINDS, Reliability
 from posekit.evaluation.published import Walk
 from posekit.figures.style import BESIDE, new_figure
+from posekit.palette import series
 
-UP, DOWN, WHOLE = "#2e9e5b", "#d1495b", "#7d8794"
-KIND_COLORS = ("#8fc7a3", "#f2b84b", "#7f5fc4", "#8a94a0", "#d1495b")  # of KINDS
+# Of KINDS: right, near miss, left/right swapped, hidden, missed.
+KIND_COLORS = (palette.GOOD, palette.ORANGE, palette.PURPLE, palette.GREY, palette.BAD)
 
 
 def waterfall(walk: Walk) -> Figure:
@@ -31,9 +33,9 @@ def waterfall(walk: Walk) -> Figure:
 def _draw_walk(axes: Axes, values: np.ndarray) -> None:
     """Draw the first value as a full bar, then the changes, then the last value as a full bar."""
     last = len(values)
-    axes.barh([0, last], [values[0], values[-1]], color=WHOLE)
+    axes.barh([0, last], [values[0], values[-1]], color=palette.GREY)
     before, change = values[:-1], np.diff(values)
-    axes.barh(range(1, last), change, left=before, color=np.where(change >= 0, UP, DOWN))
+    axes.barh(range(1, last), change, left=before, color=np.where(change >= 0, palette.GOOD, palette.BAD))
     for row, text in enumerate([f"{values[0]:.2f}", *(f"{step:+.2f}" for step in change), f"{values[-1]:.2f}"]):
         end = max(values[max(row - 1, 0) : row + 1])
         axes.text(end + 1.5, row, text, va="center", fontsize=9)
@@ -51,8 +53,8 @@ def intervals(estimates: Mapping[str, Mapping[str, Estimate]], label: str, zero:
     for i, (name, some) in enumerate(estimates.items()):
         rows = np.arange(len(parts)) + 0.5 * ((i + 0.5) / len(estimates) - 0.5)
         values, low, high = _split(some[part] for part in parts)
-        axes.hlines(rows, low, high, color=f"C{i}", linewidth=2)
-        axes.plot(values, rows, "o", color=f"C{i}", markersize=5, label=name)
+        axes.hlines(rows, low, high, color=series(i), linewidth=2)
+        axes.plot(values, rows, "o", color=series(i), markersize=5, label=name)
     if zero:
         axes.axvline(0, color="0.3", linewidth=1)
     axes.set_yticks(range(len(parts)), parts, fontsize=9)
@@ -95,8 +97,8 @@ def reliability_diagram(curves: Mapping[str, Reliability], what: str = "right") 
     axes.plot([0, 1], [0, 100], color="0.6", linestyle="--", linewidth=1, label=f"score = share {what}")
     for i, (name, curve) in enumerate(curves.items()):
         rates, low, high = _split(curve.rate)
-        axes.vlines(curve.score, low, high, color=f"C{i}", linewidth=1.5)
-        axes.plot(curve.score, rates, "o-", color=f"C{i}", label=f"{name}: {curve.error:.1f} points off")
+        axes.vlines(curve.score, low, high, color=series(i), linewidth=1.5)
+        axes.plot(curve.score, rates, "o-", color=series(i), label=f"{name}: {curve.error:.1f} points off")
     axes.set(xlabel="score", ylabel=f"{what} (%)", ylim=(0, 102))
     axes.set_xlim(0, max(1.0, *(float(curve.score.max()) for curve in curves.values())) * 1.03)
     axes.legend(**BESIDE)

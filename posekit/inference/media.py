@@ -3,6 +3,8 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from posekit.errors import InputError, shortened
 from posekit.files import atomic_path
 from posekit.inference.boxes import Boxes, Places, Whole, crop_box, predict_crops
 from posekit.inference.inputs import Input, Skipped, find_inputs
+from posekit.inference.overlap import ahead, behind
 from posekit.inference.predictors import Predictor
 from posekit.inference.search import Search
 from posekit.inference.videos import (
@@ -33,6 +36,7 @@ from posekit.predictions import Predictions, write_predictions
 from posekit.recipes import CAVEATS, Recipe
 from posekit.signals import ctrl_c
 
+WRITERS = 2  # copies of pictures at a time: each takes the memory of a few
 Drawable = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # keypoints, scores and frames of `Found`
 Rows = list[tuple[str, np.ndarray, np.ndarray]]  # name, keypoints (K, 2) and scores (K,) of each object
 
@@ -182,7 +186,7 @@ def _predict_pictures(
     user named leaves nothing behind."""
     several: list[str] = []  # names of files with more than one picture
     with progress_bar(pictures, desc="predict", unit="image", disable=len(pictures) < 2) as bar:
-        images = _read(bar, places, skipped, several)
+        images = ahead(_read(bar, places, skipped, several))
         found = {it.name: (it.rows(), it.drawable) for it in _find(predictor, images, places)}
     empty = sum(not rows for rows, _ in found.values())
     if empty:
@@ -190,9 +194,10 @@ def _predict_pictures(
     if several:
         first = f"{shortened(several[0])} the first"
         print(f"{len(several)} images hold several pictures, {first}: only the first of each is predicted")
-    for given in pictures:
-        if given.name in found:
-            _write_copy(predictor, given.path, found[given.name][1], out / given.copy)
+    with ThreadPoolExecutor(WRITERS) as pool:
+        shown = [(given, found[given.name][1]) for given in pictures if given.name in found]
+        for _ in pool.map(lambda it: _write_copy(predictor, it[0].path, it[1], out / it[0].copy), shown):
+            pass
     return [row for rows, _ in found.values() for row in rows], len(found)
 
 
@@ -251,9 +256,10 @@ def _predict_video(predictor: Predictor, given: Input, out: Path, places: Places
     with atomic_path(out / given.copy) as temporary:
         writer = VideoWriter(temporary, rate_of(capture), given.path)
         try:
-            for found in _find(predictor, named(), places):
-                writer.write(draw_found(predictor, found.image, found.drawable))
-                rows += found.rows()
+            with closing(ahead(named())) as images, behind() as later:
+                for found in _find(predictor, images, places):
+                    later(lambda it: writer.write(draw_found(predictor, it.image, it.drawable)), found)
+                    rows += found.rows()
         finally:
             capture.release()
             writer.release()

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -74,10 +75,13 @@ def rate_of(capture: cv2.VideoCapture) -> float:
     return rate if 0 < rate < 1000 else USUAL_RATE
 
 
+_one_hears = threading.Lock()  # a film is read and another written at the same time, and there is one standard output
+
+
 @contextmanager
 def _heard(complaints: list[str] | None = None) -> Iterator[None]:
     """Keep FFmpeg's errors, which OpenCV prints, from standard output; add them to `complaints`."""
-    with tempfile.TemporaryFile() as file:
+    with _one_hears, tempfile.TemporaryFile() as file:
         sys.stdout.flush()
         _flush()
         output = os.dup(1)

@@ -27,7 +27,7 @@ def bench(recipe: Recipe, data: Path | None, device: str, repeats: int = 20) -> 
     rows = [
         ("data pipeline", _pipeline(recipe, dataset, repeats)),
         *_network(recipe, dataset.skeleton, device, repeats),
-        *_codec(recipe, dataset.skeleton, repeats),
+        *zip(("encode", "decode"), codec_times(recipe, dataset.skeleton, repeats), strict=True),
     ]
     table = Table("part", "ms per batch", "images/s", title_justify="left")
     table.title = f"{recipe.name}, batch {recipe.batch}"
@@ -67,10 +67,10 @@ def _network(recipe: Recipe, skeleton: Skeleton, device: str, repeats: int) -> l
     return [("training step", update), ("forward", _median(lambda: forward.run(images), repeats))]
 
 
-def _codec(recipe: Recipe, skeleton: Skeleton, repeats: int) -> list[tuple[str, float]]:
+def codec_times(recipe: Recipe, skeleton: Skeleton, repeats: int) -> tuple[float, float]:
     """Return the seconds per batch of encoding and of decoding."""
     shape = (recipe.batch, skeleton.num_keypoints)
     keypoints = np.random.default_rng(0).uniform(0, sides(recipe.input_size), (*shape, 2))
     heatmaps, _ = recipe.codec.encode(keypoints, np.ones(shape, bool))
     encode = _median(lambda: recipe.codec.encode(keypoints, np.ones(shape, bool)), repeats)
-    return [("encode", encode), ("decode", _median(lambda: recipe.codec.decode(heatmaps), repeats))]
+    return encode, _median(lambda: recipe.codec.decode(heatmaps), repeats)

@@ -75,19 +75,35 @@ def _in_short(value: object) -> object:
 
 def resumed(out: Path, recipe: Recipe, network: nn.Cell, step: TrainStep, fresh: Progress) -> Progress:
     """Restore weights and optimiser from the run's latest valid checkpoint; returns its progress."""
-    found = _last_whole(out)
+    found = latest(out, recipe, step, fresh)
+    if found is None:
+        return fresh
+    path, values, state, progress = found
+    load_weights(network, values, path)
+    for name, parameter in step.state().items():
+        ops.assign(parameter, state[name])
+    return progress
+
+
+def latest(
+    out: Path, recipe: Recipe, step: TrainStep, fresh: Progress, repair: bool = True
+) -> tuple[Path, dict, dict, Progress] | None:
+    """The latest valid checkpoint of a run: its path, weights, state and progress; None if there is none at all.
+
+    InputError if a training that is to begin like `fresh` can't continue it. repair: put a damaged last.ckpt aside.
+    """
+    found = _last_whole(out, repair)
     if found is None:
         if (out / "manifest.json").exists():  # it ended, so that its checkpoint has been removed since
             raise InputError(f"{out}: holds a finished run without {LAST}; give another --out, or restore the file")
-        return fresh
+        return None
     path, (trained, values, state) = found
     before, now = asdict(trained), asdict(recipe)
     other = [name for name in now if before[name] != now[name] and name not in SAID]
     if other:
         was, wanted = (", ".join(f"{name}={_in_short(fields[name])}" for name in other) for fields in (before, now))
         raise InputError(f"{out}: was trained with {was}, not {wanted}; resume with the same, or give another --out")
-    kept = step.state()
-    missing = [name for name in (*kept, "progress") if name not in state]
+    missing = [name for name in (*step.state(), "progress") if name not in state]
     if missing:
         raise InputError(
             f"{path}: {missing[0]} is missing, so this training can't continue; start one with another --out"
@@ -97,13 +113,10 @@ def resumed(out: Path, recipe: Recipe, network: nn.Cell, step: TrainStep, fresh:
         raise InputError(f"{out}: was trained with other data; resume it with the same --data, or give another --out")
     if progress.workers != fresh.workers:
         raise InputError(f"{out}: was trained by {progress.workers} workers, not {fresh.workers}; resume with as many")
-    load_weights(network, values, path)
-    for name, parameter in kept.items():
-        ops.assign(parameter, state[name])
-    return progress
+    return path, values, state, progress
 
 
-def _last_whole(out: Path) -> tuple[Path, tuple[Recipe, dict, dict]] | None:
+def _last_whole(out: Path, repair: bool = True) -> tuple[Path, tuple[Recipe, dict, dict]] | None:
     """The latest valid checkpoint and what it holds; None if there is none at all."""
     damage = None
     for path in (out / LAST, out / PREVIOUS):
@@ -112,7 +125,7 @@ def _last_whole(out: Path) -> tuple[Path, tuple[Recipe, dict, dict]] | None:
         except InputError as error:
             damage = error if path.exists() else damage
             continue
-        if damage and rank() == 0:
+        if damage and repair and rank() == 0:
             replace_file(out / LAST, out / "damaged.ckpt")  # so that it doesn't become the previous one
             print(f"posekit: warning: {damage}; continuing from {path}, the one before", file=sys.stderr)
         return found

@@ -135,9 +135,12 @@ def read_onnx(path: Path) -> tuple[Description, bytes]:
     recipe = from_json(text, str(path))
     _refuse_other_files(path, model)
     images, heatmaps = (_shape(path, values) for values in (model.graph.input, model.graph.output))
-    about = Description(recipe, _batch(images[0] or None, path))
+    precision = metadata.get("precision", "fp32")
+    if precision not in ("fp32", "int8"):
+        raise InputError(f"{path}: precision is fp32 or int8, not {shown(precision)}; {AGAIN}")
+    about = Description(recipe, _batch(images[0] or None, path), precision)
     check_shapes(path, about, images, heatmaps)
-    if metadata.get(_SHA256) not in (None, onnx_digest(model, text)):
+    if metadata.get(_SHA256) not in (None, onnx_digest(model, text, precision)):
         raise InputError(
             f"{path}: was changed or damaged after the export; {AGAIN}, or remove {_SHA256} from its metadata if you "
             "changed it on purpose"
@@ -145,17 +148,18 @@ def read_onnx(path: Path) -> tuple[Description, bytes]:
     return about, data
 
 
-def seal(model: onnx.ModelProto, recipe: Recipe) -> None:
-    """Put the recipe and the digest of both into an ONNX model's metadata."""
-    text = to_json(recipe)
-    onnx.helper.set_model_props(model, {"recipe": text, _SHA256: onnx_digest(model, text)})
+def seal(model: onnx.ModelProto, recipe: Recipe, precision: str = "fp32") -> None:
+    """Put the recipe, the precision that isn't fp32, and the digest of all into an ONNX model's metadata."""
+    text, said = to_json(recipe), {} if precision == "fp32" else {"precision": precision}
+    onnx.helper.set_model_props(model, {"recipe": text, _SHA256: onnx_digest(model, text, precision), **said})
 
 
-def onnx_digest(model: onnx.ModelProto, recipe: str) -> str:
-    """SHA-256 of an ONNX model without its metadata, and of its recipe."""
+def onnx_digest(model: onnx.ModelProto, recipe: str, precision: str = "fp32") -> str:
+    """SHA-256 of an ONNX model without its metadata, of its recipe and, unless it is fp32, its precision."""
     metadata = list(model.metadata_props)
     del model.metadata_props[:]
-    digest = hashlib.sha256(recipe.encode() + model.SerializeToString(deterministic=True)).hexdigest()
+    said = recipe + precision.removeprefix("fp32")
+    digest = hashlib.sha256(said.encode() + model.SerializeToString(deterministic=True)).hexdigest()
     model.metadata_props.extend(metadata)
     return digest
 

@@ -60,6 +60,8 @@ def open_lite(request: Request) -> Predictor:
     """An ONNX file, or what `convert_lite` made of it, on MindSpore Lite: on the CPU, or the Ascend of `device`."""
     target, device_id = _target(request.device)
     precision = request.only(*("fp32",) if target == "cpu" else ("fp16", "fp32"))
+    if read_description(request.model).precision == "int8":
+        raise InputError(f"{request.model}: MindSpore Lite reads no int8 of this kind; export it in fp32")
     python = find_python(request.lite_python)
     with tempfile.TemporaryDirectory() as folder:
         model = request.model

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import openvino
 
 _PROVIDERS = {"ascend": "CANNExecutionProvider", "gpu": "CUDAExecutionProvider"}
-_HINTS = {"fp32": "f32", "bf16": "bf16"}  # what OpenVINO calls the precisions
+_HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}  # OpenVINO's name of what it computes in, beside 8 bits
+ROUNDED = ("fp16", "bf16")  # what a CPU's ONNX Runtime only simulates
 _PACKAGES = {"ascend": "onnxruntime-cann", "gpu": "onnxruntime-gpu"}
 
 
@@ -48,15 +49,20 @@ def open_onnxruntime(request: Request) -> Predictor:
     if name in _PROVIDERS and kind is None:
         raise MissingRunTime(f"this onnxruntime has no {_PROVIDERS[name]}; pip install {_PACKAGES[name]} in its place")
     precisions = {"gpu": ("fp32",), "ascend": ("fp32", "fp16"), None: ("fp32", "fp16", "bf16")}
-    precision = request.only(*precisions[kind])
     about, data = read_onnx(request.model)
+    precision = request.only(*_those_of(about, precisions[kind]))
     session = _session(request, data, kind, precision)
     if name in _PROVIDERS and session.get_providers()[0] != _PROVIDERS[name]:
         raise MissingRunTime(f"{_PROVIDERS[name]} does not start here; check its driver and libraries")
-    simulated = " simulated" if kind is None and precision != "fp32" else ""
+    simulated = " simulated" if kind is None and precision in ROUNDED else ""
     words = f"{precision}{simulated}, {session.get_providers()[0].removesuffix('ExecutionProvider')}"
     name = session.get_inputs()[0].name
     return _predictor(request, about, lambda values: session.run(None, {name: values})[0], words)
+
+
+def _those_of(about: Description, precisions: tuple[str, ...]) -> tuple[str, ...]:
+    """The precisions in which a run time computes a file: its own, if that is int8."""
+    return ("int8",) if about.precision == "int8" else precisions
 
 
 def _predictor(
@@ -72,10 +78,10 @@ def _session(request: Request, data: bytes, kind: str | None, precision: str) ->
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
-    if len(cores()) < (os.cpu_count() or 1):  # its default, one thread per core of the machine, ignores this limit
-        options.intra_op_num_threads = len(cores())
+    if request.threads or len(cores()) < (os.cpu_count() or 1):  # its default, a thread per core, ignores this limit
+        options.intra_op_num_threads = request.threads or len(cores())
     try:
-        if kind is None and precision != "fp32":
+        if kind is None and precision in ROUNDED:
             from posekit.inference.run_times.rounding import rounded
 
             data = rounded(data, precision)
@@ -91,7 +97,7 @@ def _providers(kind: str | None, device_id: int, precision: str) -> list:
     if kind is None:
         return ["CPUExecutionProvider"]
     # By default neither computes in fp32: CUDA's convolutions use TF32, CANN uses fp16.
-    mode = "must_keep_origin_dtype" if precision == "fp32" else "force_fp16"
+    mode = "force_fp16" if precision == "fp16" else "must_keep_origin_dtype"
     stated = {"gpu": {"use_tf32": "0"}, "ascend": {"precision_mode": mode}}[kind]
     return [(_PROVIDERS[kind], {"device_id": str(device_id), **stated}), "CPUExecutionProvider"]
 
@@ -112,14 +118,17 @@ def open_openvino(request: Request) -> Predictor:
         raise InputError(f"device {request.device}: openvino runs on the CPU here; use --backend onnxruntime")
     core = _openvino_core()
     fast = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    precision = request.only(*("bf16", "fp32") if fast else ("fp32", "bf16"))
+    about, data = read_onnx(request.model)
+    precision = request.only(*_those_of(about, ("bf16", "fp32") if fast else ("fp32", "bf16")))
     if precision == "bf16" and not fast:  # OpenVINO would accept it and compute in fp32
         raise MissingRunTime("this processor does not compute in bf16 (AMX or AVX512-BF16); use --precision fp32")
-    about, data = read_onnx(request.model)
+    hints: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": _HINTS[precision]}
+    if request.threads:
+        hints["INFERENCE_NUM_THREADS"] = request.threads
     try:
         model = core.read_model(data, b"")
         model.reshape([about.batch or request.batch, *about.recipe.input_shape])
-        compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": _HINTS[precision]})
+        compiled = core.compile_model(model, "CPU", hints)
     except Exception as error:  # RuntimeError and more
         raise unreadable(request.model, KINDS[".onnx"], error, AGAIN) from error
     return _predictor(request, about, lambda values: np.array(compiled(values)[0]), f"{precision}, CPU")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from posekit.errors import InputError
 
-PRECISIONS = ("fp32", "fp16", "bf16")
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 
 
 class MissingRunTime(InputError):
@@ -20,9 +20,10 @@ class Request:
     batch: images at a time, where the file leaves it open; an exported file may have been made for one number.
     backend: a run time that reads the file (mindspore, mindir, onnxruntime, openvino, lite or om); None: by file and
         device.
-    precision: fp32, fp16 or bf16; None: what the run time is usually used with.
+    precision: fp32, fp16, bf16 or int8; None: what the run time is usually used with.
     lite_python: a Python interpreter that has MindSpore Lite; None: the usual places.
     flip_test: overrides the recipe's.
+    threads: of an ONNX file's run time on the CPU; None: as many as there are cores.
     """
 
     model: Path
@@ -32,6 +33,7 @@ class Request:
     precision: str | None = None
     lite_python: Path | None = None
     flip_test: bool | None = None
+    threads: int | None = None
 
     def only(self, *precisions: str) -> str:
         """The requested precision, or the first of `precisions` if none is requested; InputError for any other."""

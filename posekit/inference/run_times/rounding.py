@@ -16,7 +16,7 @@ def rounded(model: Path | bytes, precision: str) -> bytes:
     BatchNorm is folded into convolutions first, and sums inside an operation are formed in fp32: so do the matrix units
     of Ascend (fp16) and AMX (bf16). Run it without optimisations, which could take the rounding out.
     """
-    simple = onnx.version_converter.convert_version(_folded(model), 13)  # the first opset that can cast to bf16
+    simple = onnx.version_converter.convert_version(folded(model), 13)  # the first opset that can cast to bf16
     weights = {tensor.name for tensor in simple.graph.initializer if tensor.data_type == TensorProto.FLOAT}
     outputs = {value.name for value in simple.graph.output}
     nodes = []
@@ -43,7 +43,7 @@ def rounded(model: Path | bytes, precision: str) -> bytes:
     return simple.SerializeToString()
 
 
-def _folded(model: Path | bytes) -> onnx.ModelProto:
+def folded(model: Path | bytes) -> onnx.ModelProto:
     """The graph as ONNX Runtime simplifies it, without its own operators."""
     with tempfile.TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()
