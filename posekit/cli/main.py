@@ -173,7 +173,7 @@ def course_compare(
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def lab(context: typer.Context) -> None:
+def lab(context: typer.Context, lang: Lang = None) -> None:
     """Open the lessons in JupyterLab. All other options are passed to `jupyter lab`, --no-browser for example."""
     from posekit.course.lab import open_lab
 

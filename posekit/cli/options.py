@@ -45,8 +45,20 @@ Json = Annotated[Path | None, typer.Option(help="Write the tables here, too.")]
 Strict = Annotated[bool, typer.Option(help="Exit with 2 when anything is wrong.")]
 Train = Annotated[int, typer.Option(min=1, help="Training samples.")]
 Test = Annotated[int, typer.Option(min=1, help="Test samples.")]
-Lang = Annotated[str | None, typer.Option(help="en or zh: the lessons' language; $POSEKIT_LANG if not given.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")]
+
+
+def _set_language(lang: str | None) -> str | None:
+    """Let everything that this process says to a learner, and programs that it starts, be in the language."""
+    if lang:
+        os.environ["POSEKIT_LANG"] = lang
+    return lang
+
+
+Lang = Annotated[
+    str | None,
+    typer.Option(help="en or zh: the lessons' language; $POSEKIT_LANG if not given.", callback=_set_language),
+]
 
 
 def take_home_directories(command: Any) -> None:

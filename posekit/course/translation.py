@@ -79,6 +79,13 @@ def localised(lesson: Path, lang: str) -> dict[str, Any]:
     return notebook
 
 
+def localised_text(lesson: Path, lang: str) -> str:
+    """A lesson's notebook file, in the language; in English, the file as it is."""
+    if lang == "en":
+        return read_text(lesson)
+    return json.dumps(localised(lesson, lang), indent=1, ensure_ascii=False) + "\n"
+
+
 @cache
 def _said(lang: str) -> dict[str, str]:
     """Digest of an English text of the exercises → its translation."""
