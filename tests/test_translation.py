@@ -7,11 +7,23 @@ from pathlib import Path
 import pytest
 from exercise_cells import lesson_path, read_cells
 from lesson_files import write_lesson
+from typer.testing import CliRunner
 
+from posekit.cli.main import app
 from posekit.course import exercises
 from posekit.course import run as course
+from posekit.course.copies import copy_lessons
+from posekit.course.editions import write_edition
 from posekit.course.lessons import list_lessons
-from posekit.course.translation import EXERCISES, digest, localised, read_translation, say, translation_file
+from posekit.course.translation import (
+    EXERCISES,
+    digest,
+    localised,
+    localised_text,
+    read_translation,
+    say,
+    translation_file,
+)
 from posekit.course.translation_check import differences, exercise_texts, lesson_texts, outdated
 from posekit.errors import InputError
 from posekit.files import ROOT
@@ -124,6 +136,31 @@ def test_headings_of_exercises_have_their_titles(lesson: str, monkeypatch: pytes
     text = "".join("".join(cell["source"]) + "\n" for cell in cells if cell["cell_type"] == "markdown")
     for exercise in exercises.lesson_exercises(lesson):
         assert f"## 练习 {exercise.name.split('.')[1]}：{say(exercise.title)}\n" in text
+
+
+def test_copies_and_editions_in_chinese(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSEKIT_HOME", str(root))
+    monkeypatch.setenv("POSEKIT_LANG", "zh")
+    assert copy_lessons(root)[0].endswith(f"{root / 'work' / 'zh'}, where you can change what you like")
+    copy = root / "work" / "zh" / "00_start.ipynb"
+    assert copy.read_text(encoding="utf-8") == localised_text(root / "notebooks" / "00_start.ipynb", "zh")
+    assert copy_lessons(root) == []
+    retitle(root, "# Lesson 0")
+    assert copy_lessons(root) == ["00_start: updated in: Lesson 0"] and not (root / "work" / "00_start.ipynb").exists()
+
+    (path,) = write_edition("student", root / "out", root=root, lang="zh")
+    assert path.read_text(encoding="utf-8") == localised_text(root / "notebooks" / "00_start.ipynb", "zh")
+    assert "学生版" in (root / "out" / "README.md").read_text(encoding="utf-8")
+    with pytest.raises(InputError, match="language 'fr'"):
+        write_edition("student", root / "other", root=root, lang="fr")
+
+
+def test_the_commands_take_a_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSEKIT_LANG", "en")
+    for command in (["course", "run"], ["course", "edition"], ["course", "progress"], ["lab"]):
+        assert "--lang" in CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "100"}).stdout
+    said = CliRunner().invoke(app, ["course", "progress", "--lang", "fr"])
+    assert said.exit_code == 2 and "language 'fr': choose one of en, zh" in said.output
 
 
 @pytest.mark.slow

@@ -38,12 +38,13 @@ def _copy(lesson: Path, work: Path) -> str:
     """Bring one copy up to date where that loses nothing; returns what happened."""
     copy, base = work / lesson.name, work / ".lessons" / lesson.name
     text = localised_text(lesson, language())
+    cells = json.loads(text)["cells"]
     if not copy.exists():
         write_text(base, text)
         write_text(copy, text)
         return "new"
     if not base.exists():
-        if _texts(copy) == _texts_of(json.loads(text)["cells"]):
+        if _texts(copy) == _texts_of(cells):
             write_text(base, text)
             return ""
         return f"{lesson.stem}: {copy} is not a copy of the lesson, and stays; rename it to get the lesson"

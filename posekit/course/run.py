@@ -73,7 +73,7 @@ def _pairs(parameters: Sequence[str]) -> dict[str, str]:
 
 
 def _new(
-    root: Path, scale: str, only: Sequence[str], pairs: dict[str, str], lang: str
+    root: Path, scale: str, only: Sequence[str], pairs: dict[str, str], lang: str = "en"
 ) -> tuple[Path, dict, list[Step]]:
     folder = home(root) / "runs" / f"{datetime.now():%Y%m%d-%H%M%S}-{scale}"
     steps = plan(scale, only, pairs, root, folder)
