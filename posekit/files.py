@@ -33,31 +33,47 @@ def expanded(path: str | Path) -> Path:
 
 
 def _find_root() -> Path:
-    """Where the lessons are: $POSEKIT_ROOT, else the clone that this package or the current folder is in."""
+    """Where the lessons are: $POSEKIT_ROOT; the clone that this package or the current folder is in; the package."""
     if named := os.environ.get("POSEKIT_ROOT"):
         return Path(os.path.realpath(expanded(named)))
-    package = Path(__file__).resolve().parents[1]
+    clone = WORKBOOK.parents[1]
     try:
         here = Path(os.path.abspath("x"))
     except FileNotFoundError:  # the current folder was removed
-        here = package
-    places = (package, *here.parents)
-    return next((place for place in places if any(place.glob("notebooks/[0-9][0-9]_*.ipynb"))), package)
+        here = clone
+    places = (clone, *here.parents, WORKBOOK)
+    return next((place for place in places if any(place.glob("notebooks/[0-9][0-9]_*.ipynb"))), clone)
 
 
+WORKBOOK = Path(__file__).resolve().with_name("workbook")  # lessons, scripts and docs, where a wheel put them
 ROOT = _find_root()
 
 
 def home(root: Path = ROOT) -> Path:
-    """The folder below which data, runs and caches are written, if no other is named.
+    """The folder below which data and runs are written, if no other is named.
 
-    $POSEKIT_HOME; else `root`, if it has lessons and may be written to; else the user's own folder for posekit's data.
-    InputError if that can't be made.
+    $POSEKIT_HOME; else the clone `root`, or the current folder if the lessons came in a wheel, if that may be written
+    to; else the user's own folder for posekit's data. InputError if that can't be made.
     """
-    if named := os.environ.get("POSEKIT_HOME"):
-        return Path(os.path.realpath(expanded(named)))
-    if (root / "notebooks").is_dir() and os.access(root, os.W_OK):
-        return root
+    if named := _named_home():
+        return named
+    folder = Path.cwd() if root == WORKBOOK else root
+    if (root / "notebooks").is_dir() and os.access(folder, os.W_OK):
+        return folder
+    return _own_folder()
+
+
+def caches(root: Path = ROOT) -> Path:
+    """The folder for what can be made again: cache/ of `home`; with a wheel, of the user's own folder."""
+    return (_named_home() or (_own_folder() if root == WORKBOOK else home(root))) / "cache"
+
+
+def _named_home() -> Path | None:
+    named = os.environ.get("POSEKIT_HOME")
+    return Path(os.path.realpath(expanded(named))) if named else None
+
+
+def _own_folder() -> Path:
     folder = Path(platformdirs.user_data_dir("posekit", appauthor=False))
     there = next(place for place in (folder, *folder.parents) if os.path.exists(place))
     if not os.access(there, os.W_OK):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from posekit.bounds import GRAPH_BYTES
-from posekit.files import atomic_path, home
+from posekit.files import atomic_path, caches
 from posekit.runtime import chosen_device
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def compile_cached(network: "nn.Cell", made_of: str, *inputs: "Tensor") -> bool:
     device = chosen_device()
     if _enabled and device.target == "CPU" and device.ranks == 1:
         with suppress(Exception):  # a graph that MindSpore can't store, a full disk: compile as without a cache
-            return _compile(network, home() / "cache" / "graphs" / _key(network, made_of, inputs), inputs)
+            return _compile(network, caches() / "graphs" / _key(network, made_of, inputs), inputs)
     network.compile(*inputs)
     return False
 

@@ -41,7 +41,9 @@ def _processor() -> str:
 
 
 def git_state(root: Path) -> dict[str, object]:
-    """The commit of the working tree at `root`, and whether files differ from it; None outside a git repository."""
+    """The commit of the working tree at `root`, and whether files differ from it; None where there is none."""
+    if not (root / ".git").exists():  # git would take a repository that an environment is in
+        return {"git_commit": None, "git_dirty": None}
     commit = _git(root, "rev-parse", "HEAD")
     changes = _git(root, "status", "--porcelain")
     return {"git_commit": commit, "git_dirty": None if changes is None else bool(changes)}

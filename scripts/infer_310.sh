@@ -33,7 +33,9 @@ case "${4,,}" in
     *) usage ;;
 esac
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-out="${OUT:-${POSEKIT_HOME:-$root}/runs/infer_310/$(basename "$(dirname "$(realpath -m -- "$model")")")}"
+home="$root"
+[[ -f "$root/pyproject.toml" ]] || home="$PWD" # the scripts came in a wheel
+out="${OUT:-${POSEKIT_HOME:-$home}/runs/infer_310/$(basename "$(dirname "$(realpath -m -- "$model")")")}"
 command -v posekit >/dev/null || export PATH="$root/.venv/bin:$PATH"
 
 if [[ -n "$preprocess" ]]; then

@@ -26,7 +26,7 @@ mkdir -p "$locks"
 pinned setuptools | lock course 3.11 pyproject.toml "$@"
 # PyTorch has two builds with different dependencies, so each has its own lock file, and test.lock has neither.
 wheels="${TORCH_WHEELS:-https://download.pytorch.org/whl/cpu/torch/}"
-pinned setuptools | lock test 3.11 pyproject.toml --extra test --constraint scripts/locks/course.lock \
+pinned setuptools | lock test 3.11 pyproject.toml --extra test --extra site --constraint scripts/locks/course.lock \
     --find-links "$wheels" --no-emit-package torch "$@"
 pinned torch | lock torch-cpu 3.11 --constraint scripts/locks/test.lock --find-links "$wheels" "$@"
 pinned torch | lock torch-cuda 3.11 --constraint scripts/locks/test.lock "$@"

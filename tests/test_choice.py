@@ -47,13 +47,13 @@ def test_what_it_depends_on(measured: list, tiny_onnx: dict[str, Path], monkeypa
     monkeypatch.setattr(choice, "cpu_name", lambda: "another")
     choose(Request(tiny_onnx["hrnet"], "cpu"))
     assert len(measured) == 3 * len(TIMES)
-    kept = read_json(Path(choice.home(), "cache", "run-times.json"), "")
+    kept = read_json(Path(choice.caches(), "run-times.json"), "")
     assert len(kept) == 3 and all(it["backend"] == "onnxruntime" for it in kept.values())
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"x": 1}'])
 def test_a_damaged_memory_is_measured_again(measured: list, tiny_onnx: dict[str, Path], content: str):
-    path = Path(choice.home(), "cache", "run-times.json")
+    path = Path(choice.caches(), "run-times.json")
     path.parent.mkdir(parents=True)
     path.write_text(content)
     assert choose(Request(tiny_onnx["hrnet"], "cpu")).backend == "onnxruntime"

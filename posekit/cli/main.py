@@ -172,6 +172,18 @@ def course_compare(
     sys.exit(not print_comparison(compare_runs(one, other, points, relative), Console(width=max(console.width, 120))))
 
 
+@course_app.command("site")
+def course_site(
+    runs: Annotated[list[Path], typer.Argument(help="Folder of a finished course; one for each language.")],
+    out: Annotated[Path, typer.Option(help="Folder of the site to make.")],
+) -> None:
+    """Make a site of the executed lessons, which opens offline; takes pip install 'posekit[site]'."""
+    from posekit.cli.reference import reference
+    from posekit.course.site import write_site
+
+    print(write_site(runs, out, reference(typer.main.get_command(app))))
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def lab(context: typer.Context, lang: Lang = None) -> None:
     """Open the lessons in JupyterLab. All other options are passed to `jupyter lab`, --no-browser for example."""

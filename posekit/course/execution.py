@@ -21,14 +21,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
 from posekit.bars import SECONDS, STATUS
-from posekit.course.lessons import Step
+from posekit.course.lessons import Step, kernel_environment
 from posekit.course.results import read_cells, results_in
 from posekit.course.translation import localised
 from posekit.course.watching import Watch, executed_cells
-from posekit.files import write_json
+from posekit.files import WORKBOOK, home, write_json
 from posekit.runtime import cores, keep_to
 
-_PREFER = {"JUPYTER_PREFER_ENV_PATH": "1"}  # this environment's kernel, not one of the user's
 _PATIENCE = 20  # seconds that an interrupted lesson gets to end
 _STOPPING = "stopping: saving what the lessons have written takes some seconds; Ctrl-C again ends them at once"
 _DOING = Column(no_wrap=True, overflow="ellipsis", ratio=1)
@@ -115,7 +114,7 @@ def _follow(run: _Run, share: set[int], bars: Progress, stopped: Sequence[int]) 
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**os.environ, **_PREFER, "POSEKIT_LANG": run.lang, STATUS: str(status)},
+            env={**kernel_environment(run.root), "POSEKIT_LANG": run.lang, STATUS: str(status)},
             start_new_session=True,  # a terminal's Ctrl-C doesn't reach it
         )
     watch = Watch(cells, log, status, run.expected)
@@ -145,7 +144,14 @@ def _show(name: str, process: subprocess.Popen, watch: Watch, bars: Progress, st
 
 def _command(step: Step, notebook: Path, root: Path) -> list[str]:
     command = [sys.executable, "-m", "papermill", str(notebook), str(notebook)]
-    command += ["--kernel", "python3", "--cwd", str(root), "--log-output", "--no-progress-bar"]
+    command += [
+        "--kernel",
+        "python3",
+        "--cwd",
+        str(home(root) if root == WORKBOOK else root),
+        "--log-output",
+        "--no-progress-bar",
+    ]
     for name, value in step.parameters.items():
         command += ["--parameters_raw" if isinstance(value, str) else "--parameters", name, str(value)]
     return command

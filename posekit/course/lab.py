@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from posekit.course.copies import copy_lessons, work_folder
-from posekit.course.lessons import list_lessons
+from posekit.course.lessons import kernel_environment, list_lessons
 from posekit.errors import InputError
 from posekit.files import home
 
@@ -29,8 +29,7 @@ def open_lab(arguments: Sequence[str] = ()) -> int:
     print(f"JupyterLab opens {first}; run a lesson with Run → Run All Cells. End it with Ctrl-C here.", flush=True)
     command = [sys.executable, "-m", "jupyterlab", f"--LabApp.default_url=/lab/tree/{first}", *arguments]
     config = os.pathsep.join(filter(None, [str(_CONFIG), os.environ.get("JUPYTER_CONFIG_PATH")]))
-    environment = {**os.environ, "JUPYTER_CONFIG_PATH": config}
-    environment["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not the user's
+    environment = {**kernel_environment(), "JUPYTER_CONFIG_PATH": config}
     with subprocess.Popen(command, cwd=home(), env=environment) as server:
         while True:
             try:

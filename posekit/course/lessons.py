@@ -1,6 +1,7 @@
 """List the lessons, and plan which of them a course runs, in which order and with which parameters."""
 
 import ast
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -77,6 +78,12 @@ def list_lessons(root: Path = ROOT) -> list[Lesson]:
             f"{root / 'notebooks'}: no lessons; run in a clone of the repository, or set POSEKIT_ROOT to it"
         )
     return [read_lesson(path) for path in paths]
+
+
+def kernel_environment(root: Path = ROOT) -> dict[str, str]:
+    """For programs that start kernels: this environment's, not the user's, with the same places in every folder."""
+    places = {"POSEKIT_ROOT": str(root), "POSEKIT_HOME": str(home(root))}
+    return {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", **places}
 
 
 def read_lesson(path: Path) -> Lesson:

@@ -84,6 +84,7 @@ def _new(
         "language": lang,
         "started": f"{datetime.now():%Y-%m-%d %H:%M:%S}",
         "device": pairs.get("device", "auto"),
+        "photographs": bool(os.environ.get("POSEKIT_PHOTOS")),  # lessons show some of them
         **describe(root),
         "data": _data(scale, pairs, steps),
         "seconds": 0.0,

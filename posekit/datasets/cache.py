@@ -1,6 +1,6 @@
 """A cache of crops: of each image the part that a training can show, no finer than the network's input.
 
-A cache is a folder `home()/cache/crops/SETTINGS/IMAGES` with crops.bin, JPEGs one after the other, and crops.npy, which
+A cache is a folder `caches()/crops/SETTINGS/IMAGES` with crops.bin, JPEGs one after the other, and crops.npy, which
 says where each is and how it lies in its image. Its name is made of labels, settings and image files, so one that no
 longer fits has another name. It appears when it is complete and never changes; any number of processes map it.
 """
@@ -22,7 +22,7 @@ from posekit.datasets.dataset import PoseDataset
 from posekit.datasets.images import Picture, decode_reduced, form_of
 from posekit.datasets.pipeline import ROTATION_LIMITS
 from posekit.errors import InputError
-from posekit.files import flush_to_disk, home, new_folder, reading, remove_left_overs, writing
+from posekit.files import caches, flush_to_disk, new_folder, reading, remove_left_overs, writing
 from posekit.geometry import compose, enlarging, fit_box, reduction, sides
 from posekit.locks import one_writer
 from posekit.recipes import Recipe
@@ -58,7 +58,7 @@ def cache_folder(dataset: PoseDataset, recipe: Recipe, root: Path | None = None)
     )  # fmt: skip
     images = "\n".join(dataset.stamp(row) for row in range(len(dataset)))
     names = (hashlib.sha256(text.encode()).hexdigest()[:20] for text in (settings, images))
-    return (root or home() / "cache" / "crops").joinpath(*names)
+    return (root or caches() / "crops").joinpath(*names)
 
 
 def make_cache(dataset: PoseDataset, recipe: Recipe, root: Path | None = None) -> Path:

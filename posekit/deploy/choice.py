@@ -1,7 +1,7 @@
 """Which run time reads an ONNX file fastest on this machine, with how many threads and images at a time.
 
 That depends on the processor, the network and the versions; it is measured at the first use, which takes seconds, and
-kept below `home`. Where the processor has AVX-512 nothing is measured: OpenVINO is fastest there.
+kept in the folder of `caches`. Where the processor has AVX-512 nothing is measured: OpenVINO is fastest there.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from posekit.errors import InputError
-from posekit.files import home, read_json, write_json
+from posekit.files import caches, read_json, write_json
 from posekit.inference.run_times import load_predictor
 from posekit.inference.run_times.description import Description, read_description
 from posekit.inference.run_times.request import Request
@@ -45,7 +45,7 @@ def choose(request: Request) -> Request:
     if "avx512f" in cpu_flags() or len(readers) < 2:
         return request
     about = read_description(request.model)
-    path, key = home() / "cache" / "run-times.json", _key(request, about, readers)
+    path, key = caches() / "run-times.json", _key(request, about, readers)
     known = _known(path)
     try:
         choice = Choice(**known[key])

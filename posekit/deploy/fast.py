@@ -9,7 +9,7 @@ from pathlib import Path
 from posekit import __version__
 from posekit.deploy.choice import choose
 from posekit.errors import InputError
-from posekit.files import home, sha256
+from posekit.files import caches, sha256
 from posekit.inference.run_times.description import read_description
 from posekit.inference.run_times.onnx_files import accelerator
 from posekit.inference.run_times.request import Request
@@ -46,7 +46,7 @@ def _in_onnx(request: Request) -> Request:
 
 
 def onnx_file(model: Path, precision: str = "fp32") -> Path:
-    """The ONNX file of a checkpoint, in fp32 or int8, for any number of images, from the cache below `home`.
+    """The ONNX file of a checkpoint, in fp32 or int8, for any number of images, from the folder of `caches`.
 
     It is made where it isn't there.
 
@@ -55,7 +55,7 @@ def onnx_file(model: Path, precision: str = "fp32") -> Path:
     """
     made_by = sha256(model), __version__, *map(version, ("mindspore", "onnx", "onnxruntime"))
     key = hashlib.sha256(" ".join(made_by).encode()).hexdigest()
-    path = home() / "cache" / "onnx" / f"{model.stem}-{key[:16]}{precision.removeprefix('fp32')}.onnx"
+    path = caches() / "onnx" / f"{model.stem}-{key[:16]}{precision.removeprefix('fp32')}.onnx"
     if not _whole(path):
         from posekit.deploy.export import export_model  # here, since MindSpore takes seconds to import
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from posekit.errors import InputError
+from posekit.files import ROOT, WORKBOOK
 
 FASTER = 30.0  # how much faster HRNet-W32 must be than with oneDNN left alone where that picks its slow kernels
 
@@ -71,7 +72,10 @@ def packages_check() -> Check:
         if present != wanted:
             wrong.append(f"{name} {present or 'missing'} (needs {wanted})")
     detail = f"{len(pins)} as pinned" if not wrong else "; ".join(wrong)
-    return Check("packages", not wrong, detail, "pip install -e . in the repository")
+    remedy = (
+        "pip install --force-reinstall posekit's wheel" if ROOT == WORKBOOK else "pip install -e . in the repository"
+    )
+    return Check("packages", not wrong, detail, remedy)
 
 
 def _version(package: str) -> str | None:

@@ -1,0 +1,139 @@
+"""The pages of the site before Sphinx has them: lessons, results, commands, the package, documents."""
+
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from pkgutil import walk_packages
+from typing import Any
+
+import nbformat
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from nbformat import NotebookNode
+
+import posekit
+from posekit.course.results import RESULT_MIME, result_text
+from posekit.files import ROOT
+
+LANGUAGES = {"en": "English", "zh": "中文"}
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+_NO_PAGE = ("cli", "weights")  # the commands have a page of their own
+
+
+def write_pages(folder: Path, run: Path, manifest: dict[str, Any], language: str, commands: str) -> list[str]:
+    """Write the pages of a course into `folder`; return their names, as they are in the site."""
+    lessons = {entry["name"]: entry for entry in manifest["lessons"]}
+    documents = _write_documents(folder)
+    (folder / "lessons").mkdir()
+    for name in lessons:
+        notebook = lesson_page(nbformat.read(run / f"{name}.ipynb", as_version=4), name, list(lessons), folder)
+        nbformat.write(notebook, folder / "lessons" / f"{name}.ipynb")
+    (folder / "commands.md").write_text(commands, encoding="utf-8")
+    packages = _write_api(folder / "api")
+    rows = [{**entry, "results": list(map(result_text, entry.get("results", [])))} for entry in lessons.values()]
+    pages = Environment(loader=FileSystemLoader(Path(__file__).with_name("site_files")), undefined=StrictUndefined)
+    for page in ("index", "results"):
+        values = {"manifest": manifest, "lessons": rows, "documents": documents, "packages": packages}
+        text = pages.get_template(f"{page}.{language}.md.j2").render(values)
+        (folder / f"{page}.md").write_text(text, encoding="utf-8")
+    return _names(folder)
+
+
+def _names(folder: Path) -> list[str]:
+    paths = (path for path in folder.rglob("*.*") if path.suffix in (".md", ".rst", ".ipynb"))
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in paths)
+
+
+# Lessons
+
+
+def lesson_page(notebook: NotebookNode, name: str, names: list[str], folder: Path) -> NotebookNode:
+    """An executed lesson for the site in `folder`: `name` among `names`, those of all pages of lessons.
+
+    A lesson that ran with several recipes says which in its title, and links lead to a lesson's first page. Widgets
+    leave their picture, and say how to get them; solutions are closed.
+    """
+    notebook.metadata.pop("widgets", None)
+    pages = {f"{_stem(each)}.ipynb": f"{each}.ipynb" for each in reversed(names)}
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = _live_links(cell.source, folder / "lessons", pages)
+        elif cell.cell_type == "code":
+            cell.outputs = list(_outputs(cell, _stem(name)))
+            if "solution" in cell.metadata.get("tags", []):
+                cell.metadata.tags.append("hide-cell")
+    if sum(_stem(each) == _stem(name) for each in names) > 1:
+        recipe, first = name.removeprefix(f"{_stem(name)}-"), notebook.cells[0]
+        first.source = re.sub("^(# .*)$", rf"\1 · {recipe}", first.source, count=1, flags=re.M)
+    return notebook
+
+
+def _live_links(text: str, folder: Path, pages: Mapping[str, str]) -> str:
+    """The Markdown of a page in `folder`, its links to `pages` by their new names, others only if they lead there."""
+
+    def live(link: re.Match) -> str:
+        target = pages.get(link[2], link[2])
+        there = "://" in target or target in pages.values() or (folder / target).exists()
+        return f"[{link[1]}]({target}{link[3] or ''})" if there else link[1]
+
+    return re.sub(r"(?<!!)\[([^\]]+)\]\(([^)#\s]+)(#[^)\s]*)?\)", live, text)
+
+
+def _stem(name: str) -> str:
+    """The lesson's own name: 04_train of 04_train-poseestnet-quick."""
+    return name.split("-")[0]
+
+
+def _outputs(cell: NotebookNode, lesson: str) -> Iterator[NotebookNode]:
+    for output in cell.get("outputs", []):
+        data = output.get("data", {})
+        data.pop(RESULT_MIME, None)
+        if _WIDGET not in data:
+            yield output
+        elif "%|" not in data.get("text/plain", ""):  # else a progress bar
+            note = (
+                f"*With posekit installed, this picture has controls: `posekit lab`, lesson {lesson}, Run All Cells.*"
+            )
+            yield nbformat.v4.new_output("display_data", {"text/markdown": note})
+
+
+# Documents
+
+
+def _write_documents(folder: Path) -> list[str]:
+    """Copy docs/ and data/README.md, with only those links that lead somewhere; return the pages' names."""
+    shutil.copytree(ROOT / "docs", folder / "docs")
+    (folder / "data").mkdir()
+    shutil.copy(ROOT / "data/README.md", folder / "data")
+    names = _names(folder)
+    for path in (folder / f"{name}.md" for name in names):
+        path.write_text(_live_links(path.read_text("utf-8"), path.parent, {}), encoding="utf-8")
+    return names
+
+
+# The package
+
+
+def _write_api(folder: Path) -> list[str]:
+    """Write a page for each package of posekit, and one for the modules that all build on; return their names."""
+    folder.mkdir()
+    modules: dict[str, list[str]] = {"posekit": []}
+    for module in walk_packages(posekit.__path__, "posekit."):
+        name = module.name.split(".")[1]
+        if name not in _NO_PAGE and not module.name.split(".")[-1].startswith("_"):
+            home = ".".join(module.name.split(".")[:2]) if (Path(posekit.__path__[0]) / name).is_dir() else "posekit"
+            modules.setdefault(home, []).append(module.name)
+    for home, names in modules.items():
+        lines = [home, "=" * len(home), ""]
+        for name in names:
+            lines += [] if name == home else [name, "-" * len(name), ""]
+            lines += [f".. automodule:: {name}", "   :members:", ""]
+        (folder / f"{home}.rst").write_text("\n".join(lines), encoding="utf-8")
+    return list(modules)
+
+
+def as_rst(_app: object, _what: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
+    """Replace a docstring's lines, which are Markdown, by what reStructuredText takes."""
+    html = MarkdownIt("commonmark", {"html": False}).render("\n".join(lines))
+    lines[:] = [".. raw:: html", "", *(f"   {line}" for line in html.splitlines()), ""]
