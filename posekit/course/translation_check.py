@@ -34,10 +34,13 @@ def _messages() -> Iterator[str]:
     """The literal texts that the checker's own code gives to `say`, or names `said` first."""
     for path in (EXERCISES / "__init__.py", EXERCISES / "judging.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            said = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "said"
-            given = isinstance(node, ast.Call) and ast.unparse(node.func) == "say"
-            text = node.value if said else node.args[0] if given else None
-            if isinstance(text, ast.Constant):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "say":
+                text = node.args[0]
+            elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "said":
+                text = node.value
+            else:
+                continue
+            if isinstance(text, ast.Constant) and isinstance(text.value, str):
                 yield text.value
 
 
