@@ -48,6 +48,19 @@ Test = Annotated[int, typer.Option(min=1, help="Test samples.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")]
 
 
+def _set_language(lang: str | None) -> str | None:
+    """Let everything that this process says to a learner, and programs that it starts, be in the language."""
+    if lang:
+        os.environ["POSEKIT_LANG"] = lang
+    return lang
+
+
+Lang = Annotated[
+    str | None,
+    typer.Option(help="en or zh: the lessons' language; $POSEKIT_LANG if not given.", callback=_set_language),
+]
+
+
 def take_home_directories(command: Any) -> None:
     """Let every path that a command, or one below it, takes begin with ~ or ~USER, in --out=~/x and in quotes, too."""
     for parameter in command.params:

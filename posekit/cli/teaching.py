@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from posekit.cli.options import Lang
+
 
 def edition(
     kind: Annotated[str, typer.Argument(help="student, without solutions, or teacher.")],
@@ -12,11 +14,13 @@ def edition(
     with_data: Annotated[
         bool, typer.Option("--with-data", help="Also make the data that the lessons need: a few minutes, 125 MB.")
     ] = False,
+    lang: Lang = None,
 ) -> None:
     """Write the lessons to hand out."""
     from posekit.course.editions import write_edition
+    from posekit.course.translation import language
 
-    paths = write_edition(kind, out, with_data)
+    paths = write_edition(kind, out, with_data, lang=language())
     print(f"{out}: {len(paths)} lessons, {kind} edition")
 
 
@@ -37,7 +41,7 @@ def grade(
     print(f"{len(grades.rows)} students, {len(grades.exercises)} exercises: {out / 'grades.html'} and grades.csv")
 
 
-def progress() -> None:
+def progress(lang: Lang = None) -> None:
     """Say how many exercises are right in your copies of the lessons, and which is next."""
     from posekit.course.progress import read_progress
 

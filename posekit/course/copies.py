@@ -1,5 +1,7 @@
 """The learner's copies of the lessons in work/, which git ignores: `posekit lab` opens those.
 
+Those in another language than English are in a folder of work/, work/zh.
+
 work/.lessons keeps each lesson as it was copied, which tells what the learner has changed, and what has changed in the
 lesson since.
 """
@@ -10,12 +12,13 @@ from pathlib import Path
 from posekit.course.cells import headings, source_of
 from posekit.course.lessons import list_lessons
 from posekit.course.results import read_cells
+from posekit.course.translation import language, localised_text
 from posekit.files import ROOT, home, read_text, write_text
 
 
 def work_folder(root: Path = ROOT) -> Path:
-    """The folder of the copies; it is below `home`."""
-    return home(root) / "work"
+    """The folder of the copies in this process's language; it is below `home`."""
+    return home(root) / "work" / ("" if language() == "en" else language())
 
 
 def copy_lessons(root: Path = ROOT) -> list[str]:
@@ -34,19 +37,20 @@ def copy_lessons(root: Path = ROOT) -> list[str]:
 def _copy(lesson: Path, work: Path) -> str:
     """Bring one copy up to date where that loses nothing; returns what happened."""
     copy, base = work / lesson.name, work / ".lessons" / lesson.name
-    text = read_text(lesson)
+    text = localised_text(lesson, language())
+    cells = json.loads(text)["cells"]
     if not copy.exists():
         write_text(base, text)
         write_text(copy, text)
         return "new"
     if not base.exists():
-        if _texts(copy) == _texts(lesson):
+        if _texts(copy) == _texts_of(cells):
             write_text(base, text)
             return ""
         return f"{lesson.stem}: {copy} is not a copy of the lesson, and stays; rename it to get the lesson"
     if read_text(base) == text:
         return ""
-    where = f" in: {', '.join(_changed_sections(base, lesson))}"
+    where = f" in: {', '.join(_changed_sections(base, json.loads(text)['cells']))}"
     if _texts(copy) != _texts(base):
         return f"{lesson.stem}: updated{where}. Your copy has your changes and stays; rename it to get the new lesson"
     write_text(copy, _with_outputs(text, read_cells(copy)))
@@ -57,15 +61,18 @@ def _copy(lesson: Path, work: Path) -> str:
 def _texts(notebook: Path) -> list[tuple[str, str]] | None:
     """Type and source of each cell that isn't empty; None for a file that isn't a notebook."""
     try:
-        cells = read_cells(notebook)
-        return [(cell["cell_type"], source_of(cell)) for cell in cells if source_of(cell).strip()]
+        return _texts_of(read_cells(notebook))
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def _changed_sections(before: Path, after: Path) -> list[str]:
+def _texts_of(cells: list[dict]) -> list[tuple[str, str]]:
+    return [(cell["cell_type"], source_of(cell)) for cell in cells if source_of(cell).strip()]
+
+
+def _changed_sections(before: Path, new: list[dict]) -> list[str]:
     """The headings of the sections in which cells are new, changed or gone."""
-    old, new = read_cells(before), read_cells(after)
+    old = read_cells(before)
     was, now = ({cell["id"]: source_of(cell) for cell in cells} for cells in (old, new))
     changed = [title for cell, title in zip(new, headings(new), strict=True) if was.get(cell["id"]) != source_of(cell)]
     gone = [title for cell, title in zip(old, headings(old), strict=True) if cell["id"] not in now]

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from posekit.course.cells import has_tag
 from posekit.course.lessons import USUAL, list_lessons
+from posekit.course.translation import known_language, localised_text
 from posekit.errors import InputError
-from posekit.files import ROOT, new_folder, read_text, write_text
+from posekit.files import ROOT, new_folder, write_text
 from posekit.shipped import model_path, shipped
 
 EDITIONS = ("student", "teacher")
-_START = """# The lessons, {kind} edition
+_START = {
+    "en": """# The lessons, {kind} edition
 
 With posekit installed, open them in this folder (Linux, macOS):
 
@@ -22,8 +24,22 @@ With posekit installed, open them in this folder (Linux, macOS):
 
 On Windows: `set POSEKIT_ROOT=%CD%`, then `posekit lab`. Your copies are in `work/`; `posekit course progress` says how
 far you are. {data}
-"""
-_MADE = "The drawn data that the lessons need is in `data/`: nothing is downloaded."
+""",
+    "zh": """# 课程，{kind}
+
+安装 posekit 之后，在本文件夹中打开（Linux、macOS）：
+
+    POSEKIT_ROOT=. posekit lab --lang zh
+
+Windows 上先运行 `set POSEKIT_ROOT=%CD%`，再运行 `posekit lab --lang zh`。你的副本在 `work/zh/` 中；
+`posekit course progress --lang zh` 显示你的进度。{data}
+""",
+}
+_KINDS = {"en": {kind: kind for kind in EDITIONS}, "zh": {"student": "学生版", "teacher": "教师版"}}
+_MADE = {
+    "en": "The drawn data that the lessons need is in `data/`: nothing is downloaded.",
+    "zh": "课程所需的绘制数据在 `data/` 中，无需下载。",
+}
 _MAKE = """
 import sys
 from posekit.course.editions import make_data
@@ -31,20 +47,22 @@ make_data(sys.argv[1:])
 """
 
 
-def write_edition(kind: str, out: Path, with_data: bool = False, root: Path = ROOT) -> list[Path]:
+def write_edition(kind: str, out: Path, with_data: bool = False, root: Path = ROOT, lang: str = "en") -> list[Path]:
     """Write the lessons into the new folder `out`, for students without solutions; return their paths.
 
     with_data: also make there what the lessons would make at their first run, the data that they draw and the ONNX
-    files of the networks that ship. `out` appears when it is complete.
+    files of the networks that ship. lang: the language of the lessons. `out` appears when it is complete.
     """
     if kind not in EDITIONS:
         raise InputError(f"edition {kind!r}: choose student or teacher")
+    known_language(lang)
     names = [lesson.path.name for lesson in list_lessons(root)]
     with new_folder(out) as folder:
         for lesson in list_lessons(root):
-            text = read_text(lesson.path)
+            text = localised_text(lesson.path, lang)
             write_text(folder / "notebooks" / lesson.path.name, text if kind == "teacher" else without_solutions(text))
-        write_text(folder / "README.md", _START.format(kind=kind, data=_MADE if with_data else "").rstrip() + "\n")
+        start = _START[lang].format(kind=_KINDS[lang][kind], data=_MADE[lang] if with_data else "")
+        write_text(folder / "README.md", start.rstrip() + "\n")
         if with_data:
             _make_beforehand(folder)
     return [out / "notebooks" / name for name in names]

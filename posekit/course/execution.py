@@ -23,8 +23,9 @@ from rich.table import Column
 from posekit.bars import SECONDS, STATUS
 from posekit.course.lessons import Step, kernel_environment
 from posekit.course.results import read_cells, results_in
+from posekit.course.translation import localised
 from posekit.course.watching import Watch, executed_cells
-from posekit.files import WORKBOOK, home
+from posekit.files import WORKBOOK, home, write_json
 from posekit.runtime import cores, keep_to
 
 _PATIENCE = 20  # seconds that an interrupted lesson gets to end
@@ -45,11 +46,13 @@ def execute(
     noted: Callable[[dict], None],
     console: Console,
     expected: Mapping[str, Mapping[str, float]] | None = None,
+    lang: str = "en",
 ) -> None:
     """Run the steps that are not done yet, `jobs` at a time; write executed notebooks and logs into `folder`.
 
     entries: the manifest's entry of each step, updated in place; `noted` is called with each entry that has changed.
     expected: seconds of each cell, by step name and cell id, where they are known.
+    lang: the language of the lessons and of what their checks print.
     After a failure no new step starts. Ctrl-C, SIGTERM and SIGHUP stop the running steps; a second one, at once.
     """
     every = set(cores())
@@ -69,7 +72,7 @@ def execute(
                     waiting.remove(step)
                     by_name[step.name].update(status="running", error=None, cores=len(share))
                     noted(by_name[step.name])
-                    run = _Run(step, folder, root, known.get(step.name, {}))
+                    run = _Run(step, folder, root, known.get(step.name, {}), lang)
                     running[pool.submit(_follow, run, share, bars, stopped)] = step, share
                 if not running:
                     return
@@ -86,12 +89,13 @@ def execute(
 
 @dataclass(frozen=True)
 class _Run:
-    """One execution of a step: its files, and how many seconds its cells are expected to take, by id."""
+    """One execution of a step: its files, the seconds that its cells are expected to take, by id, and its language."""
 
     step: Step
     folder: Path
     root: Path
     expected: Mapping[str, float]
+    lang: str
 
     def file(self, suffix: str) -> Path:
         return self.folder / f"{self.step.name}.{suffix}"
@@ -100,9 +104,9 @@ class _Run:
 def _follow(run: _Run, share: set[int], bars: Progress, stopped: Sequence[int]) -> dict:
     """Run a step until it ends or `stopped` holds a signal; return the new values of its manifest entry."""
     notebook, log, status = run.file("ipynb"), run.file("log"), run.file("status")
-    for path in (notebook, status):
-        path.unlink(missing_ok=True)  # of an earlier attempt
-    cells = executed_cells(read_cells(run.step.lesson.path), run.step.parameters)
+    status.unlink(missing_ok=True)  # of an earlier attempt
+    write_json(notebook, lesson := localised(run.step.lesson.path, run.lang))  # papermill reads it, then writes over it
+    cells = executed_cells(lesson["cells"], run.step.parameters)
     started = time.monotonic()
     with log.open("w") as output, keep_to(share):
         process = subprocess.Popen(
@@ -110,7 +114,7 @@ def _follow(run: _Run, share: set[int], bars: Progress, stopped: Sequence[int]) 
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**kernel_environment(run.root), STATUS: str(status)},
+            env={**kernel_environment(run.root), "POSEKIT_LANG": run.lang, STATUS: str(status)},
             start_new_session=True,  # a terminal's Ctrl-C doesn't reach it
         )
     watch = Watch(cells, log, status, run.expected)
@@ -139,7 +143,7 @@ def _show(name: str, process: subprocess.Popen, watch: Watch, bars: Progress, st
 
 
 def _command(step: Step, notebook: Path, root: Path) -> list[str]:
-    command = [sys.executable, "-m", "papermill", str(step.lesson.path), str(notebook)]
+    command = [sys.executable, "-m", "papermill", str(notebook), str(notebook)]
     command += [
         "--kernel",
         "python3",

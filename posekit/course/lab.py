@@ -10,6 +10,7 @@ from pathlib import Path
 from posekit.course.copies import copy_lessons, work_folder
 from posekit.course.lessons import kernel_environment, list_lessons
 from posekit.errors import InputError
+from posekit.files import home
 
 _CONFIG = Path(__file__).parent  # with labconfig/: JupyterLab neither asks about news nor looks for updates
 
@@ -18,18 +19,18 @@ def open_lab(arguments: Sequence[str] = ()) -> int:
     """Run this environment's JupyterLab until it ends; return its exit code.
 
     It opens the first lesson in work/, where the lessons are copied on the first start, so that git sees no change.
-    `arguments` are passed to `jupyter lab` unchanged.
+    `arguments` are passed to `jupyter lab` unchanged. In the language of `language()`, as is what the checks print.
     """
     if find_spec("jupyterlab") is None:
         raise InputError("jupyterlab is not installed here; run pip install -e . in the repository")
     for note in copy_lessons():
         print(note)
-    first = f"{work_folder().name}/{list_lessons()[0].path.name}"
+    first = (work_folder() / list_lessons()[0].path.name).relative_to(home()).as_posix()
     print(f"JupyterLab opens {first}; run a lesson with Run → Run All Cells. End it with Ctrl-C here.", flush=True)
     command = [sys.executable, "-m", "jupyterlab", f"--LabApp.default_url=/lab/tree/{first}", *arguments]
     config = os.pathsep.join(filter(None, [str(_CONFIG), os.environ.get("JUPYTER_CONFIG_PATH")]))
     environment = {**kernel_environment(), "JUPYTER_CONFIG_PATH": config}
-    with subprocess.Popen(command, cwd=work_folder().parent, env=environment) as server:
+    with subprocess.Popen(command, cwd=home(), env=environment) as server:
         while True:
             try:
                 return server.wait()

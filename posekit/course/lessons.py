@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from posekit.course.results import read_cells, shipped_for
+from posekit.course.results import shipped_for
+from posekit.course.translation import language, localised
 from posekit.errors import InputError
 from posekit.files import ROOT, home
 
@@ -88,7 +89,7 @@ def kernel_environment(root: Path = ROOT) -> dict[str, str]:
 def read_lesson(path: Path) -> Lesson:
     """Read a lesson's title and parameters. InputError if the file isn't a notebook."""
     try:
-        cells = read_cells(path)
+        cells = localised(path, language())["cells"]
     except (ValueError, KeyError) as error:
         raise InputError(f"{path}: not a notebook ({error}); restore it with git checkout") from error
     sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
