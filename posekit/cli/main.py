@@ -12,7 +12,7 @@ from posekit.cli.boundary import Commands, adapt_to_place, boundary, check_curre
 from posekit.cli.data import data_app
 from posekit.cli.infer310 import infer310_app
 from posekit.cli.models import evaluate, export, parity, predict
-from posekit.cli.options import Data, Device, Images, Pretrained, Settings, take_home_directories
+from posekit.cli.options import Data, Device, Images, Lang, Pretrained, Settings, take_home_directories
 from posekit.cli.recipe import recipe_app
 from posekit.cli.reid import reid
 from posekit.cli.score import compare, gallery, score_app
@@ -116,11 +116,12 @@ def course_run(
         list[str] | None, typer.Option("--parameter", "-p", help="name=value for the lessons.")
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Lessons at once; on a CPU 2, else 1.")] = None,
+    lang: Lang = None,
 ) -> None:
     """Execute the lessons with papermill."""
     from posekit.course.run import run
 
-    sys.exit(run(scale, only or [], resume, parameter or [], jobs))
+    sys.exit(run(scale, only or [], resume, parameter or [], jobs, lang=lang))
 
 
 @course_app.command("collect")

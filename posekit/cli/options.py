@@ -45,6 +45,7 @@ Json = Annotated[Path | None, typer.Option(help="Write the tables here, too.")]
 Strict = Annotated[bool, typer.Option(help="Exit with 2 when anything is wrong.")]
 Train = Annotated[int, typer.Option(min=1, help="Training samples.")]
 Test = Annotated[int, typer.Option(min=1, help="Test samples.")]
+Lang = Annotated[str | None, typer.Option(help="en or zh: the lessons' language; $POSEKIT_LANG if not given.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")]
 
 

@@ -20,6 +20,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from posekit.course.lessons import Step
 from posekit.course.results import read_cells, results_in
+from posekit.course.translation import localised
+from posekit.files import write_json
 from posekit.runtime import cores, keep_to
 
 _PATIENCE = 20  # seconds that an interrupted lesson gets to end
@@ -34,10 +36,12 @@ def execute(
     jobs: int,
     noted: Callable[[dict], None],
     console: Console,
+    lang: str = "en",
 ) -> None:
     """Run the steps that are not done yet, `jobs` at a time; write executed notebooks and logs into `folder`.
 
     entries: the manifest's entry of each step, updated in place; `noted` is called with each entry that has changed.
+    lang: the language of the lessons and of what their checks print.
     After a failure no new step starts. Ctrl-C, SIGTERM and SIGHUP stop the running steps.
     """
     every = set(cores())
@@ -56,7 +60,7 @@ def execute(
                     waiting.remove(step)
                     by_name[step.name].update(status="running", error=None, cores=len(share))
                     noted(by_name[step.name])
-                    running[pool.submit(_run, step, share, folder, root, bars, stopped)] = step, share
+                    running[pool.submit(_run, step, share, folder, root, bars, stopped, lang)] = step, share
                 if not running:
                     return
                 ended, _ = wait(running, 1, FIRST_COMPLETED)  # Windows delivers Ctrl-C only between waits
@@ -70,12 +74,14 @@ def execute(
             stopped.append(signal.SIGTERM)
 
 
-def _run(step: Step, share: set[int], folder: Path, root: Path, bars: Progress, stopped: Sequence[int]) -> dict:
+def _run(
+    step: Step, share: set[int], folder: Path, root: Path, bars: Progress, stopped: Sequence[int], lang: str
+) -> dict:
     """Run a step until it ends or `stopped` holds a signal; return the new values of its manifest entry."""
     notebook, log = folder / f"{step.name}.ipynb", folder / f"{step.name}.log"
-    notebook.unlink(missing_ok=True)  # of an earlier attempt
-    cells = read_cells(step.lesson.path)
-    bar = bars.add_task(step.name, total=sum(cell["cell_type"] == "code" for cell in cells))
+    lesson = localised(step.lesson.path, lang)
+    write_json(notebook, lesson)  # papermill reads it, and then writes the executed cells in its place
+    bar = bars.add_task(step.name, total=sum(cell["cell_type"] == "code" for cell in lesson["cells"]))
     started = time.monotonic()
     with log.open("w") as output, keep_to(share):
         process = subprocess.Popen(
@@ -83,7 +89,8 @@ def _run(step: Step, share: set[int], folder: Path, root: Path, bars: Progress, 
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"},  # this environment's kernel, not one of the user's
+            # the kernel of this environment, not of the user
+            env={**os.environ, "POSEKIT_LANG": lang, "JUPYTER_PREFER_ENV_PATH": "1"},
             start_new_session=True,  # a terminal's Ctrl-C doesn't reach it
         )
     try:
@@ -98,7 +105,7 @@ def _run(step: Step, share: set[int], folder: Path, root: Path, bars: Progress, 
 
 
 def _command(step: Step, notebook: Path, root: Path) -> list[str]:
-    command = [sys.executable, "-m", "papermill", str(step.lesson.path), str(notebook)]
+    command = [sys.executable, "-m", "papermill", str(notebook), str(notebook)]
     command += ["--kernel", "python3", "--cwd", str(root), "--log-output", "--no-progress-bar"]
     for name, value in step.parameters.items():
         command += ["--parameters_raw" if isinstance(value, str) else "--parameters", name, str(value)]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from posekit.course.results import read_cells, shipped_for
+from posekit.course.results import shipped_for
+from posekit.course.translation import language, localised
 from posekit.errors import InputError
 from posekit.files import ROOT, home
 
@@ -76,7 +77,7 @@ def list_lessons(root: Path = ROOT) -> list[Lesson]:
 
 def _read_lesson(path: Path) -> Lesson:
     try:
-        cells = read_cells(path)
+        cells = localised(path, language())["cells"]
     except (ValueError, KeyError) as error:
         raise InputError(f"{path}: not a notebook ({error}); restore it with git checkout") from error
     sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]

@@ -20,6 +20,7 @@ from rich.text import Text
 from posekit.course.execution import execute
 from posekit.course.lessons import USUAL, Step, chosen_recipes, list_lessons, plan
 from posekit.course.results import resolve, result_text
+from posekit.course.translation import known_language, language
 from posekit.errors import InputError
 from posekit.files import ROOT, expanded, home, read_json, write_json
 from posekit.locks import one_writer
@@ -41,17 +42,20 @@ def run(
     parameters: Sequence[str] = (),
     jobs: int | None = None,
     root: Path = ROOT,
+    lang: str | None = None,
 ) -> int:
     """Run the lessons (`only` those numbers) at a scale, quick by default, with `name=value` parameters.
 
     jobs: how many at once, each on its share of the cores; by default two on a CPU, one on another device.
-    `resume` names the folder of a stopped run; its scale, lessons and parameters stay. Returns the exit code:
+    lang: the lessons' language, en or zh; that of `language()` by default.
+    `resume` names the folder of a stopped run; its scale, lessons, parameters and language stay. Returns the exit code:
     0, 1 when a lesson failed, 130 after Ctrl-C. InputError, before anything runs, for anything unknown.
     """
     if resume is None:
-        folder, manifest, steps = _new(root, scale or USUAL, only, _pairs(parameters))
+        lang = known_language(lang or language())
+        folder, manifest, steps = _new(root, scale or USUAL, only, _pairs(parameters), lang)
     else:
-        folder, manifest, steps = _stopped(root, expanded(resume), scale, only, parameters)
+        folder, manifest, steps = _stopped(root, expanded(resume), scale, only, parameters, lang)
     console = Console()
     jobs = jobs or _jobs(manifest["parameters"].get("device", "auto"))
     with one_writer(folder):
@@ -67,13 +71,16 @@ def _pairs(parameters: Sequence[str]) -> dict[str, str]:
     return dict(text.split("=", 1) for text in parameters)
 
 
-def _new(root: Path, scale: str, only: Sequence[str], pairs: dict[str, str]) -> tuple[Path, dict, list[Step]]:
+def _new(
+    root: Path, scale: str, only: Sequence[str], pairs: dict[str, str], lang: str
+) -> tuple[Path, dict, list[Step]]:
     folder = home(root) / "runs" / f"{datetime.now():%Y%m%d-%H%M%S}-{scale}"
     steps = plan(scale, only, pairs, root, folder)
     manifest = {
         "scale": scale,
         "only": list(only),
         "parameters": pairs,
+        "language": lang,
         "started": f"{datetime.now():%Y-%m-%d %H:%M:%S}",
         "device": pairs.get("device", "auto"),
         **describe(root),
@@ -85,7 +92,7 @@ def _new(root: Path, scale: str, only: Sequence[str], pairs: dict[str, str]) -> 
         folder.mkdir(parents=True)
     except FileExistsError:  # of a course that began in the same second
         time.sleep(1)
-        return _new(root, scale, only, pairs)
+        return _new(root, scale, only, pairs, lang)
     write_json(folder / "manifest.json", manifest)
     return folder, manifest, steps
 
@@ -106,7 +113,7 @@ def _data(scale: str, pairs: dict[str, str], steps: list[Step]) -> dict[str, str
 
 
 def _stopped(
-    root: Path, resume: Path, scale: str | None, only: Sequence[str], parameters: Sequence[str]
+    root: Path, resume: Path, scale: str | None, only: Sequence[str], parameters: Sequence[str], lang: str | None
 ) -> tuple[Path, dict, list[Step]]:
     remedy = "give the folder of a course, runs/TIME-SCALE"
     folder = next((path.resolve() for path in (resume, home(root) / resume) if path.is_dir()), resume)
@@ -116,8 +123,10 @@ def _stopped(
     if not {"scale", "only", "parameters", "lessons"} <= manifest.keys():
         raise InputError(f"{resume}: not the manifest of a course; {remedy}")
     request = manifest["scale"], manifest["only"], manifest["parameters"]
-    if only or parameters or scale not in (None, manifest["scale"]):
-        raise InputError("--resume continues that run with its own scale, lessons and parameters; leave the others out")
+    ours = scale in (None, manifest["scale"]) and lang in (None, manifest.get("language", "en"))
+    if only or parameters or not ours:
+        said = "--resume continues that run with its own scale, lessons, parameters and language"
+        raise InputError(f"{said}; leave the others out")
     steps = plan(*request, root, folder)
     if [step.name for step in steps] != [lesson["name"] for lesson in manifest["lessons"]]:
         raise InputError(f"{resume}: the lessons are no longer the same; start a new run")
@@ -145,7 +154,7 @@ def _run_steps(console: Console, folder: Path, manifest: dict, steps: list[Step]
             console.print(f"{place} {entry['name']}{said}", markup=False, highlight=False)
 
     start = time.monotonic()
-    execute(steps, entries, folder, root, jobs, noted, console)
+    execute(steps, entries, folder, root, jobs, noted, console, manifest.get("language", "en"))
     manifest["seconds"] = round(manifest.get("seconds", 0.0) + time.monotonic() - start, 1)
     write_json(folder / "manifest.json", manifest)
     outcomes = {entry["status"] for entry in entries}

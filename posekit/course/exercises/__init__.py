@@ -13,6 +13,7 @@ import numpy as np
 from posekit.course.exercises.judging import judge
 from posekit.course.exercises.running import run_cases
 from posekit.course.exercises.spec import Exercise, Mistake, Verdict
+from posekit.course.translation import say
 from posekit.errors import InputError
 
 __all__ = ["Exercise", "Mistake", "Verdict", "all_exercises", "check", "get_exercise", "lesson_exercises", "rubric"]
@@ -61,5 +62,5 @@ def rubric(name: str) -> Any:
     """Return the rubric of an open exercise as Markdown for a notebook to show."""
     from IPython.display import Markdown
 
-    lines = [f"- {line}" for line in get_exercise(name).rubric]
-    return Markdown("\n".join(["**A good answer**", "", *lines]))
+    lines = [f"- {say(line)}" for line in get_exercise(name).rubric]
+    return Markdown("\n".join([say("**A good answer**"), "", *lines]))

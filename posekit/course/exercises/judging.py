@@ -9,6 +9,7 @@ import numpy as np
 
 from posekit.course.exercises.running import decode, encode
 from posekit.course.exercises.spec import Exercise, Verdict
+from posekit.course.translation import say
 from posekit.errors import shown
 
 
@@ -24,16 +25,19 @@ def judge(exercise: Exercise, cases: Sequence[Sequence[Any]], answers: Sequence[
     if any(value is None for value in values):
         return _nothing(exercise, values)
     if exercise.kind == "code" and not answers[0]["called"]:
-        return Verdict("not yet", f"`{exercise.answer}` isn't a function: keep the line with `def`", "no function")
+        text = say("`{answer}` isn't a function: keep the line with `def`", answer=exercise.answer)
+        return Verdict("not yet", text, "no function")
     for case, value, truth in zip(cases, values, _values(exercise.truth, cases), strict=True):
         if not _equal(exercise, value, truth):
             hints = [it.hint for it in exercise.mistakes if _all_equal(exercise, values, _values(it.wrong, cases))]
             wrong = _wrong(exercise, _call(exercise, case), value, truth)
-            return Verdict("not yet", hints[0], hints[0]) if hints else wrong
+            return Verdict("not yet", say(hints[0]), hints[0]) if hints else wrong
     if changed := [position for answer in answers for position in answer.get("changed", [])]:
-        text = f"the result is right, but `{exercise.answer}` changes its argument {changed[0] + 1}: work on a copy"
+        said = "the result is right, but `{answer}` changes its argument {number}: work on a copy"
+        text = say(said, answer=exercise.answer, number=changed[0] + 1)
         return Verdict("not yet", text, "changes its argument")
-    return Verdict("ok", "right" if exercise.kind == "predict" else f"right in {len(cases)} cases", "right")
+    right = say("right") if exercise.kind == "predict" else say("right in {count} cases", count=len(cases))
+    return Verdict("ok", right, "right")
 
 
 def _values(function: Any, cases: Sequence[Sequence[Any]]) -> list[Any]:
@@ -44,16 +48,17 @@ def _values(function: Any, cases: Sequence[Sequence[Any]]) -> list[Any]:
 
 def _error(error: dict[str, Any]) -> Verdict:
     said = f"{error['type']}: {error['message']}".removesuffix(": ")
-    where = f" in line {error['line']}: {error['source']}" if error["line"] else ""
+    where = say(" in line {line}: {source}", line=error["line"], source=error["source"]) if error["line"] else ""
     return Verdict("error", said + where, error["type"])
 
 
 def _nothing(exercise: Exercise, values: Sequence[Any]) -> Verdict:
     if exercise.kind == "predict":
-        return Verdict("not yet", f"no prediction yet: write yours in place of None, `{exercise.answer} = …`", "empty")
-    some = "sometimes returns" if any(value is not None for value in values) else "returns"
-    text = f"`{exercise.answer}` {some} nothing (None); does every way through it end with `return` and your result?"
-    return Verdict("not yet", text, "returns nothing")
+        text = say("no prediction yet: write yours in place of None, `{answer} = …`", answer=exercise.answer)
+        return Verdict("not yet", text, "empty")
+    some = say("sometimes returns") if any(value is not None for value in values) else say("returns")
+    said = "`{answer}` {some} nothing (None); does every way through it end with `return` and your result?"
+    return Verdict("not yet", say(said, answer=exercise.answer, some=some), "returns nothing")
 
 
 # Comparing
@@ -110,24 +115,28 @@ def _call(exercise: Exercise, case: Sequence[Any]) -> str:
 
 def _wrong(exercise: Exercise, call: str, value: Any, truth: Any) -> Verdict:
     """Say what is wrong with a value, as closely as its type, its shape and itself tell."""
-    look = f"; {exercise.look}" if exercise.look else ""
+    look = say("; {look}", look=say(exercise.look)) if exercise.look else ""
     if exercise.kind == "predict" and _kind(value) == _kind(truth):
-        return Verdict("not yet", f"not {_short(value)}{look}", "another value")
+        return Verdict("not yet", say("not {value}", value=_short(value)) + look, "another value")
     if _is_several(truth):
         return _wrong_part(exercise, call, value, truth)
     if _kind(value) != _kind(truth):
-        return Verdict("not yet", f"{call} is {_kind(value)}, but {_kind(truth)} is asked", _cause(value, truth))
+        said = say("{call} is {kind}, but {wanted} is asked", call=call, kind=_kind(value), wanted=_kind(truth))
+        return Verdict("not yet", said, _cause(value, truth))
     got = _array(value)
-    if got is not None and np.isnan(got).any():
-        return Verdict("not yet", f"{call} has NaN in it ({np.isnan(got).sum()} of {got.size} values){look}", "NaN")
-    return Verdict("not yet", f"{call} should be {_short(truth)}, not {_short(value)}{look}", "another value")
+    if got is not None and (count := int(np.isnan(got).sum())):
+        said = say("{call} has NaN in it ({count} of {size} values)", call=call, count=count, size=got.size)
+        return Verdict("not yet", said + look, "NaN")
+    said = say("{call} should be {wanted}, not {value}", call=call, wanted=_short(truth), value=_short(value))
+    return Verdict("not yet", said + look, "another value")
 
 
 def _wrong_part(exercise: Exercise, call: str, value: Any, truth: list) -> Verdict:
     parts = _parts(value)
     if len(parts) != len(truth) or isinstance(value, np.ndarray):
-        said = f"{call} is {_kind(value)}, but {len(truth)} results are asked: `return first, second`"
-        return Verdict("not yet", said, "another number of results")
+        said = "{call} is {kind}, but {count} results are asked: `return first, second`"
+        text = say(said, call=call, kind=_kind(value), count=len(truth))
+        return Verdict("not yet", text, "another number of results")
     wrong = next(i for i, pair in enumerate(zip(parts, truth, strict=True)) if not _equal(exercise, *pair))
     return _wrong(exercise, f"{call}[{wrong}]", parts[wrong], truth[wrong])
 
@@ -142,13 +151,13 @@ def _cause(value: Any, truth: Any) -> str:
 def _kind(value: Any) -> str:
     """What a value is: a number, text, an array and its shape, or its type."""
     if isinstance(value, dict):
-        return f"of the type {value['other']}"
+        return say("of the type {type}", type=value["other"])
     if isinstance(value, str):
-        return "text"
+        return say("text")
     array = _array(value)
     if array is None:
-        return f"a list of {len(value)}"
-    return f"an array of shape {array.shape}" if array.ndim else "a number"
+        return say("a list of {count}", count=len(value))
+    return say("an array of shape {shape}", shape=array.shape) if array.ndim else say("a number")
 
 
 def _short(value: Any) -> str:
