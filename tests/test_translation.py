@@ -54,7 +54,7 @@ def test_a_translation_is_up_to_date_and_leaves_code_formulas_and_links_alone(en
     assert differences(english, path) == []
     for name, (_, chinese) in read_translation(path).items():
         assert parts(chinese) == parts(english[name]), name
-        assert re.search(HAN, chinese), name
+        assert re.search(HAN, chinese) or not re.search(r"[a-z]", re.sub(r"\{\w+\}", "", english[name])), name
 
 
 @pytest.fixture

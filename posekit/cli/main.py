@@ -3,10 +3,11 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from posekit.cli.boundary import Commands, adapt_to_place, boundary, check_current_folder
 from posekit.cli.data import data_app
@@ -181,7 +182,7 @@ def course_site(
     from posekit.cli.reference import reference
     from posekit.course.site import write_site
 
-    print(write_site(runs, out, reference(typer.main.get_command(app))))
+    print(write_site(runs, out, reference(cast(TyperGroup, typer.main.get_command(app)))))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -104,7 +104,8 @@ def _compare(one: Path, other: Path, given: Mapping[str, float]) -> Iterator[Fin
         yield Finding(name, "lesson", "status", states, states == ["done", "done"])
         yield from _parameters(name, *(lesson["parameters"] for lesson in pair))
         allowed = _tolerance(a, b, cores[0] == cores[1], given)
-        yield from _results(name, *(_named(lesson.get("results", [])) for lesson in pair), allowed)
+        results = [_named(lesson.get("results", [])) for lesson in pair]
+        yield from _results(name, results[0], results[1], allowed)
         yield from _pictures(name, one, other, allowed)
     first, second = (_trainings(folder) for folder in (one, other))
     for name in dict.fromkeys([*first, *second]):

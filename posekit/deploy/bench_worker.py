@@ -11,11 +11,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from posekit.recipes import Recipe, get_recipe
 from posekit.skeletons import get_skeleton
+
+if TYPE_CHECKING:
+    from torch import nn
 
 BATCH = 4  # images of a training step
 LEARNING_RATE = 1e-4
@@ -73,7 +77,7 @@ def _torch_step(recipe: Recipe) -> Callable[[], object]:
     return step
 
 
-def _torch_network(recipe: Recipe) -> "torch.nn.Module":  # noqa: F821 - imported where it is installed
+def _torch_network(recipe: Recipe) -> "nn.Module":
     from posekit.training.torch_networks import HRNet, StackedHourglass
 
     keypoints = get_skeleton(str(recipe.skeleton)).num_keypoints

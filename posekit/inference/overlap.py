@@ -1,7 +1,7 @@
 """Two threads beside the caller's: one reads what comes next, one writes what is done, while the network computes."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ MOST = 4  # items that wait, so that memory is bounded
 Item = TypeVar("Item")
 
 
-def ahead(items: Iterator[Item]) -> Iterator[Item]:
+def ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
     """The items in order; the next ones are made by a thread. What it raises is raised here."""
     end: Any = object()
     with ThreadPoolExecutor(1) as pool:

@@ -4,6 +4,9 @@ HRNet: Sun et al., arXiv:1902.09212, figure 1 and section 3; as a classifier: Wa
 and appendix. Stacked Hourglass: Newell et al., arXiv:1603.06937, figures 3 and 4.
 """
 
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
+# PyTorch declares the parts of a module as modules or tensors of any kind.
+
 from collections.abc import Sequence
 
 import torch
