@@ -6,7 +6,9 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-WORKBOOK = ("notebooks/*.ipynb", "notebooks/*/*.md", "scripts/*.*", "scripts/*/*", "docs/*.*", "data/README.md")
+WORKBOOK = (
+    "notebooks/*.ipynb", "notebooks/*/*.md", "scripts/*.*", "scripts/*/*", "docs/*.*", "docs/*/*.*", "data/README.md",
+)  # fmt: skip
 
 
 def workbook() -> list[str]:

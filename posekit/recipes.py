@@ -344,7 +344,7 @@ SAID = ("trained_on", "sure")  # fields that a training sets in the model file t
 # What to say of predictions, by what the network was trained on.
 CAVEATS = {
     "drawings": "this model has seen drawn pictures only; in photographs it finds far less: hourglass-photos found "
-    "87 % of the joints of drawn people, and 37 % in 190 photographs (README, Drawings and photographs)",
+    "87 % of the joints of drawn people, and 37 % in 190 photographs (docs/results.md)",
 }
 PURPOSES = {
     "poseestnet": "PoseEstNet as published: HRNet-W32, 36 keypoints of vehicles; for GPU and Ascend",

@@ -137,7 +137,7 @@ def test_what_is_wrong_on_the_board_is_one_line(kit: Path, tmp_path: Path):
     (board / name).unlink()
     done = infer(board)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and name in done.stderr
-    with pytest.raises(InputError, match="000000.bin: cannot read .*; run the stage infer again"):
+    with pytest.raises(InputError, match="infer.py has not run in this kit; run it on the board"):
         postprocess(board)
 
 

@@ -145,3 +145,15 @@ def test_names_with_spaces_commas_and_letters_of_any_script(board: Path, tmp_pat
     Image.fromarray(np.zeros((1, 1, 3), np.uint8)).save(name)
     run_infer(Path(sys.executable), board, str(name), "--out", str(tmp_path / "found folder"))
     assert list(pd.read_csv(tmp_path / "found folder" / "keypoints.csv", header=None)[0]) == [str(name)]
+
+
+def test_what_comes_back_incomplete_is_one_line(board: Path):
+    """Heatmaps or labels that were lost on the way are no kit without labels, and no kit in which nothing was run."""
+    run_infer(Path(sys.executable), board, "--with", "onnxruntime")
+    for name in ("heatmaps/000002.bin", "labels.npz"):
+        content = (board / name).read_bytes()
+        (board / name).unlink()
+        with pytest.raises(InputError, match=f"{name}: cannot read"):
+            postprocess(board)
+        (board / name).write_bytes(content)
+    assert postprocess(board)[0]

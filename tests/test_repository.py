@@ -1,9 +1,10 @@
-"""The repository itself: notebooks as git stores them, versions stated once, small files, a README that is complete."""
+"""The repository itself: notebooks as git stores them, versions stated once, small files, links that lead somewhere."""
 
 import json
 import re
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -118,23 +119,56 @@ def test_citation_and_changelog_have_this_version() -> None:
     assert f"\n## {__version__} " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-def test_readme_tree_names_every_top_level_entry() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    tree = readme.split("## Files", 1)[1]
-    entries = {name.split("/")[0] for name in tracked_files()} - {".gitignore", ".gitattributes"}
-    assert [name for name in sorted(entries) if name not in tree] == []
+def tree() -> str:
+    """The list of files in CONTRIBUTING.md."""
+    return (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Files", 1)[1].split("\n## ")[0]
 
 
-def test_readme_tree_lists_the_packages() -> None:
+def test_tree_names_every_top_level_entry() -> None:
+    entries = {name.split("/")[0] for name in tracked_files()} - {".gitignore", ".gitattributes", ".dockerignore"}
+    assert [name for name in sorted(entries) if name not in tree()] == []
+
+
+def test_tree_lists_the_packages() -> None:
     """Each once, those that build on others below them: in the order of import-linter's contract, from the bottom."""
-    tree = (ROOT / "README.md").read_text(encoding="utf-8").split("## Files", 1)[1]
     layers = PYPROJECT["tool"]["importlinter"]["contracts"][0]["layers"][::-1]
-    listed = re.findall(r"^  (\w+)/ ", tree, re.M)
+    listed = re.findall(r"^  (\w+)/ ", tree(), re.M)
     assert sorted(listed) == sorted(path.parent.name for path in (ROOT / "posekit").glob("*/__init__.py"))
     assert [name for name in layers if name in listed] == listed
 
 
-def test_readme_pictures_and_links_exist() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    targets = [target for target in re.findall(r"\]\(([^)#]+)\)", readme) if "://" not in target]
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+def test_links_of_all_pages_lead_somewhere() -> None:
+    """To a file, and a heading of it where one is named. Lessons' translations are cells, and no pages."""
+    pages = [ROOT / name for name in tracked_files() if name.endswith(".md") and not name.startswith("notebooks/")]
+    assert ROOT / "README.md" in pages
+    assert [f"{page.relative_to(ROOT)}: {link}" for page in pages for link in broken_links(page)] == []
+
+
+def test_broken_links_are_noticed(tmp_path: Path) -> None:
+    links = ["b.md", "#a-b-1", "b.md#c", "https://host/x", "b.md#d", "c.md", "#a"]
+    text = "# A: `b` 1\n" + "".join(f"[x]({link})\n" for link in links)
+    page = tmp_path / "a.md"
+    page.write_text(text + '<img src="d.jpg">\n```\n# a\n[x](y)\n```\n', encoding="utf-8")
+    (tmp_path / "b.md").write_text("## C\n", encoding="utf-8")
+    assert list(broken_links(page)) == ["b.md#d", "c.md", "#a", "d.jpg"]
+
+
+def broken_links(page: Path) -> Iterator[str]:
+    """The links in a page, of files or headings, that lead nowhere. GitHub's own pages of the repository are exempt."""
+    for link in re.findall(r"(?<=\]\()[^)\s]+(?=\))|(?<=src=\")[^\"]+", prose(page)):
+        file, _, heading = link.partition("#")
+        target = page.parent / file if file else page
+        if "://" in link or file.startswith("../../") and not target.resolve().is_relative_to(ROOT):
+            continue
+        if not target.exists() or heading and heading not in headings(target):
+            yield link
+
+
+def prose(page: Path) -> str:
+    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def headings(page: Path) -> list[str]:
+    """As GitHub names them in addresses."""
+    found = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found]

@@ -1,4 +1,4 @@
-"""README's tables from the seeds' scripts to posekit's commands: every command there runs, on small networks."""
+"""docs/originals.md, from the originals' scripts to posekit's commands: every command there runs, on small networks."""
 
 import os
 import re
@@ -33,8 +33,8 @@ SMALLER = {
 
 def commands() -> list[str]:
     """The command of each row of both tables, in order."""
-    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## From the seeds' scripts")[1].split("\n## ")[0]
-    rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `") or line.startswith("| the")]
+    tables = (ROOT / "docs" / "originals.md").read_text(encoding="utf-8").split("\n## What else")[0]
+    rows = [line.split(" | ") for line in tables.splitlines() if line.startswith("| `") or line.startswith("| the")]
     return [COMMAND.search(row[1])[1] for row in rows]
 
 

@@ -87,14 +87,15 @@ def _is_whole(folder: Path) -> bool:
 def _opened(dataset: PoseDataset, folder: Path) -> PoseDataset:
     """The data set, reading from the cache in `folder`."""
     remedy = f"remove {folder}, then run posekit data cache again"
+    damaged = InputError(f"{folder}: the cache of crops is damaged; {remedy}")
     try:
         with reading(folder, remedy):
             rows = np.load(folder / "crops.npy", allow_pickle=False)
             content = np.memmap(folder / "crops.bin", np.uint8, "r")
-    except (ValueError, EOFError):  # not NumPy's format; nothing in it
-        rows, content = np.zeros(0), np.zeros(0)
+    except (ValueError, EOFError) as error:  # not NumPy's format; nothing in it
+        raise damaged from error
     if rows.dtype != ROW or len(rows) != len(dataset) or rows[-1]["start"] + rows[-1]["bytes"] != len(content):
-        raise InputError(f"{folder}: the cache of crops is damaged; {remedy}")
+        raise damaged
     starts, ends, sizes = rows["start"].tolist(), (rows["start"] + rows["bytes"]).tolist(), rows["size"].tolist()
 
     def picture(index: int, times: int) -> Picture:

@@ -136,9 +136,9 @@ def parity_and_speed(
 ) -> Figure:
     """Draw a row per run time: left, the largest heatmap difference / range of the heatmaps; right, the time per image.
 
-    precisions: fp32, fp16 or bf16 for each run time; limits: for each precision, drawn as a red bar.
+    precisions: fp32, fp16, bf16 or int8 for each run time; limits: for each precision, drawn as a red bar.
     """
-    colors = {"fp32": palette.BLUE, "fp16": palette.ORANGE, "bf16": palette.PURPLE}
+    colors = {"fp32": palette.BLUE, "fp16": palette.ORANGE, "bf16": palette.PURPLE, "int8": palette.GREEN}
     figure, (left, right) = new_figure(10, 1.1 + 0.36 * len(differences), 2, grid="x", sharey=True, width_ratios=(3, 2))
     for row, (name, value) in enumerate(differences.items()):
         color, limit = colors[precisions[name]], limits[precisions[name]]

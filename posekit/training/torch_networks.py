@@ -160,6 +160,8 @@ class Residual(nn.Module):
 
 
 class Hourglass(nn.Module):
+    """One hourglass of `depth` halvings, at `width` channels."""
+
     def __init__(self, depth: int, width: int) -> None:
         super().__init__()
         self.up1, self.low1, self.low3 = (Residual(width, width) for _ in range(3))
@@ -171,6 +173,8 @@ class Hourglass(nn.Module):
 
 
 class StackedHourglass(nn.Module):
+    """Hourglasses in sequence, each with its own heatmaps."""
+
     def __init__(self, keypoints: int, stacks: int = 2, width: int = 256, depth: int = 4) -> None:
         super().__init__()
         quarter, half = width // 4, width // 2
