@@ -31,7 +31,7 @@ from posekit.files import ROOT
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]*.ipynb"))
 FILES = [(lesson_texts(lesson), translation_file(lesson, "zh")) for lesson in LESSONS]
 FILES.append((exercise_texts(), EXERCISES / "zh.md"))
-HAN = r"[\u4e00-\u9fff]"
+HAN = r"[\u4e00-\u9fff；]"
 CODE = r"```.+?```|`[^`]+`"
 
 
