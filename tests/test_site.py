@@ -164,6 +164,9 @@ def test_pages_have_figures_neighbours_and_the_other_language(site: Path) -> Non
     assert 'href="../zh/lessons/04_train-poseestnet-quick.html"' in page
     assert 'href="../../lessons/00_start.html"' in (site / "zh/lessons/00_start.html").read_text(encoding="utf-8")
     assert "PCK = 87.5 %" in (site / "index.html").read_text(encoding="utf-8")
+    assert "从检查点到开发板" in (site / "zh/docs/board.html").read_text(encoding="utf-8")
+    assert "中文" not in (site / "docs/board.html").read_text(encoding="utf-8").split("<article")[1]
+    assert not (site / "docs/zh").exists()
     assert "Build the recipe" in (site / "api/posekit.models.html").read_text(encoding="utf-8")
     pictures = [path for path in site.rglob("_images/*") if path.suffix != ".jpg"]
     assert pictures and all(Image.open(path).width == 900 for path in pictures)

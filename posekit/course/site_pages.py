@@ -18,16 +18,21 @@ from posekit.files import ROOT
 
 LANGUAGES = {"en": "English", "zh": "中文"}
 _WIDGET = "application/vnd.jupyter.widget-view+json"
+_LIVE = {
+    "en": "*With posekit installed, this picture has controls: `posekit lab`, lesson {lesson}, Run All Cells.*",
+    "zh": "*安装 posekit 后，这幅图带有可操作的控件：运行 `posekit lab`，打开课程 {lesson}，选择 Run All Cells。*",
+}
 _NO_PAGE = ("cli", "weights")  # the commands have a page of their own
 
 
 def write_pages(folder: Path, run: Path, manifest: dict[str, Any], language: str, commands: str) -> list[str]:
     """Write the pages of a course into `folder`; return their names, as they are in the site."""
     lessons = {entry["name"]: entry for entry in manifest["lessons"]}
-    documents = _write_documents(folder)
+    documents = _write_documents(folder, language)
     (folder / "lessons").mkdir()
     for name in lessons:
-        notebook = lesson_page(nbformat.read(run / f"{name}.ipynb", as_version=4), name, list(lessons), folder)
+        notebook = nbformat.read(run / f"{name}.ipynb", as_version=4)
+        notebook = lesson_page(notebook, name, list(lessons), folder, language)
         nbformat.write(notebook, folder / "lessons" / f"{name}.ipynb")
     (folder / "commands.md").write_text(commands, encoding="utf-8")
     packages = _write_api(folder / "api")
@@ -48,7 +53,9 @@ def _names(folder: Path) -> list[str]:
 # Lessons
 
 
-def lesson_page(notebook: NotebookNode, name: str, names: list[str], folder: Path) -> NotebookNode:
+def lesson_page(
+    notebook: NotebookNode, name: str, names: list[str], folder: Path, language: str = "en"
+) -> NotebookNode:
     """An executed lesson for the site in `folder`: `name` among `names`, those of all pages of lessons.
 
     A lesson that ran with several recipes says which in its title, and links lead to a lesson's first page. Widgets
@@ -60,7 +67,7 @@ def lesson_page(notebook: NotebookNode, name: str, names: list[str], folder: Pat
         if cell.cell_type == "markdown":
             cell.source = _live_links(cell.source, folder / "lessons", pages)
         elif cell.cell_type == "code":
-            cell.outputs = list(_outputs(cell, _stem(name)))
+            cell.outputs = list(_outputs(cell, _LIVE[language].format(lesson=_stem(name))))
             if "solution" in cell.metadata.get("tags", []):
                 cell.metadata.tags.append("hide-cell")
     if sum(_stem(each) == _stem(name) for each in names) > 1:
@@ -85,30 +92,35 @@ def _stem(name: str) -> str:
     return name.split("-")[0]
 
 
-def _outputs(cell: NotebookNode, lesson: str) -> Iterator[NotebookNode]:
+def _outputs(cell: NotebookNode, note: str) -> Iterator[NotebookNode]:
     for output in cell.get("outputs", []):
         data = output.get("data", {})
         data.pop(RESULT_MIME, None)
         if _WIDGET not in data:
             yield output
         elif "%|" not in data.get("text/plain", ""):  # else a progress bar
-            note = (
-                f"*With posekit installed, this picture has controls: `posekit lab`, lesson {lesson}, Run All Cells.*"
-            )
             yield nbformat.v4.new_output("display_data", {"text/markdown": note})
 
 
 # Documents
 
 
-def _write_documents(folder: Path) -> list[str]:
-    """Copy docs/ and data/README.md, with only those links that lead somewhere; return the pages' names."""
-    shutil.copytree(ROOT / "docs", folder / "docs")
+def _write_documents(folder: Path, language: str) -> list[str]:
+    """Copy docs/, in the language as far as it is there, and data/README.md; return the pages' names.
+
+    Only those links stay that lead somewhere. The site has its own switch of languages.
+    """
+    shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns(*LANGUAGES))
     (folder / "data").mkdir()
     shutil.copy(ROOT / "data/README.md", folder / "data")
+    for path in (ROOT / "docs" / language).glob("*.md"):
+        text = path.read_text(encoding="utf-8").replace("](../", "](")  # a folder higher than in the repository
+        (folder / "docs" / path.name).write_text(text, encoding="utf-8")
     names = _names(folder)
     for path in (folder / f"{name}.md" for name in names):
-        path.write_text(_live_links(path.read_text("utf-8"), path.parent, {}), encoding="utf-8")
+        switch = rf"^\[[^\]]+\]\((\w\w/)?{re.escape(path.name)}\)\n"
+        text = re.sub(switch, "", path.read_text(encoding="utf-8"), flags=re.M)
+        path.write_text(_live_links(text, path.parent, {}), encoding="utf-8")
     return names
 
 
