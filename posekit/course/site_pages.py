@@ -147,5 +147,7 @@ def _write_api(folder: Path) -> list[str]:
 
 def as_rst(_app: object, _what: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
     """Replace a docstring's lines, which are Markdown, by what reStructuredText takes."""
+    if not any(lines):  # an empty directive is an error
+        return
     html = MarkdownIt("commonmark", {"html": False}).render("\n".join(lines))
     lines[:] = [".. raw:: html", "", *(f"   {line}" for line in html.splitlines()), ""]
