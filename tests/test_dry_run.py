@@ -183,6 +183,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_vehicles: Path) ->
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ASCEND_HOME_PATH", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:  # a port that no other test has
+        monkeypatch.setattr(hosts, "PORT", server.getsockname()[1])
 
     def go(*settings: str, workers: int | None = None, **options: object) -> tuple[int, str, dict[str, Check]]:
         console, found = Console(file=io.StringIO(), width=160, record=True), {}
@@ -314,7 +316,7 @@ def test_an_ascend_that_is_not_here_is_planned_for(run: Callable, monkeypatch: p
     code, _, found = run(device="ascend", workers=8)
     assert code == 0 and not found["device"].needed and not found["Ascend"].needed
     assert "910A 32 GB, 910B 32 or 64 GB, 910C 64 GB" in found["memory"].detail
-    assert "8 devices x 4 images" in found["network"].detail and "8118 is free" in found["ports"].detail
+    assert "8 devices x 4 images" in found["network"].detail and f"{hosts.PORT} is free" in found["ports"].detail
     assert "Ascend 910" in found["time"].detail
 
 

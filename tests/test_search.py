@@ -10,6 +10,7 @@ from posekit.errors import InputError
 from posekit.inference.media import predict_media
 from posekit.inference.predictors import Predictor
 from posekit.inference.search import Search
+from posekit.palette import FRAME, rgb
 from posekit.predictions import read_predictions
 from posekit.recipes import get_recipe
 from posekit.skeletons import make_skeleton
@@ -72,7 +73,7 @@ def test_the_command_draws_the_box_it_found(tmp_path: Path, capsys: pytest.Captu
     assert np.abs(points - [[100, 80], [159, 80], [100, 139], [159, 139]]).max() < 6
     assert "--search: one object is looked for" in capsys.readouterr().out
     drawn = cv2.imread(str(tmp_path / "out/a.png"))  # twice as large
-    yellow = np.argwhere((np.abs(drawn.astype(int) - (0, 210, 255)) < 30).all(axis=2))[:, ::-1] / 2
+    yellow = np.argwhere((np.abs(drawn.astype(int) - rgb(FRAME)[::-1]) < 30).all(axis=2))[:, ::-1] / 2
     assert len(yellow) and (yellow.min(axis=0) < (100, 80)).all() and (yellow.max(axis=0) > (155, 135)).all()
     assert yellow.min() > 20  # a box, not the whole picture
     with pytest.raises(InputError):

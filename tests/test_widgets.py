@@ -307,4 +307,4 @@ def test_saved_notebook_and_page_keep_the_picture() -> None:
 def test_lab_passes_arguments_on(capfd: pytest.CaptureFixture[str]) -> None:
     assert open_lab(["--version"]) == 0
     printed = capfd.readouterr().out
-    assert "notebooks/00_start_here.ipynb" in printed and "4." in printed
+    assert "work/00_start_here.ipynb" in printed and "4." in printed
