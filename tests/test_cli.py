@@ -10,6 +10,7 @@ import cv2
 import pytest
 
 from posekit.cli.main import main
+from posekit.deploy.fast import fastest
 from posekit.inference.predictors import predict_dataset
 from posekit.inference.run_times import Request, load_predictor
 from posekit.layouts import open_split
@@ -99,7 +100,7 @@ def test_an_exported_model_predicts_pictures(run, tiny_run: Path, tiny_vehicles:
         drawn, plain = cv2.imread(str(out / f"{Path(picture).stem}.png")), cv2.imread(picture)
         assert drawn.shape[0] % plain.shape[0] == 0 and drawn.shape[1] % plain.shape[1] == 0
     alone = read_predictions(out / "predictions.csv", 36)
-    split = predict_dataset(load_predictor(Request(model, "cpu")), dataset, progress=False)
+    split = predict_dataset(load_predictor(fastest(Request(model, "cpu"))), dataset, progress=False)
     assert alone.names == [split.names[row] for row in (0, 5)]
     apart = abs(alone.keypoints - split.keypoints[[0, 5]]).max()
     assert apart < 0.01  # pixels: the csv has 3 decimals
