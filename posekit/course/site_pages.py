@@ -37,7 +37,8 @@ def write_pages(folder: Path, run: Path, manifest: dict[str, Any], language: str
     (folder / "commands.md").write_text(commands, encoding="utf-8")
     packages = _write_api(folder / "api")
     rows = [{**entry, "results": list(map(result_text, entry.get("results", [])))} for entry in lessons.values()]
-    pages = Environment(loader=FileSystemLoader(Path(__file__).with_name("site_files")), undefined=StrictUndefined)
+    loader = FileSystemLoader(Path(__file__).with_name("site_files"))
+    pages = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True)  # an empty line would end a table
     for page in ("index", "results"):
         values = {"manifest": manifest, "lessons": rows, "documents": documents, "packages": packages}
         text = pages.get_template(f"{page}.{language}.md.j2").render(values)
