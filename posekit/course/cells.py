@@ -1,6 +1,8 @@
-"""Cells of notebooks: their tags, their source, and the exercises and checks among them."""
+"""Cells of notebooks: their tags, their source, and the exercises and checks among them; a notebook's text."""
 
+import json
 import re
+from typing import Any
 
 _CHECK = re.compile(r"""\bcheck\(\s*["']([^"']+)["']""")
 
@@ -13,6 +15,11 @@ def has_tag(cell: dict, tag: str) -> bool:
 def source_of(cell: dict) -> str:
     """The cell's text, which a notebook's file has as one string or as a list of lines."""
     return "".join(cell["source"])
+
+
+def notebook_text(notebook: dict[str, Any]) -> str:
+    """What a notebook's file holds, laid out as Jupyter does."""
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
 def checked_exercise(cell: dict) -> str | None:

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from posekit.course.cells import source_of
 from posekit.course.results import read_results
 from posekit.errors import InputError
 from posekit.figures.results import run_bars
@@ -165,7 +166,7 @@ def _outcome(cells: list[dict], about: dict) -> tuple[str, str]:
             return "failed", f"{output['ename']}: {output['evalue']}"
     if about["end_time"] is None:
         return "unfinished", ""
-    code = [cell for cell in cells if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
+    code = [cell for cell in cells if cell["cell_type"] == "code" and source_of(cell).strip()]
     replies = ["shell.execute_reply" in cell["metadata"].get("execution", {}) for cell in code]
     if all(replies) and not about["exception"]:
         return "completed", ""

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from posekit.course.cells import has_tag
 from posekit.course.nearness import OTHER, SAME, STAMP, Tolerance, first_difference, near, outcome, share_off
 from posekit.errors import InputError, in_words, shortened
 from posekit.files import expanded, home, read_json
@@ -186,7 +187,7 @@ def _pictures_of(notebook: Path) -> dict[tuple[str, int], str]:
     for place, cell in enumerate(read_json(notebook, _REMEDY, _LONGEST)["cells"]):
         bundles = [output.get("data", {}) for output in cell.get("outputs", [])]
         pictures = [bundle[kind] for bundle in bundles for kind in _PICTURES if kind in bundle]
-        if _MEASURED not in cell["metadata"].get("tags", []):
+        if not has_tag(cell, _MEASURED):
             found |= {(cell.get("id", str(place)), k): "".join(data) for k, data in enumerate(pictures, 1)}
     return found
 

@@ -9,7 +9,7 @@ lesson since.
 import json
 from pathlib import Path
 
-from posekit.course.cells import headings, source_of
+from posekit.course.cells import headings, notebook_text, source_of
 from posekit.course.lessons import list_lessons
 from posekit.course.results import read_cells
 from posekit.course.translation import language, localised_text
@@ -86,4 +86,4 @@ def _with_outputs(text: str, cells: list[dict]) -> str:
     for cell in notebook["cells"]:
         if ran := kept.get((cell["id"], source_of(cell))):
             cell.update(outputs=ran["outputs"], execution_count=ran["execution_count"])
-    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+    return notebook_text(notebook)

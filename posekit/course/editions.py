@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from posekit.course.cells import has_tag
+from posekit.course.cells import has_tag, notebook_text
 from posekit.course.lessons import USUAL, list_lessons
 from posekit.course.translation import known_language, localised_text
 from posekit.errors import InputError
@@ -72,7 +72,7 @@ def without_solutions(text: str) -> str:
     """A notebook's text without the cells tagged `solution`."""
     notebook = json.loads(text)
     notebook["cells"] = [cell for cell in notebook["cells"] if not has_tag(cell, "solution")]
-    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+    return notebook_text(notebook)
 
 
 def _make_beforehand(folder: Path) -> None:

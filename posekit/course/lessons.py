@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from posekit.course.cells import has_tag, source_of
 from posekit.course.results import shipped_for
 from posekit.course.translation import language, localised
 from posekit.errors import InputError
@@ -92,10 +93,10 @@ def read_lesson(path: Path) -> Lesson:
         cells = localised(path, language())["cells"]
     except (ValueError, KeyError) as error:
         raise InputError(f"{path}: not a notebook ({error}); restore it with git checkout") from error
-    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+    sources = [source_of(cell) for cell in cells if cell["cell_type"] == "markdown"]
     heading = next((line for text in sources for line in text.splitlines() if line.startswith("#")), path.stem)
-    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
-    defaults = _literals("".join(tagged[0]["source"])) if tagged else {}
+    tagged = [cell for cell in cells if has_tag(cell, "parameters")]
+    defaults = _literals(source_of(tagged[0])) if tagged else {}
     return Lesson(path, heading.lstrip("# "), defaults)
 
 

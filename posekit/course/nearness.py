@@ -47,7 +47,7 @@ def near(one: object, other: object, unit: str, allowed: Tolerance) -> bool:
 def share_off(one: str, other: str, brightness: int) -> float:
     """The share of two pictures' (base64) pixels of which a channel is off by more than `brightness`.
 
-    1 for pictures of different sizes. cv2.error or ValueError for what is no picture.
+    1 for pictures of different sizes. cv2.error or ValueError for what isn't a picture.
     """
     if one == other:
         return 0.0

@@ -118,6 +118,17 @@ def result_text(result: dict) -> str:
     return f"{result['name']} = {value} {result['unit']}".rstrip()
 
 
+def read_course(folder: Path, *others: str) -> dict[str, Any]:
+    """The manifest of a headless course, with a scale, its lessons and these `others`; InputError if none is there."""
+    remedy = "give the folder of a course, runs/TIME-SCALE"
+    if not (folder / "manifest.json").is_file():
+        raise InputError(f"{folder}: no course there; {remedy}")
+    manifest = read_json(folder / "manifest.json", remedy)
+    if not {"scale", "lessons", *others} <= manifest.keys():
+        raise InputError(f"{folder}: not the manifest of a course; {remedy}")
+    return manifest
+
+
 def read_cells(notebook: Path) -> list[dict]:
     """The cells of a notebook. ValueError or KeyError if it isn't one."""
     return json.loads(notebook.read_text(encoding="utf-8"))["cells"]

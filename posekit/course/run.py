@@ -19,7 +19,7 @@ from rich.text import Text
 
 from posekit.course.execution import execute
 from posekit.course.lessons import USUAL, Step, chosen_recipes, list_lessons, plan
-from posekit.course.results import resolve, result_text
+from posekit.course.results import read_course, resolve, result_text
 from posekit.course.times import measured
 from posekit.course.translation import known_language, language
 from posekit.errors import InputError
@@ -117,13 +117,10 @@ def _data(scale: str, pairs: dict[str, str], steps: list[Step]) -> dict[str, str
 def _stopped(
     root: Path, resume: Path, scale: str | None, only: Sequence[str], parameters: Sequence[str], lang: str | None
 ) -> tuple[Path, dict, list[Step]]:
-    remedy = "give the folder of a course, runs/TIME-SCALE"
     folder = next((path.resolve() for path in (resume, home(root) / resume) if path.is_dir()), resume)
     if not (folder / "manifest.json").is_file():
-        raise InputError(f"{resume}: no course to resume there; {remedy}")
-    manifest = read_json(folder / "manifest.json", remedy)
-    if not {"scale", "only", "parameters", "lessons"} <= manifest.keys():
-        raise InputError(f"{resume}: not the manifest of a course; {remedy}")
+        raise InputError(f"{resume}: no course to resume there; give the folder of a course, runs/TIME-SCALE")
+    manifest = read_course(folder, "only", "parameters")
     request = manifest["scale"], manifest["only"], manifest["parameters"]
     ours = scale in (None, manifest["scale"]) and lang in (None, manifest.get("language", "en"))
     if only or parameters or not ours:

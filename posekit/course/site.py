@@ -13,9 +13,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from posekit.course.results import read_course
 from posekit.course.site_pages import LANGUAGES, as_rst, write_pages
 from posekit.errors import InputError
-from posekit.files import expanded, new_folder, read_json
+from posekit.files import expanded, new_folder
 
 FILES = Path(__file__).with_name("site_files")
 LOSSLESS = 100_000  # bytes of a figure
@@ -70,11 +71,10 @@ def _editions(runs: Sequence[Path]) -> list[Edition]:
 
 
 def _manifest(run: Path) -> dict[str, Any]:
-    manifest = read_json(run / "manifest.json", "give the folder of a course, runs/TIME-SCALE")
-    unfinished = [lesson["name"] for lesson in manifest.get("lessons", []) if lesson["status"] != "done"]
-    if unfinished or "lessons" not in manifest:
-        what = f"lesson {unfinished[0]} is not done" if unfinished else "not a course"
-        raise InputError(f"{run}: {what}; finish it with posekit course run --resume {run}")
+    manifest = read_course(run)
+    unfinished = [lesson["name"] for lesson in manifest["lessons"] if lesson["status"] != "done"]
+    if unfinished:
+        raise InputError(f"{run}: lesson {unfinished[0]} is not done; finish it with posekit course run --resume {run}")
     if manifest.get("photographs"):
         raise InputError(f"{run}: ran with POSEKIT_PHOTOS set, so has photographs in it; run the course without it")
     return manifest

@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 from nbformat import NotebookNode
 
 import posekit
+from posekit.course.cells import has_tag
 from posekit.course.results import RESULT_MIME, result_text
 from posekit.files import ROOT
 
@@ -69,7 +70,7 @@ def lesson_page(
             cell.source = _live_links(cell.source, folder / "lessons", pages)
         elif cell.cell_type == "code":
             cell.outputs = list(_outputs(cell, _LIVE[language].format(lesson=_stem(name))))
-            if "solution" in cell.metadata.get("tags", []):
+            if has_tag(cell, "solution"):
                 cell.metadata.tags.append("hide-cell")
     if sum(_stem(each) == _stem(name) for each in names) > 1:
         recipe, first = name.removeprefix(f"{_stem(name)}-"), notebook.cells[0]

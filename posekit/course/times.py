@@ -8,10 +8,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from posekit.course.cells import notebook_text, source_of
 from posekit.course.lessons import list_lessons
-from posekit.course.results import read_cells
+from posekit.course.results import read_cells, read_course
 from posekit.course.watching import SLOW
-from posekit.errors import InputError
 from posekit.files import ROOT, read_json, write_json, write_text
 
 FILE = Path(__file__).with_name("times.json")  # scale -> step -> cell id -> seconds
@@ -35,16 +35,6 @@ def cell_seconds(notebook: Path) -> dict[str, float]:
     return times
 
 
-def _course(run: Path) -> dict:
-    remedy = "give the folder of a course, runs/TIME-SCALE"
-    if not (run / "manifest.json").is_file():
-        raise InputError(f"{run}: no course there; {remedy}")
-    manifest = read_json(run / "manifest.json", remedy)
-    if not {"scale", "lessons"} <= manifest.keys():
-        raise InputError(f"{run}: not the manifest of a course; {remedy}")
-    return manifest
-
-
 def _times(run: Path, entry: Mapping) -> dict[str, float]:
     """The seconds of a step's cells, without the start; empty where its notebook is gone."""
     path = run / f"{entry['name']}.ipynb"
@@ -55,7 +45,7 @@ def print_times(run: Path, console: Console) -> int:
     """Print a row per lesson; return 1 if a bar stood still for too long, else 0."""
     table = Table("lesson", "seconds", "cores", "slowest cells: In [n] seconds", "stood still")
     table.columns[0].no_wrap = table.columns[3].no_wrap = True
-    code, entries = 0, _course(run)["lessons"]
+    code, entries = 0, read_course(run)["lessons"]
     for entry in entries:
         times = list(_times(run, entry).values())
         slow = sorted(enumerate(times, 1), key=lambda item: -item[1])[:3]
@@ -73,7 +63,7 @@ def print_times(run: Path, console: Console) -> int:
 
 def update_times(run: Path, console: Console, root: Path = ROOT, file: Path = FILE) -> None:
     """Write the measured times into the heads of the lessons below `root` and into `file`, for this course's scale."""
-    manifest = _course(run)
+    manifest = read_course(run)
     scale, done = manifest["scale"], [entry for entry in manifest["lessons"] if entry["status"] == "done"]
     known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     steps = known.setdefault(scale, {})
@@ -91,13 +81,13 @@ def write_head(path: Path, time: str) -> bool:
     """Put a time, such as "2 minutes at `quick`", into the Time row of a lesson; return whether it changed."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
     for cell in notebook["cells"]:
-        source = "".join(cell["source"])
+        source = source_of(cell)
         if cell["cell_type"] == "markdown" and (row := _ROW.search(source)):
             changed = source[: row.start(2)] + with_time(row[2], time) + source[row.end(2) :]
             if changed == source:
                 return False
             cell["source"] = changed.splitlines(keepends=True)
-            write_text(path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+            write_text(path, notebook_text(notebook))
             return True
     return False
 

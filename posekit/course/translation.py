@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from posekit.course.cells import notebook_text, source_of
 from posekit.errors import InputError
 from posekit.files import read_text
 
@@ -74,7 +75,7 @@ def localised(lesson: Path, lang: str) -> dict[str, Any]:
         translations = read_translation(translation_file(lesson, lang))
         for cell in (cell for cell in notebook["cells"] if cell["cell_type"] == "markdown"):
             found = translations.get(cell.get("id"))
-            if found and found.digest == digest("".join(cell["source"])):
+            if found and found.digest == digest(source_of(cell)):
                 cell["source"] = found.text.splitlines(keepends=True)
     return notebook
 
@@ -83,7 +84,7 @@ def localised_text(lesson: Path, lang: str) -> str:
     """A lesson's notebook file, in the language; in English, the file as it is."""
     if lang == "en":
         return read_text(lesson)
-    return json.dumps(localised(lesson, lang), indent=1, ensure_ascii=False) + "\n"
+    return notebook_text(localised(lesson, lang))
 
 
 @cache

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from posekit.course.cells import source_of
 from posekit.course.exercises import all_exercises
 from posekit.course.translation import EXERCISES, LANGUAGES, digest, localised, read_translation, translation_file
 from posekit.files import ROOT
@@ -16,7 +17,7 @@ from posekit.files import ROOT
 def lesson_texts(lesson: Path) -> dict[str, str]:
     """The English Markdown cells of a lesson: id → text."""
     cells = localised(lesson, "en")["cells"]
-    return {cell["id"]: "".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"}
+    return {cell["id"]: source_of(cell) for cell in cells if cell["cell_type"] == "markdown"}
 
 
 def exercise_texts() -> dict[str, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posekit.bars import left
+from posekit.course.cells import has_tag
 
 _LINE = re.compile(r"^(Executing|Ending) Cell (\d+)-+$", re.MULTILINE)
 SLOW = 3  # seconds; a cell that takes longer says how long, once measured: on half as fast a machine it takes 6
@@ -19,7 +20,7 @@ def executed_cells(cells: Sequence[dict], parameters: Mapping[str, object]) -> l
     """The cells that papermill executes: those of the lesson, and one with the parameters behind the tagged one."""
     if not parameters:
         return list(cells)
-    tagged = [i for i, cell in enumerate(cells) if "parameters" in cell["metadata"].get("tags", [])]
+    tagged = [i for i, cell in enumerate(cells) if has_tag(cell, "parameters")]
     place = tagged[0] + 1 if tagged else 0
     return [*cells[:place], {"cell_type": "code", "id": "", "metadata": {}}, *cells[place:]]
 

@@ -10,9 +10,8 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from posekit.deploy.bench_worker import BATCH
+from posekit.deploy.choice import readers
 from posekit.deploy.export import export_model
 from posekit.evaluation.protocols import score
 from posekit.files import home
@@ -34,7 +34,7 @@ from posekit.runtime import cores, cpu_name, set_up
 from posekit.shipped import shipped
 from posekit.skeletons import get_skeleton
 from posekit.training.bench import codec_times
-from posekit.training.bench_input import bench_input
+from posekit.training.bench_input import bench_input, seconds_of
 
 FULL_SIZE = ("poseestnet", "hourglass")
 ROUNDS = 7
@@ -62,8 +62,7 @@ def _networks(recipe: Recipe, folder: Path, rounds: int) -> Iterator[Table]:
     steps: list[Way] = [("mindspore", "step"), *(("torch", "step") for _ in torch)]
     yield _table(f"{recipe.name}: training step", recipe, steps, files, rounds)
     yield _shares(recipe, files)
-    readers = [name for name in ("openvino", "onnxruntime") if find_spec(name)]
-    ways: list[Way] = [*torch, ("mindspore", "fp32"), *((it, how) for how in ("fp32", "int8") for it in readers)]
+    ways: list[Way] = [*torch, ("mindspore", "fp32"), *((it, how) for how in ("fp32", "int8") for it in readers())]
     yield _table(f"{recipe.name}: one image to keypoints", recipe, ways, files, rounds)
 
 
@@ -158,7 +157,7 @@ def _scoring(recipe: Recipe) -> float:
     dataset = open_split(get_recipe(f"{recipe.name}-smoke"), None, "test")
     dataset = dataset.take(np.resize(np.arange(len(dataset)), 1000))
     found = Predictions(list(dataset.names), dataset.keypoints + 3.0, np.ones(dataset.visible.shape))
-    return _seconds(lambda: score(get_layout(recipe.dataset).protocols, dataset, found))
+    return seconds_of(lambda: score(get_layout(recipe.dataset).protocols, dataset, found))
 
 
 def _starts() -> Table:
@@ -175,11 +174,5 @@ def _starts() -> Table:
                 command, check=True, capture_output=True, env=place, cwd=folder
             )
             run()
-            table.add_row(f"posekit {' '.join(words[:2])}", f"{np.median([_seconds(run) for _ in range(3)]):.2f}")
+            table.add_row(f"posekit {' '.join(words[:2])}", f"{np.median([seconds_of(run) for _ in range(3)]):.2f}")
     return table
-
-
-def _seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start

@@ -41,24 +41,29 @@ class Choice:
 
 def choose(request: Request) -> Request:
     """The request for an ONNX file on the CPU with the fastest way filled in; `batch` 1 stays 1."""
-    readers = [name for name in _READERS if find_spec(name)]
-    if "avx512f" in cpu_flags() or len(readers) < 2:
+    here = readers()
+    if "avx512f" in cpu_flags() or len(here) < 2:
         return request
     about = read_description(request.model)
-    path, key = caches() / "run-times.json", _key(request, about, readers)
+    path, key = caches() / "run-times.json", _key(request, about, here)
     known = _known(path)
     try:
         choice = Choice(**known[key])
     except (KeyError, TypeError):
         print(f"{request.model.name}: measuring which run time is fastest here, this time only", file=sys.stderr)
-        choice = _measure(request, about, readers)
+        choice = _measure(request, about, here)
         _keep(path, {**known, key: asdict(choice)})
     batch = choice.batch if request.batch > 1 else 1
     return replace(request, backend=choice.backend, threads=choice.threads, batch=batch)
 
 
-def _key(request: Request, about: Description, readers: list[str]) -> str:
-    versions = [f"{name} {version(name)}" for name in readers]
+def readers() -> list[str]:
+    """The run times for ONNX files on the CPU that are installed."""
+    return [name for name in _READERS if find_spec(name)]
+
+
+def _key(request: Request, about: Description, here: list[str]) -> str:
+    versions = [f"{name} {version(name)}" for name in here]
     parts = (cpu_name(), len(cores()), platform.machine(), *versions, about.batch, request.precision or about.precision)
     return hashlib.sha256(" ".join(map(str, (*parts, graph_text(about.recipe)))).encode()).hexdigest()
 
@@ -78,10 +83,10 @@ def _keep(path: Path, choices: dict) -> None:
         print(f"posekit: {error}; what was measured isn't kept", file=sys.stderr)
 
 
-def _measure(request: Request, about: Description, readers: list[str]) -> Choice:
+def _measure(request: Request, about: Description, here: list[str]) -> Choice:
     """First run time and threads, one image at a time; with the best of them, how many images."""
     threads = sorted({len(cores()), -(-len(cores()) // 2)}, reverse=True)
-    ways = [(backend, number, 1) for backend in readers for number in threads]
+    ways = [(backend, number, 1) for backend in here for number in threads]
     best = _best(request, ways)
     batches = _BATCHES[1:] if about.batch is None else ()
     return _best(request, [(best.backend, best.threads, batch) for batch in batches], best)

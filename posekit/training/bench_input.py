@@ -54,11 +54,12 @@ def _rates(recipe: Recipe, size: tuple[int, int], boxes: tuple[float, ...], fold
         lambda: _read(cached(dataset, recipe, folder / "cache").take(rows), recipe),
         lambda: _decode(dataset, rows),
     ]
-    seconds = [[_seconds(way) for way in ways] for _ in range(rounds)]
+    seconds = [[seconds_of(way) for way in ways] for _ in range(rounds)]
     return (len(rows) / np.median(seconds, axis=0)).tolist()
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def seconds_of(work: Callable[[], object]) -> float:
+    """Seconds of one call."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 
 
 def conv(inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool = False) -> nn.Conv2d:
+    """A convolution with padding kernel // 2."""
     return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=bias)
 
 
 def chain(inputs: int, outputs: int, kernel: int, stride: int = 1, relu: bool = True, bias: bool = False) -> list:
+    """A convolution and its normalisation, and with `relu` a ReLU."""
     return [conv(inputs, outputs, kernel, stride, bias), nn.BatchNorm2d(outputs), *([nn.ReLU()] if relu else [])]
 
 
