@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 import typer
 from browsing import chromium, needs_chromium
+from check_photographs import Photographs, photographs_in
 from check_site import problems
+from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
@@ -153,6 +155,22 @@ def test_a_broken_link_is_found(site: Path, tmp_path: Path) -> None:
     found = "\n".join(problems(broken))
     assert "results.html: no such file" in found and "#nowhere: no such place" in found
     assert "https://e.org/x.png: loaded from another host" in found
+
+
+@pytest.mark.slow
+def test_a_photograph_in_a_page_is_found(photos: Path, site: Path, tmp_path: Path) -> None:
+    """A figure with two photographs and drawn lines, in a page's own text; the drawn site has none."""
+    known = Photographs(photos / "coco_people")
+    assert photographs_in(site, known)[1] == []
+    figure = Figure(figsize=(9, 3))
+    for axes, path in zip(figure.subplots(1, 2), known.paths[:2], strict=True):
+        axes.imshow(Image.open(path))
+        axes.plot([50, 200, 300], [100, 40, 200], "o-")
+    figure.savefig(stream := BytesIO(), format="webp")
+    page = f'<img src="data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}">'
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    count, (line,) = photographs_in(tmp_path, known)
+    assert count == 1 and line.startswith(f"{tmp_path / 'page.html'}: shows the photograph")
 
 
 @pytest.mark.slow
