@@ -1,6 +1,9 @@
 """Pictures of the widgets, their controls, and what of them a saved notebook keeps."""
 
 import base64
+import socket
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from itertools import combinations
@@ -10,10 +13,10 @@ import cv2
 import nbformat
 import numpy as np
 import pytest
+from browsing import wait_for
 from nbclient import NotebookClient
 
 from posekit.codecs import Codec
-from posekit.course.lab import open_lab
 from posekit.datasets.dataset import PoseDataset
 from posekit.errors import InputError
 from posekit.evaluation.metrics import pck_unit
@@ -304,7 +307,18 @@ def test_saved_notebook_and_page_keep_the_picture() -> None:
 
 
 @pytest.mark.slow
-def test_lab_passes_arguments_on(capfd: pytest.CaptureFixture[str]) -> None:
-    assert open_lab(["--version"]) == 0
-    printed = capfd.readouterr().out
+def test_lab_passes_arguments_on_and_stops_with_its_command(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "posekit.cli", "lab"]
+    printed = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True).stdout
     assert "work/00_start_here.ipynb" in printed and "4." in printed
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = free.getsockname()
+    options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={address[1]}"]
+    with open(tmp_path / "log", "w") as log:
+        server = subprocess.Popen([*command, *options], stdout=log, stderr=log)
+    wait_for(f"http://127.0.0.1:{address[1]}/login", server, tmp_path / "log")
+    server.terminate()
+    server.wait(30)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)

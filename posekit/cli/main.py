@@ -190,7 +190,7 @@ def lab(context: typer.Context, lang: Lang = None) -> None:
     """Open the lessons in JupyterLab. All other options are passed to `jupyter lab`, --no-browser for example."""
     from posekit.course.lab import open_lab
 
-    sys.exit(open_lab(context.args))
+    open_lab(context.args)
 
 
 @app.command()
