@@ -71,4 +71,4 @@ def test_maps_are_drawn() -> None:
     written = texts(down_and_up(image, down, up, rng.random((5, 8, 8))))
     for label in ("image\n32 × 32", "down, 1/4\n6 × 8 × 8", "up, 1/8\n6 × 4 × 4", "bottom, in, 1/16\n6 × 2 × 2"):
         assert label in written
-    assert "heatmaps, their maximum\n5 × 8 × 8" in written
+    assert "maximum of the heatmaps\n5 × 8 × 8" in written

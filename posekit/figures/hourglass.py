@@ -23,7 +23,7 @@ _STEP = 1.35  # from a row's block to the next row's
 def stacks(recipe: Recipe, skeleton: Skeleton) -> Figure:
     """Draw the network of an hourglass recipe for a skeleton.
 
-    Each row is a resolution, each box a residual block and each grey slat a convolution.
+    Each row is a resolution, each box a residual block and each narrow grey bar a convolution.
     """
     figure = Figure(layout="constrained", dpi=DPI)
     axes = figure.subplots()
@@ -36,7 +36,7 @@ def stacks(recipe: Recipe, skeleton: Skeleton) -> Figure:
         text = f"1/{4 * 2**row}: {recipe.width} × {area(recipe, 4 * 2**row)}"
         axes.text(-0.15, -row, text, ha="right", va="center", fontsize=9.5, color=BRANCH_COLORS[row])
     _finish(figure, axes, (-6.6, x + 0.5), (-recipe.depth - 0.5, 1.3), 0.33)
-    title = f"{recipe.name}: a box is a residual block, a grey slat a convolution, + sums maps"
+    title = f"{recipe.name}: boxes are residual blocks, narrow grey bars convolutions; + adds maps"
     figure.suptitle(title, fontsize=11)
     return figure
 
@@ -191,7 +191,7 @@ def down_and_up(
         show_channels(grid[0, column], before, column - 1, f"{'bottom, in' if coarsest else 'down'}, 1/{2 * 2**column}")
         show_channels(grid[1, column], after, column - 1, f"{'bottom, out' if coarsest else 'up'}, 1/{2 * 2**column}")
     grid[1, 0].imshow(heatmaps.max(axis=0), cmap="magma", interpolation="nearest")
-    grid[1, 0].set_title(f"heatmaps, their maximum\n{' × '.join(str(n) for n in heatmaps.shape)}", fontsize=9)
+    grid[1, 0].set_title(f"maximum of the heatmaps\n{' × '.join(str(n) for n in heatmaps.shape)}", fontsize=9)
     for row, arrow in enumerate("→←"):
         for axes in grid[row, 1:]:
             place = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "center"}

@@ -73,7 +73,7 @@ def stage_costs(table: pd.DataFrame, title: str) -> Figure:
             left = left + sums[part].to_numpy()
         for stage, value in total.items():
             share = value / total.sum()
-            text = f" {_short(value)}, {'<1%' if share < 0.005 else f'{share:.0%}'}"
+            text = f" {_short(value)}, {'<1%' if 0 < share < 0.005 else f'{share:.0%}'}"
             axes.text(value, stage, text, va="center", fontsize=9)
         axes.set(xlim=(0, 1.3 * total.max()), title=f"{label}: {_short(total.sum())}", xticks=[])
         axes.spines[["top", "right", "bottom"]].set_visible(False)

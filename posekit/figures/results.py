@@ -25,6 +25,8 @@ def training_curves(log: pd.DataFrame) -> Figure:
     (left, right), *below = axes
     left.semilogy(log["step"], log["loss"], color=palette.BLUE)
     left.set(ylabel="training loss", title="Loss and learning rate")
+    left.yaxis.set_major_formatter("{x:g}")
+    left.yaxis.set_minor_formatter("{x:g}" if log["loss"].max() < 10 * log["loss"].min() else "")
     rate = left.twinx()
     rate.plot(log["step"], log["learning_rate"], color=palette.GREY, linewidth=1, linestyle="--")
     rate.set_ylabel("learning rate (dashed)", color=palette.GREY)

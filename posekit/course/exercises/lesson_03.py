@@ -50,29 +50,29 @@ EXERCISES = (
         _depths,
         lambda depth: 1 + sum(3 for _ in range(depth)),
         (
-            Mistake(lambda d: 4, "right at depth 1; a deeper one has an hourglass of depth - 1 in the place of low2"),
-            Mistake(lambda d: 4 * d, "low2 isn't a block *and* an hourglass: count it only where the recursion ends"),
-            Mistake(lambda d: 3 * d, "each depth adds three; at the bottom there is one more, low2"),
-            Mistake(lambda d: 2 * d + 1, "three blocks are around the smaller hourglass: up1, low1 and low3"),
+            Mistake(lambda d: 4, "right at depth 1; in a deeper hourglass, low2 is an hourglass of depth - 1"),
+            Mistake(lambda d: 4 * d, "low2 is a block *or* an hourglass: count the block where the recursion ends"),
+            Mistake(lambda d: 3 * d, "each depth adds three blocks; at the bottom there is one more, low2"),
+            Mistake(lambda d: 2 * d + 1, "around the smaller hourglass there are three blocks: up1, low1 and low3"),
         ),
         look="compare with `[name for name, cell in Hourglass(2, 8, False).cells_and_names()]`",
     ),
     Exercise(
         "03.2",
-        "Which image fits?",
+        "Which size fits?",
         "code",
         "fitting",
         _sizes,
         _fitting,
         (
-            Mistake(lambda s, d: s // (4 * 2**d) * (4 * 2**d), "that is smaller than the image; round up"),
+            Mistake(lambda s, d: s // (4 * 2**d) * (4 * 2**d), "that is smaller than `size`; round up"),
             Mistake(
                 lambda s, d: (s // (4 * 2**d) + 1) * (4 * 2**d),
-                "right, except for sizes that fit already: 256 at depth 4 must stay 256",
+                "right, except for sizes that already fit: 256 at depth 4 must stay 256",
             ),
             Mistake(
                 lambda s, d: -(-s // 2**d) * 2**d,
-                "the hourglass's halvings are right; the stem halves the image twice before them",
+                "the hourglass's halvings are right, but the stem has halved the image twice before",
             ),
             Mistake(
                 lambda s, d: -(-s // (4 * d)) * 4 * d,
@@ -88,14 +88,14 @@ EXERCISES = (
         "low_work",
         truth=lambda: 3 * sum(0.25**halvings for halvings in (1, 2, 3, 4)),
         mistakes=(
-            Mistake(1 / 3, "1/4 + 1/16 + … is right for one block a size; count the blocks of each size again"),
-            Mistake(12, "12 blocks are right, but each costs less: half the size has a quarter of the cells"),
-            Mistake(3 * 15 / 16, "half as high *and* half as wide: a halving quarters the work"),
-            Mistake(4 / 3, "the block at full size isn't asked for, and each smaller size has three blocks"),
-            Mistake(2, "up1 at full size is the measure; only the smaller sizes are asked for"),
+            Mistake(1 / 3, "1/4 + 1/16 + … is right for one block at each size; how many blocks does each size have?"),
+            Mistake(12, "12 blocks are right, but each costs less: a map of half the size has a quarter of the cells"),
+            Mistake(3 * 15 / 16, "a halved map is half as high *and* half as wide: it takes a quarter of the work"),
+            Mistake(4 / 3, "leave out up1, the block at full size, and count three blocks at each smaller size"),
+            Mistake(2, "up1 is the unit, so don't count it; count only the blocks at smaller sizes"),
         ),
         tolerance=0.01,
-        look="write down the blocks of each size, and what one of them costs: 1/4, 1/16, 1/64, 1/256",
+        look="write down how many blocks each size has, and what one of them costs: 1/4, 1/16, 1/64, 1/256",
     ),
     Exercise(
         "03.4",
@@ -105,27 +105,28 @@ EXERCISES = (
         _maps,
         _pooled,
         (
-            Mistake(lambda m: _halves(m).mean((2, 4)), "that is the mean of each 2 × 2 cells; asked is the maximum"),
-            Mistake(lambda m: m[:, ::2, ::2], "that takes the top left of each 2 × 2 cells; asked is their maximum"),
+            Mistake(lambda m: _halves(m).mean((2, 4)), "that is the mean of every 2 × 2 cells; take the maximum"),
+            Mistake(lambda m: m[:, ::2, ::2], "that is the top left of every 2 × 2 cells; take their maximum"),
             Mistake(
                 _wrong_order,
-                "the shape is right, but far-off cells were compared: reshape to (C, h / 2, 2, w / 2, 2), "
-                "so that neighbours are in the axes of length 2",
+                "the shape is right, but you compare cells that are far apart: reshape to (C, h / 2, 2, w / 2, 2), "
+                "so that neighbours are on the axes of length 2",
             ),
-            Mistake(lambda m: _halves(m).max((0, 2, 4)), "the channels are pooled, too; keep axis 0"),
+            Mistake(lambda m: _halves(m).max((0, 2, 4)), "you pool the channels, too; keep axis 0"),
             Mistake(
-                lambda m: _halves(m).max(2).max(2), "the last maximum went over the columns' blocks: watch the axes"
+                lambda m: _halves(m).max(2).max(2),
+                "the axes have moved after the first maximum: the second one pools a wrong axis",
             ),
         ),
-        look="for cells 0 1 / 2 3 in the top left corner, the result's first cell is 3",
+        look="if the cells in the top left corner are 0 1 / 2 3, the result's first cell is 3",
     ),
     Exercise(
         "03.5",
         "Stop after the first stack",
         "open",
         rubric=(
-            "says what is saved, as a share of parameters and of work, from the table of section 6",
-            "says why this needs a loss for every stack, from section 5",
+            "says what is saved, as a share of the parameters and of the work, from section 6",
+            "says why this only works with a loss for every stack, from section 5",
             "names a measurement that decides: the score of both stacks on test images, by joint, "
             "and the time per image",
             "names a use where the first stack is enough, and one where it isn't",

@@ -1,4 +1,4 @@
-"""Exercises of lesson 04, on training: learning rates, Adam, what an empty answer costs."""
+"""Exercises of lesson 04, on training: learning rates, Adam, the loss of empty heatmaps."""
 
 import math
 
@@ -69,23 +69,23 @@ _COSINE = Exercise(
     (
         Mistake(
             lambda u, n, w, p: p * min(u / w, 1) * 0.5 * (1 + math.cos(math.pi * u / n)),
-            "the first update has rate 0 and changes nothing: the ramp is (update + 1) / warmup",
+            "your first update has rate 0 and changes nothing: the ramp is (update + 1) / warmup",
         ),
         Mistake(
             lambda u, n, w, p: p * (u + 1) / w * 0.5 * (1 + math.cos(math.pi * u / n)),
-            "right during the warm-up; after it, the ramp must not pass 1",
+            "right during the warm-up; after it, the ramp must stay at 1",
         ),
         Mistake(
             _cosine_after_warmup,
-            "your cosine begins after the warm-up; here it goes over all updates, and the ramp multiplies it",
+            "your cosine starts after the warm-up; here it spans all updates, and the ramp multiplies it",
         ),
         Mistake(
             lambda u, n, w, p: p * _ramp(u, w) * 0.5 * (1 + math.cos(2 * math.pi * u / n)),
-            "the rate rises again in the end: half a period of the cosine spans all updates",
+            "the rate rises again at the end: all updates together are half a period of the cosine",
         ),
         Mistake(
             lambda u, n, w, p: p * _ramp(u, w) * math.cos(math.pi * u / n),
-            "the rate becomes negative: the cosine goes from 1 to -1, so move and halve it, (1 + cos) / 2",
+            "the rate becomes negative: the cosine goes from 1 to -1, so shift it up and halve it, (1 + cos) / 2",
         ),
     ),
     tolerance=1e-8,
@@ -102,7 +102,7 @@ _ADAM = Exercise(
     (
         Mistake(
             _adam_by(lambda m, v, t: m / (np.sqrt(v) + 1e-8)),
-            "m and v are right, but not corrected: they begin at 0, so divide them by 1 - 0.9^t and 1 - 0.999^t first",
+            "m and v are right, but not corrected: they start at 0, so divide them by 1 - 0.9^t and 1 - 0.999^t first",
         ),
         Mistake(
             _adam_by(lambda m, v, t: (m / (1 - 0.9**t)) / (v / (1 - 0.999**t) + 1e-8)),
@@ -110,19 +110,19 @@ _ADAM = Exercise(
         ),
         Mistake(
             _adam_by(lambda m, v, t: -(m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)),
-            "the weights move up the hill: subtract the step",
+            "the weights move uphill, so the loss grows: subtract the step",
         ),
         Mistake(
             _old_moments,
-            "the weights are right; return the *new* m and v, or the next update forgets this one",
+            "the weights are right, but return the *new* m and v; otherwise the next update forgets this one",
         ),
         Mistake(
             lambda w, g, m, v, t, r: (w - r * g, m, v),
-            "that is plain gradient descent: Adam moves by the averages m and v, not by the gradient itself",
+            "that is plain gradient descent: Adam uses the running means m and v, not the gradient itself",
         ),
     ),
     tolerance=1e-8,
-    look="take the four lines of the task one by one, and print m and v after the first two",
+    look="follow the four lines of the task one by one, and print m and v after the first two",
 )
 
 EXERCISES = (
@@ -133,13 +133,13 @@ EXERCISES = (
         "letters",
         truth=lambda: "CBA",
         mistakes=(
-            Mistake("ABC", "the middle one is right. Too high a rate throws the loss *up* in the first updates"),
-            Mistake("BCA", "too low: the loss hardly moves from where it began. Look for the flattest curve"),
-            Mistake("CAB", "too high: the first updates make the loss larger than it was. Look where the curves begin"),
-            Mistake("BAC", "what you call too high hardly moves, and what you say suits first goes up"),
-            Mistake("ACB", "what you call too low first goes up, and what you say suits hardly moves"),
+            Mistake("ABC", "the middle one is right. Too high a rate makes the loss *rise* in the first updates"),
+            Mistake("BCA", "with too low a rate, the loss hardly moves at all: look for the flattest curve"),
+            Mistake("CAB", "with too high a rate, the loss rises in the first updates: look where the curves begin"),
+            Mistake("BAC", "what you call too high hardly moves, and what you call suitable rises first"),
+            Mistake("ACB", "what you call too low rises first, and what you call suitable hardly moves"),
         ),
-        look='write three letters, each once: too low, suits, too high; for example "ABC"',
+        look='write three letters, each once: too low, suitable, too high; for example "ABC"',
     ),
     _COSINE,
     _ADAM,
@@ -151,23 +151,23 @@ EXERCISES = (
         truth=lambda: 4,
         mistakes=(
             Mistake(1, "the peak stays 1, but more cells around it are above 0"),
-            Mistake(2, "twice as wide *and* twice as high: how much larger is the disc?"),
-            Mistake(16, "the values are squared, but they aren't larger; only the disc is"),
-            Mistake(0.25, "the other way round: a wider target leaves more to miss"),
+            Mistake(2, "the disc is twice as wide *and* twice as high: how much larger is its area?"),
+            Mistake(16, "the values are squared, but they don't grow; only the disc does"),
+            Mistake(0.25, "the other way round: an empty map misses more of a wider target"),
         ),
         tolerance=0.02,
-        look="the loss of an empty map is the mean of target²: how many cells does the Gaussian reach?",
+        look="the loss of an empty map is the mean of target²: how many cells does the Gaussian cover?",
     ),
     Exercise(
         "04.5",
         "One change",
         "open",
         rubric=(
-            "changes one field only, and says before the run what is expected and why",
-            "compares both runs by the same figures: loss, PCK and the epoch of the best PCK, and shows the curves",
-            "knows the noise: repeats a run with another seed, or says that one pair of runs can't tell small "
+            "changes only one field, and says before the run what is expected and why",
+            "compares both runs by the same figures (loss, PCK, epoch of the best PCK), and shows the curves",
+            "considers chance: repeats a run with another random seed, or says that one pair of runs can't show small "
             "differences",
-            "draws a conclusion no wider than the recipe, the data and the length of the training it was seen on",
+            "draws a conclusion for this recipe, this data and this length of training only",
         ),
     ),
 )
