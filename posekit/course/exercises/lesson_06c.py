@@ -142,9 +142,7 @@ EXERCISES = (
         mistakes=(
             Mistake("a", "the ranking doesn't change: the scores keep their order, so every pair is ranked as before"),
             Mistake("b", "the order stays the same, but of the same keypoints a score now says 0.4 instead of 0.8"),
-            Mistake(
-                "d", "as many keypoints are right as before, but the scores are half as high: their difference changes"
-            ),
+            Mistake("d", "as many keypoints are right as before, but at half the score: the difference changes"),
         ),
         look="which of the two depends only on the order of the scores?",
     ),
@@ -157,7 +155,7 @@ EXERCISES = (
             "swap, unusual view, wrong label), with a count for each.",
             "Checks one cause with a number from this lesson: kinds of error, a part of the test set, robustness.",
             "Proposes a remedy for the most common cause: which data, which field of the recipe, or which decoding.",
-            "Says what to measure to see whether it helped, on which images, and how large a gain could still be chance.",
+            "Says what to measure to see whether it helped, on which images, and which gain could still be chance.",
             "Names failures that can't be fixed: what isn't in the picture, and labels that contradict each other.",
         ),
     ),
