@@ -79,7 +79,7 @@ def test_reading_and_turning_heatmaps() -> None:
     assert np.array_equal(truth("06c.2", heatmaps, list(VEHICLE.flip_order)), wanted)
 
 
-def test_mix_ups_are_those_of_the_error_kinds() -> None:
+def test_swaps_are_those_of_the_error_kinds() -> None:
     skeleton = make_skeleton("thing", ["left_a", "right_a", "left_b", "right_b", "middle"])
     rng, order = np.random.default_rng(0), list(skeleton.flip_order)
     points = rng.uniform(0, 60, (40, 5, 2))

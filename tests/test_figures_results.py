@@ -126,10 +126,12 @@ def test_heatmaps_in_rows(tmp_path: Path) -> None:
 
 
 def test_signed_maps_have_zero_in_the_middle(tmp_path: Path) -> None:
-    figure = poses.map_panels({"map": np.eye(4), "difference": np.eye(4) - 0.25})
-    plain, signed = (axes.images[0] for axes in figure.axes if axes.images and axes.get_title())
+    maps = {"map": np.eye(4), "difference": np.eye(4) - 0.25, "small": np.eye(4)}
+    figure = poses.map_panels(maps, differences=["small"])
+    plain, signed, told = (axes.images[0] for axes in figure.axes if axes.images and axes.get_title())
     assert plain.get_clim() == (0, 1)
     assert signed.get_clim() == (-0.75, 0.75)
+    assert told.get_clim() == (-1, 1)
     drawn(figure, tmp_path)
 
 

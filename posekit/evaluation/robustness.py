@@ -80,7 +80,7 @@ STRENGTHS: dict[str, tuple[float, ...]] = {
 }
 UNITS = {
     "blur": "σ / side of the box",
-    "JPEG": "100 - quality",
+    "JPEG": "100 − quality",
     "darkness": "share of light lost",
     "occlusion": "share of the box covered",
     BOX_JITTER: "σ of shift and scale / side",

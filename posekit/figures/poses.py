@@ -48,18 +48,21 @@ def heatmap_rows(image: np.ndarray, rows: dict[str, np.ndarray], names: Sequence
     return figure
 
 
-def map_panels(maps: dict[str, np.ndarray], shared: bool = False, signs: str = "") -> Figure:
+def map_panels(
+    maps: dict[str, np.ndarray], shared: bool = False, signs: str = "", differences: Sequence[str] = ()
+) -> Figure:
     """Draw maps (h, w) side by side, each with its colour bar.
 
     shared: use the same range and cell size for all maps, and one colour bar. signs: one per map, drawn after it, as in
-    a sum. With signs, or if a map has clearly negative values, it is blue below zero and red above.
+    a sum. differences: names of maps that are differences. With signs, or if a map is a difference or has clearly
+    negative values, it is blue below zero and red above.
     """
     widths = [values.shape[1] if shared else 1 for values in maps.values()]
     figure, panels = new_figure((2.6 if shared else 3.3) * len(maps), 3.1, len(maps), width_ratios=widths)
     together = [limit for values in maps.values() for limit in (values.min(), values.max())]
     for axes, (title, values), sign in zip(panels, maps.items(), signs.ljust(len(maps)), strict=True):
         low, high = (min(together), max(together)) if shared else (values.min(), values.max())
-        signed = bool(signs) or -low > 0.3 * high
+        signed = bool(signs) or title in differences or -low > 0.3 * high
         if signed:
             low, high = -max(-low, high), max(-low, high)
         title = f"{title}\n{values.shape[0]} × {values.shape[1]}"

@@ -54,17 +54,23 @@ EXERCISES = (
         _apart,
         (
             Mistake(lambda a, b: np.abs(a - b).max(), "divide by the range of the reference's heatmaps, max − min"),
-            Mistake(lambda a, b: np.abs(a - b).mean() / np.ptp(a), "the mean hides one bad cell: take the largest"),
+            Mistake(
+                lambda a, b: np.abs(a - b).mean() / np.ptp(a),
+                "the mean hides a single bad cell: take the largest difference",
+            ),
             Mistake(_signed, "a cell that is too *low* is as wrong: take absolute values"),
             Mistake(lambda a, b: _signed(b, a), "a cell that is too *high* is as wrong: take absolute values"),
             Mistake(
                 lambda a, b: (np.abs(a - b) / np.abs(a)).max(),
-                "cell by cell, an empty cell makes the quotient huge: divide by the range of all heatmaps",
+                "you divided cell by cell, so a cell near 0 gives a huge quotient: divide by the range of all heatmaps",
             ),
-            Mistake(lambda a, b: np.abs(a - b).max() / a.max(), "the range is max − min; the lowest cell isn't 0"),
+            Mistake(
+                lambda a, b: np.abs(a - b).max() / a.max(),
+                "you divided by the highest cell; the range is max − min, and the lowest cell isn't 0",
+            ),
         ),
         tolerance=1e-9,
-        look="the largest absolute difference, then divide once",
+        look="take the largest absolute difference, then divide once",
     ),
     Exercise(
         "07.2",
@@ -73,10 +79,10 @@ EXERCISES = (
         "largest_error",
         truth=lambda: 2**-11,
         mistakes=(
-            Mistake(2**-10, "numbers are that far apart; rounding to the nearest errs by half of it at most"),
-            Mistake(2**-8, "that is bf16's 8 bits; fp16 has 11"),
-            Mistake(2**-24, "that is fp32's 24 bits"),
-            Mistake(2**-12, "between 1 and 2, numbers of 11 bits are 2⁻¹⁰ apart"),
+            Mistake(2**-10, "that is one step between numbers; rounding to the nearest is off by at most half a step"),
+            Mistake(2**-8, "that is for the 8 bits of bf16; fp16 has 11"),
+            Mistake(2**-24, "that is for the 24 bits of fp32; fp16 has 11"),
+            Mistake(2**-12, "that is half of the answer: between 1 and 2, numbers of 11 bits are 2⁻¹⁰ apart"),
         ),
         tolerance=1e-7,
         look="between 1 and 2, numbers of 11 bits are 1/1024 apart; how far can a number be from the nearest of them?",
@@ -88,12 +94,12 @@ EXERCISES = (
         "file_bytes",
         truth=lambda: 96 * 96 * 3 * 4,
         mistakes=(
-            Mistake(96 * 96 * 3, "that many *values*; a float32 has 4 bytes"),
-            Mistake(96 * 96 * 4, "that is one of three colours"),
-            Mistake(96 * 96 * 3 * 2, "that would be float16; a float32 has 4 bytes"),
-            Mistake(96 * 96 * 3 * 8, "that is NumPy's default, float64: twice what the run time expects"),
+            Mistake(96 * 96 * 3, "that is the number of *values*; each float32 has 4 bytes"),
+            Mistake(96 * 96 * 4, "that is one colour channel of three"),
+            Mistake(96 * 96 * 3 * 2, "that would be float16, with 2 bytes; a float32 has 4"),
+            Mistake(96 * 96 * 3 * 8, "that would be float64, NumPy's default: twice what the run time expects"),
         ),
-        look="height × width × colours × bytes of a value",
+        look="height × width × channels × bytes per value",
     ),
     Exercise(
         "07.4",
@@ -105,23 +111,34 @@ EXERCISES = (
         (
             Mistake(
                 lambda p, m, s: _normalised(p, m, s).reshape(3, *p.shape[:2]),
-                "`reshape` only counts the values anew; `transpose(2, 0, 1)` brings the channels to the front",
+                "`reshape` doesn't move values, so the channels are still mixed; use `transpose(2, 0, 1)`",
             ),
-            Mistake(lambda p, m, s: _turned(_normalised(p[..., ::-1], m, s)), "red and blue are exchanged"),
-            Mistake(lambda p, m, s: _turned(p), "the values are not normalised"),
-            Mistake(lambda p, m, s: _turned(p / 255), "only divided by 255; mean and std are missing"),
+            Mistake(
+                lambda p, m, s: _turned(_normalised(p[..., ::-1], m, s)),
+                "red and blue are exchanged; keep the order RGB",
+            ),
+            Mistake(
+                lambda p, m, s: _turned(p),
+                "the values aren't normalised: divide by 255, subtract the mean, divide by std",
+            ),
+            Mistake(
+                lambda p, m, s: _turned(p / 255),
+                "the values are only divided by 255; subtract the mean, then divide by std",
+            ),
             Mistake(
                 lambda p, m, s: _turned((p - np.array(m)) / np.array(s)),
-                "mean and std are those of values from 0 to 1: divide by 255 first",
+                "mean and std are for values from 0 to 1: divide by 255 first",
             ),
-            Mistake(lambda p, m, s: _turned(p / 255 - np.array(m)), "the mean is gone; now divide by std"),
+            Mistake(
+                lambda p, m, s: _turned(p / 255 - np.array(m)), "the mean is subtracted, but you haven't divided by std"
+            ),
             Mistake(
                 lambda p, m, s: _turned(p / 255 / np.array(s) - np.array(m)),
-                "subtract the mean, then divide by std",
+                "the order is wrong: subtract the mean first, then divide by std",
             ),
         ),
         tolerance=1e-4,
-        look="compare the mean of each plane",
+        look="compare the shape, then the mean of each plane",
     ),
     Exercise(
         "07.5",
@@ -130,11 +147,11 @@ EXERCISES = (
         rubric=(
             "Follows one picture through the stages and compares after each: the bytes that go in, the heatmaps that "
             "come out, the keypoints in the crop, the keypoints in the image.",
-            "Compares numbers, not only the score: channel means of the input, heatmaps relative to their range.",
-            "Names at least three causes with the trace that each would leave: colours exchanged, no mean and std, "
+            "Compares numbers, not only PCK: channel means of the input, heatmaps relative to their range.",
+            "Names at least three causes, and how you would recognise each: colours exchanged, no mean and std, "
             "a linear enlargement, the flip test left out, another decoding, half precision.",
-            "Says which difference rounding explains, 1e-6 in fp32 and about 1e-3 in fp16, and which it doesn't.",
-            "Keeps a test that would have found it: a picture, its heatmaps, a limit.",
+            "Says which differences rounding explains (1e-6 in fp32, about 1e-3 in fp16) and which it doesn't.",
+            "Keeps a test that would have found the cause: a picture, its heatmaps, a limit.",
         ),
     ),
 )
