@@ -146,7 +146,8 @@ def visibility_statistics(dataset: PoseDataset) -> Figure:
     bars.axvline(0, color="white", linewidth=1)
     bars.set_yticks(range(0, -len(rows), -1), list(rows), fontsize=9)
     bars.set_xticks(range(-100, 101, 50), ["100", "50", "0", "50", "100"])
-    bars.set(xlabel="visible, % of the samples", title="← the object's left · its right →", xlim=(-100, 100))
+    middle = "" if all(skeleton.sides) else " (green: in the middle)"
+    bars.set(xlabel="visible, % of the samples", title=f"← the object's left · its right →{middle}", xlim=(-100, 100))
     visible = seen(dataset).sum(1)
     counts.hist(visible, np.arange(skeleton.num_keypoints + 2) - 0.5, color="0.45")
     counts.axvline(visible.mean(), color="black", linestyle="--", label=f"mean {visible.mean():.1f}")
