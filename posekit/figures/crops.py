@@ -53,10 +53,9 @@ def data_flow(sample: Sample, crop: Crop, heatmaps: np.ndarray, found: np.ndarra
     show_pose(panels[3], sample.image, found, sample.visible, skeleton, hidden=False, title=title)
     half = max(height, width) / 2  # a square like the others
     panels[3].set(xlim=(width / 2 - half, width / 2 + half), ylim=(height / 2 + half, height / 2 - half))
-    for axes, room in zip(
-        panels, ("datasets", "geometry, pipeline", "models · codecs", "codecs · metrics"), strict=True
-    ):
-        axes.set_xlabel(f"posekit.{room}", fontsize=9, color="0.4")
+    modules = ("posekit.datasets", "posekit.datasets.pipeline", "posekit.models, posekit.codecs", "posekit.codecs")
+    for axes, module in zip(panels, modules, strict=True):
+        axes.set_xlabel(module, fontsize=9, color="0.4")
     for left, right in zip(panels, panels[1:], strict=False):
         arrow = ConnectionPatch(
             (1, 0.5), (0, 0.5), "axes fraction", axesA=left, axesB=right, arrowstyle="-|>", mutation_scale=22,
@@ -71,7 +70,7 @@ def augmentations(sample: Sample, draws: Sequence[tuple[Augmentation, Crop]], sk
     rows = -(-(len(draws) + 1) // 4)
     figure, panels = new_figure(10, 2.75 * rows, rows, 4)
     first, *others = panels.flat
-    show_picture(first, sample.image, "image and drawn boxes\n(thick: the crop's top)")
+    show_picture(first, sample.image, "image and random boxes\n(thick: the crop's top)")
     for axes, (drawn, crop) in zip(others, draws, strict=False):
         show_box(first, crop, color=(palette.LIMIT, 0.5))
         title = f"×{drawn.scale:.2f}, {drawn.rotation:+.0f}°{', mirrored' if drawn.flip else ''}"

@@ -146,11 +146,13 @@ def visibility_statistics(dataset: PoseDataset) -> Figure:
     bars.axvline(0, color="white", linewidth=1)
     bars.set_yticks(range(0, -len(rows), -1), list(rows), fontsize=9)
     bars.set_xticks(range(-100, 101, 50), ["100", "50", "0", "50", "100"])
-    bars.set(xlabel="visible in % of the images", title="← the object's left · its right →", xlim=(-100, 100))
+    middle = "" if all(skeleton.sides) else " (green: in the middle)"
+    bars.set(xlabel="visible, % of the samples", title=f"← the object's left · its right →{middle}", xlim=(-100, 100))
     visible = seen(dataset).sum(1)
     counts.hist(visible, np.arange(skeleton.num_keypoints + 2) - 0.5, color="0.45")
     counts.axvline(visible.mean(), color="black", linestyle="--", label=f"mean {visible.mean():.1f}")
-    counts.set(xlabel=f"visible keypoints of {skeleton.num_keypoints}", ylabel="images", title="In one image")
+    counts.xaxis.set_major_locator(MaxNLocator(integer=True))
+    counts.set(xlabel=f"visible keypoints, of {skeleton.num_keypoints}", ylabel="samples", title="Per sample")
     counts.legend(frameon=False)
     return figure
 
@@ -181,8 +183,9 @@ def size_statistics(dataset: PoseDataset, input_size: Size) -> Figure:
     points = np.where(labelled(dataset.keypoints)[..., None], dataset.keypoints, np.nan)
     width, height = (np.nanmax(points, axis=1) - np.nanmin(points, axis=1)).T
     extent.plot(width, height, ".", color="0.35", markersize=3, alpha=0.4)
-    extent.axline((0, 0), slope=1, color=palette.LIMIT, linewidth=1)
+    extent.axline((0, 0), slope=1, color=palette.LIMIT, linewidth=1, label="width = height")
     extent.set(xlabel="width, pixels", ylabel="height, pixels", title="Box around the keypoints")
+    extent.legend(frameon=False, fontsize=8)
     return figure
 
 
@@ -197,6 +200,7 @@ def viewpoint_wheel(dataset: PoseDataset, azimuths: np.ndarray, pictures: int = 
     counts = np.histogram((azimuths + width / 2) % 360, np.arange(0, 361, width))[0]
     rose.bar(np.radians(np.arange(0, 360, width)), counts, np.radians(width) * 0.92, color="0.5", zorder=2)
     rose.set_xticks(np.radians([0, 90, 180, 270]), ["front", "left", "back", "right"], fontsize=11)
+    rose.tick_params(axis="x", pad=9)
     rose.set_rlabel_position(70)
     rose.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     rose.tick_params(axis="y", labelsize=7)
@@ -205,6 +209,6 @@ def viewpoint_wheel(dataset: PoseDataset, azimuths: np.ndarray, pictures: int = 
         x, y = 0.5 - 0.4 * np.sin(theta), 0.5 + 0.4 * np.cos(theta)
         axes = figure.add_axes((x - 0.1, y - 0.09, 0.2, 0.165))
         image, points, visible = dataset.image(index), dataset.keypoints[index], seen(dataset)[index]
-        title = f"{azimuths[index]:.0f}°"
+        title = f"{azimuths[index].round() % 360:.0f}°"
         show_pose(axes, image, points, visible, dataset.skeleton, size=8, hidden=False, title=title)
     return figure

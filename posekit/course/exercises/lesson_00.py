@@ -33,15 +33,15 @@ EXERCISES = (
         (
             Mistake(
                 lambda f, t, v: _distances(f, t).mean(),
-                "the hidden keypoint counts as well: take the rows with found[visible] and true[visible] first",
+                "hidden keypoints are counted too: first select the visible rows with found[visible] and true[visible]",
             ),
             Mistake(
                 lambda f, t, v: np.abs(f[v] - t[v]).sum(axis=1).mean(),
-                "this adds |x| and |y|; the distance is the root of the sum of squares",
+                "this adds |x| and |y|; the distance is the square root of the sum of squares",
             ),
             Mistake(
                 lambda f, t, v: (_distances(f, t)[v] ** 2).mean(),
-                "these are squared distances: take the root before the mean",
+                "these are squared distances: take the square root before the mean",
             ),
             Mistake(
                 lambda f, t, v: _distances(f, t)[v].sum(),
@@ -52,6 +52,6 @@ EXERCISES = (
                 "this is one distance per keypoint: return their mean",
             ),
         ),
-        look="print the distances inside your function; in the first case, those of the visible keypoints are 5 and 2",
+        look="print the distances in your function; in the first case, the visible keypoints are 5 and 2 pixels off",
     ),
 )

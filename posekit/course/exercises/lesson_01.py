@@ -71,11 +71,11 @@ _MIRROR = Exercise(
         ),
         Mistake(
             lambda k, v, w, p: (_moved(k, w), v),
-            "the points are moved, but each pair must exchange its two rows as well: left is now right",
+            "the points are moved, but the two rows of each pair must also change places: left is now right",
         ),
         Mistake(
             lambda k, v, w, p: (_mirrored(k, v, w, p)[0], v),
-            "the keypoints are right; `visible` must be exchanged like them",
+            "the keypoints are right; exchange `visible` in the same way",
         ),
         Mistake(
             _views_swapped,
@@ -83,7 +83,7 @@ _MIRROR = Exercise(
             "`k[[a, b]] = k[[b, a]]` exchanges them",
         ),
     ),
-    look="try it on paper with two points, one pair and an image that is 10 pixels wide",
+    look="try it on paper with two points, one pair and an image 10 pixels wide",
 )
 
 _HEATMAP = Exercise(
@@ -100,16 +100,16 @@ _HEATMAP = Exercise(
         ),
         Mistake(
             lambda x, y, n, s: _gaussian(round(x), round(y), n, s),
-            "the peak is on a whole cell: don't round x and y, only the cells have whole coordinates",
+            "your peak is on a whole cell: don't round x and y, only the cells have whole coordinates",
         ),
-        Mistake(lambda x, y, n, s: _gaussian(x, y, n, s / math.sqrt(2)), "too narrow: 2σ² divides d², not σ²"),
+        Mistake(lambda x, y, n, s: _gaussian(x, y, n, s / math.sqrt(2)), "too narrow: divide d² by 2σ², not by σ²"),
         Mistake(
             lambda x, y, n, s: _gaussian(x, y, n, s) / (2 * math.pi * s * s),
-            "the peak should be 1: a target isn't a probability density, so exp has no factor",
+            "the peak should be 1: a target isn't a probability density, so don't multiply exp by a factor",
         ),
         Mistake(
             lambda x, y, n, s: np.exp(-np.sqrt(-2 * s * s * np.log(_gaussian(x, y, n, s))) / (2 * s * s)),
-            "d must be squared: without a root, (column - x)² + (row - y)² is d² already",
+            "d must be squared: (column - x)² + (row - y)² is already d², so don't take its root",
         ),
     ),
     look="look at the numbers: `pd.DataFrame(heatmap(3, 2, 8, 1)).round(2)`",
@@ -125,19 +125,19 @@ _TO_INPUT = Exercise(
     (
         Mistake(
             lambda k, c, b, n: (k - c) * n / b,
-            "the box's centre becomes (0, 0) here; it should be the middle of the input",
+            "your box's centre comes to (0, 0); it should come to the middle of the input",
         ),
         Mistake(
             lambda k, c, b, n: (k - c) * b / n + n / 2,
-            "the scale is upside down: a box of 80 pixels in an input of 256 is enlarged, × 256 / 80",
+            "the scale is upside down: a box of 80 pixels is enlarged to an input of 256, × 256 / 80",
         ),
         Mistake(
             lambda k, c, b, n: k * n / b,
-            "the scale is right; before it, subtract the box's center",
+            "the scale is right; subtract the box's center before scaling",
         ),
         Mistake(
             lambda k, c, b, n: (k - c) * n / b + b / 2,
-            "half of the *input* belongs in the end: after scaling, lengths are input pixels",
+            "add half of the *input* at the end: after scaling, lengths are in input pixels",
         ),
     ),
     look="the box's centre must become (input_size / 2, input_size / 2), its top left corner (0, 0)",
@@ -152,9 +152,9 @@ EXERCISES = (
         truth=lambda: 4 * (math.sqrt(2) + math.asinh(1)) / 6,  # of a point to the middle of a square with side 4
         mistakes=(
             Mistake(0.38, "that is in cells; a cell is 4 input pixels wide"),
-            Mistake(1.0, "that is the mean along one axis; the error has an x and a y"),
-            Mistake(math.sqrt(2), "the mean of a root isn't the root of the means: it is a little more"),
-            Mistake(2.0, "that is the largest error along one axis; asked is the mean distance"),
+            Mistake(1.0, "that is the mean along one axis; the error has both an x and a y"),
+            Mistake(math.sqrt(2), "that combines the mean errors in x and y; the mean distance is a little more"),
+            Mistake(2.0, "that is the largest error along one axis; the question is about the mean distance"),
             Mistake(2 * math.sqrt(2), "that is the largest distance, from a cell's middle to its corner"),
         ),
         tolerance=0.03,
@@ -171,8 +171,8 @@ EXERCISES = (
             "names three images by row or name, and they differ in *what* makes them hard",
             "gives the cause as something the labels or pixels show: few visible keypoints, size, blur, light, "
             "direction, something in front",
-            "says for each how often such images occur, from a figure of sections 4, 5 or 10, not from memory",
-            "proposes a change of the data or the augmentation that would help, and how one would see that it did",
+            "says for each how often such images occur, from a picture of sections 4, 5 or 10, not from memory",
+            "proposes a change of the data or the augmentation that would help, and says how to measure whether it did",
         ),
     ),
 )

@@ -57,8 +57,8 @@ _BLOCK = Exercise(
             lambda c: 18 * c * c,
             "the convolutions are right; each norm also learns a scale and a shift for every channel",
         ),
-        Mistake(lambda c: 18 * c * c + 2 * c, "there is one norm after *each* of the convolutions"),
-        Mistake(lambda c: 18 * c * c + 6 * c, "the block's convolutions have no bias: the norm has a shift"),
+        Mistake(lambda c: 18 * c * c + 2 * c, "there is a norm after *each* of the convolutions"),
+        Mistake(lambda c: 18 * c * c + 6 * c, "the block's convolutions have no bias: the norm has a shift instead"),
         Mistake(lambda c: 18 * c * c + 8 * c, "a norm's running mean and variance are stored, but not trained"),
         Mistake(lambda c: 18 * c + 4 * c, "a convolution has 3 × 3 weights for each *pair* of an input and an output"),
     ),
@@ -76,10 +76,10 @@ _ENLARGE = Exercise(
         Mistake(
             lambda m, s: np.tile(m, (1, s, s)), "row 0, 1 2 should become 0 0 1 1 2 2: repeat each cell, not the map"
         ),
-        Mistake(lambda m, s: m.repeat(s, 2), "only the columns are repeated: the rows, axis 1, must be, too"),
-        Mistake(lambda m, s: m.repeat(s, 1), "only the rows are repeated: the columns, axis 2, must be, too"),
+        Mistake(lambda m, s: m.repeat(s, 2), "only the columns are repeated: repeat the rows, axis 1, as well"),
+        Mistake(lambda m, s: m.repeat(s, 1), "only the rows are repeated: repeat the columns, axis 2, as well"),
         Mistake(
-            lambda m, s: m.repeat(s, 0).repeat(s, 1), "axis 0 is the channels; leave it alone and use axes 1 and 2"
+            lambda m, s: m.repeat(s, 0).repeat(s, 1), "axis 0 is the channels: leave it alone, and use axes 1 and 2"
         ),
         Mistake(lambda m, s: m.repeat(s), "`repeat` without an axis makes one long row; name the axis"),
     ),
@@ -124,11 +124,11 @@ EXERCISES = (
             ),
             Mistake(
                 _stride_too_early,
-                "a convolution's own stride comes too early: it spreads the cells of the *next* one, not those it sees",
+                "you apply a stride one convolution too early: it spreads what the *next* one sees, not its own view",
             ),
             Mistake(
                 lambda strides: 3 + 2 * (len(strides) - 1) * int(np.prod(strides)),
-                "each convolution adds 2 × the distance of *its* cells, which grows on the way, not in the end",
+                "each convolution adds 2 × the distance of *its* cells, which grows layer by layer, not at the end",
             ),
         ),
         look="draw a row of cells for strides [2, 2]: which input cells does cell 0 of the result see?",
@@ -138,10 +138,10 @@ EXERCISES = (
         "Without the finest map",
         "open",
         rubric=(
-            "says what it would save, in parameters and in work, from the tables of section 5",
-            "says what it would cost in precision, with a figure of section 6: shared cells at 1/8 instead of 1/4",
+            "says what it would save, in parameters and in work, from the charts of section 5",
+            "says what it would cost in precision, with a number from section 6: shared cells at 1/8 instead of 1/4",
             "mentions that decoding is finer than a cell (lesson 01), so a coarser map isn't simply twice as imprecise",
-            "says which measurement would decide, and for which use a coarser map would do",
+            "says which measurement would decide, and for which use a coarser map would be enough",
         ),
     ),
 )
