@@ -20,7 +20,7 @@
 # prints the table, and exits with code 0 or 2; the logs are temporary.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-workers='' local_workers='' address=127.0.0.1 port=8118 node=0 table='' out='' print='' dry='' timeout=300 shown=/dev/stdout
+workers='' local_workers='' address=127.0.0.1 port=8118 node=0 table='' out='' print='' dry='' timeout=300
 
 fail() {
     printf 'distributed.sh: %s\n' "$*" >&2
@@ -50,7 +50,7 @@ training=("${@:2}")
 for ((i = 0; i < ${#training[@]}; i++)); do
     [[ "${training[i]}" != --out ]] || out="${training[i + 1]:-}"
     [[ "${training[i]}" != --out=* ]] || out="${training[i]#--out=}"
-    [[ "${training[i]}" != --dry-run ]] || dry=yes timeout=60 shown=/dev/null
+    [[ "${training[i]}" != --dry-run ]] || dry=yes timeout=60
 done
 local_workers="${local_workers:-$workers}"
 
@@ -150,9 +150,11 @@ export MS_NODE_TIMEOUT="${MS_NODE_TIMEOUT:-15}" # seconds of silence after which
 export MS_CPU_COMM_OP_TIMEOUT="${MS_CPU_COMM_OP_TIMEOUT:-1800}" # seconds that a rank waits for others; HCCL's default
 export MS_COMPILER_CACHE_PATH="${MS_COMPILER_CACHE_PATH:-$logs/compiled}" # compiled operators, one folder per rank
 says="$logs/msrun_$node.log"
+shown=1 # not /dev/stdout: opening it again would empty a file that the output goes to, and write over it
+[[ -z "$dry" ]] || exec {shown}>/dev/null
 
 set -m # msrun gets its own process group, so that Ctrl-C reaches only this script
-"${line[@]}" >"$shown" 2>"$says" &
+"${line[@]}" >&"$shown" 2>"$says" &
 msrun=$!
 trap stop INT TERM
 ended='' interrupted=''

@@ -142,8 +142,8 @@ def test_circles_have_the_threshold_as_radius(tmp_path: Path) -> None:
     found[0, 2] += (0, 11)
     figure = poses.threshold_circles(samples, Predictions(samples.names, found, np.ones((2, 16))), [0, 1], [0.05, 0.1])
     titles = [axes.get_title() for axes in figure.axes]
-    assert titles[0] == "0.05 of 100 px = 5.0 px: 6 of 8"
-    assert titles[1] == "0.1 of 100 px = 10.0 px: 7 of 8"
+    assert titles[0] == "0.05 × 100 px = 5.0 px: 6 of 8"
+    assert titles[1] == "0.1 × 100 px = 10.0 px: 7 of 8"
     assert titles[2].endswith("8 of 8")
     circles = [patch for patch in figure.axes[1].patches if isinstance(patch, Circle)]
     assert {circle.radius for circle in circles} == {10.0}

@@ -157,7 +157,7 @@ def divisions(labels: Labels, skeleton: Skeleton) -> dict[str, dict[str, np.ndar
     unit = np.asarray(labels.unit, float)
     small, large = np.quantile(unit, [1 / 3, 2 / 3])
     third = (unit > small).astype(int) + (unit > large)
-    sizes = (f"small, to {small:.0f} px", f"middle, to {large:.0f} px", "large")
+    sizes = (f"small, up to {small:.0f} px", f"medium, up to {large:.0f} px", "large")
     facing = viewpoints(labels, skeleton)
     sides = [name for name in ("front", "side", "back") if (facing == name).any()]
     one = np.eye(skeleton.num_keypoints, dtype=bool)

@@ -265,7 +265,7 @@ def about_pckh(labels: PeopleLabels) -> str:
 
 @dataclass(frozen=True)
 class Step:
-    """One switch of a walk: what is measured from here on, and why it had been otherwise."""
+    """One switch of a walk: what is measured from here on, and what the code does before it."""
 
     name: str
     why: str
@@ -275,19 +275,19 @@ class Step:
 Walk = list[tuple[Step, dict[str, float]]]  # each step with the figures after it, in percent, by threshold
 
 VERI_STEPS = (
-    Step("as published", "the evaluator as it shipped, behind a test loader with batches of 32", {}),
-    Step("every image counts", "the loader dropped the last, incomplete batch: zeros", {"drop_remainder": None}),
-    Step("two coordinates", "score minus visibility was a third coordinate of the distance", {"third_column": False}),
-    Step("the tenth at 0.10", "index 11 of a grid that begins at 0 means 0.11", {"late_index": False}),
-    Step("boxes have areas", "both corners of the box were one list, so its area was 1", {"unit_area": False}),
-    Step("its own box each", "the norm went over all images, not over one", {"norm_over_images": False}),
+    Step("as published", "the evaluator as it shipped, after a test loader with batches of 32", {}),
+    Step("all images", "the loader drops the last, incomplete batch: zeros", {"drop_remainder": None}),
+    Step("only x and y", "score minus visibility is a third coordinate of the distance", {"third_column": False}),
+    Step("0.1 at index 10", "index 11 of a grid that starts at 0 is the threshold 0.11", {"late_index": False}),
+    Step("real box areas", "both corners of a box are the same list, so its area is 1", {"unit_area": False}),
+    Step("each image's box", "the norm is taken over all images, not for each one", {"norm_over_images": False}),
 )  # fmt: skip
 MPII_STEPS = (
-    Step("as published", "distances in `normalize`, which is 20 x scale: a tenth of the box for everyone", {}),
-    Step("the border is inside", "a joint exactly at the threshold was wrong", {"open_border": False}),
-    Step("x = 0 is a place", "a joint at the left border passed for missing", {"zero_missing": False}),
-    Step("14 joints", "pelvis and thorax, which hardly move, count nowhere else", {"all_joints": False}),
-    Step("the head's own size", "PCKh divides by 0.6 of the head box's diagonal", {"scale_unit": False}),
+    Step("as published", "distances in `normalize`, which is 20 x scale: a tenth of everyone's box", {}),
+    Step("border inside", "a joint exactly at the threshold counts as wrong", {"open_border": False}),
+    Step("x = 0 is valid", "a joint at the left border of the image counts as missing", {"zero_missing": False}),
+    Step("14 joints", "pelvis and thorax count; other evaluators leave them out", {"all_joints": False}),
+    Step("size of the head", "`normalize` is used; PCKh has 0.6 of the head box's diagonal", {"scale_unit": False}),
 )  # fmt: skip
 
 

@@ -104,7 +104,7 @@ def threshold_circles(
             axes.add_patch(Circle(truth[k], radius, fill=False, color=color, linewidth=1.2))
         mark_right(axes, found[visible], hits[visible], size=20)
         count = f"{hits[visible].sum()} of {visible.sum()}"
-        axes.set_title(f"{threshold:g} of {dataset.unit[row]:.0f} px = {radius:.1f} px: {count}", fontsize=9)
+        axes.set_title(f"{threshold:g} × {dataset.unit[row]:.0f} px = {radius:.1f} px: {count}", fontsize=9)
     return figure
 
 

@@ -228,8 +228,8 @@ MPII = Layout(
     protocols={
         PUBLISHED: Protocol(
             mpii_published_table,
-            "the published report: within half of `normalize`, which is 20 x scale and no head size; 16 joints, "
-            "those covered, too",
+            "the published report: right within half of `normalize`, which is 20 x scale, not the size of the head; "
+            "16 joints, covered ones too",
             mpii_published_counts,
         ),
         "pckh": Protocol(mpii_pckh, about_pckh, mpii_pckh_counts),

@@ -239,9 +239,9 @@ VERI = Layout(
     protocols={
         PUBLISHED: Protocol(
             lambda labels, predictions: {"": veri_published_table(labels, predictions)},
-            "the published table: within an eighth of √(number of images) pixels; visible keypoints",
+            "the published table: right within √N / 8 pixels for N images; visible keypoints count",
         ),
-        "pck": Protocol(veri_pck, "1 is √area of the image's own keypoint box; visible keypoints"),
+        "pck": Protocol(veri_pck, "1 is √area of each image's own keypoint box; visible keypoints count"),
     },
     walk=veri_walk,
     threshold=0.1,

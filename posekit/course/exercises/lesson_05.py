@@ -1,4 +1,4 @@
-"""Exercises of lesson 05, on several devices: who takes which images, how to start, what is averaged."""
+"""Exercises of lesson 05, training on several devices: shares of images, launch options, averaged gradients."""
 
 import numpy as np
 
@@ -66,18 +66,18 @@ _MINE = Exercise(
         ),
         Mistake(
             _from(lambda n, u, b, r, k: (u + r) * b),
-            "an update takes ranks × batch images, so the next one begins that much later",
+            "an update takes ranks × batch images, so the next one must start that many images later",
         ),
         Mistake(
             _from(lambda n, u, b, r, k: r * n // k + u * b),
-            "every image once, but update 0 must take the first ranks × batch of the order, not a part for each rank",
+            "each image is used once, but update 0 must take the order's first ranks × batch images for all ranks",
         ),
         Mistake(
             lambda o, u, b, r, k: o[u * k * b + r : (u + 1) * k * b : k],
-            "the right images in each update, but dealt out like cards: rank 0 takes the first `batch` of them",
+            "each update has the right images, but dealt out one by one: rank 0 must take the first `batch` of them",
         ),
     ),
-    look="write down for 3 ranks and a batch of 4 where each share of updates 0 and 1 begins",
+    look="for 3 ranks and a batch of 4, write down where each rank's share of updates 0 and 1 starts",
 )
 
 _START = Exercise(
@@ -90,15 +90,15 @@ _START = Exercise(
     (
         Mistake(
             lambda host, hosts, cards, address: _options(host, hosts, cards, address, total=cards),
-            "--workers counts the workers of all hosts; --local-workers those of this one",
+            "--workers counts the workers on all hosts, --local-workers those on this host",
         ),
         Mistake(
             lambda host, hosts, cards, address: _options(host, hosts, cards, address, local=hosts * cards),
-            "--local-workers is what this host starts: one for each of its own cards",
+            "--local-workers is the number of workers that this host starts: one for each of its own cards",
         ),
         Mistake(
             lambda host, hosts, cards, address: _options(host, hosts, cards, address, cards, hosts * cards),
-            "--workers and --local-workers are exchanged: all workers, then those of this host",
+            "--workers and --local-workers are swapped: the first counts all workers, the second those on this host",
         ),
         Mistake(
             lambda host, hosts, cards, address: _options(host + 1, hosts, cards, address),
@@ -106,10 +106,10 @@ _START = Exercise(
         ),
         Mistake(
             lambda host, hosts, cards, address: _options(host, hosts, cards, address, total=hosts),
-            "a worker is a process with one card, so there are hosts × cards of them",
+            "each worker uses one card, so there are hosts × cards workers",
         ),
     ),
-    look="section 7 shows the line of two hosts; keep the order of its options as the task gives it",
+    look="section 7 shows the command for two hosts; keep the order of the options that the task gives",
 )
 
 EXERCISES = (
@@ -123,15 +123,15 @@ EXERCISES = (
         truth=lambda: 2 * 8 * 32 * 2,
         mistakes=(
             Mistake(512, "either the second host or `accumulate` is missing"),
-            Mistake(64, "that is one worker's; all workers' gradients are averaged"),
-            Mistake(256, "that is one host without `accumulate`"),
+            Mistake(64, "those are the images of one worker; the gradients of all workers are averaged"),
+            Mistake(256, "those are the images of one host without `accumulate`"),
             Mistake(32, "that is one batch of one worker"),
         ),
         look="workers × accumulate × batch",
     ),
     Exercise(
         "05.4",
-        "An honest mean",
+        "A fair mean",
         "code",
         "mean_gradient",
         _gradients,
@@ -139,7 +139,7 @@ EXERCISES = (
         (
             Mistake(
                 lambda g, n: g.mean(axis=0),
-                "that counts every *rank* alike; an image of a rank with few images then weighs more than others",
+                "that gives every *rank* the same weight, so an image counts more on a rank that has few of them",
             ),
             Mistake(lambda g, n: g.sum(axis=0), "that is a sum: it grows with the number of ranks"),
             Mistake(
@@ -152,7 +152,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda g, n: np.average(g, axis=1, weights=None),
-                "that averages over the weights of the network; the ranks are axis 0",
+                "that averages over the network's weights; the ranks are on axis 0",
             ),
         ),
         look="two ranks with 2 and 1 images and gradients 1 and 4: the mean over the images is (1 + 1 + 4) / 3",
@@ -162,12 +162,12 @@ EXERCISES = (
         "Only 1.4 times as fast",
         "open",
         rubric=(
-            "names at least three suspects: waiting for images, sending gradients, waiting for the slowest, "
-            "too small a batch per card, validation or saving on one rank",
-            "says for each what to look at: `wait_share` and `images_per_second` in log.csv, one worker alone, "
+            "names at least three possible causes: waiting for images, sending gradients, waiting for the slowest "
+            "worker, too small a batch per card, validation or saving on one rank",
+            "says for each what to look at or try: `wait_share` and `images_per_second` in log.csv, one worker alone, "
             "a smaller network, another host",
-            "changes one thing at a time and keeps `batch` per worker, or says what changes with it",
-            "says what speed-up is to be expected, and from which figure",
+            "changes one thing at a time; keeps `batch` per worker the same, or says what changes with it",
+            "says which speed-up to expect, and which figure this is based on",
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""Exercises of lesson 06, on PCK and its intervals."""
+"""Exercises of lesson 06: PCK and its confidence intervals."""
 
 import numpy as np
 
@@ -59,8 +59,8 @@ EXERCISES = (
         "threshold_cells",
         truth=lambda: 1.2,
         mistakes=(
-            Mistake(6, "that is the radius in pixels of the image; the network sees the crop"),
-            Mistake(4.8, "that is in pixels of the crop; a heatmap's cell covers `stride` of them"),
+            Mistake(6, "that is the radius in pixels of the image; convert it to the crop, then to cells"),
+            Mistake(4.8, "that is in pixels of the crop; a cell of the heatmap covers 4 of them"),
             Mistake(1.5, "pixels of the image aren't pixels of the crop: the crop shows 120 of them as 96"),
             Mistake(2.4, "that is a tenth of the heatmap's side; the threshold is a tenth of the *reference length*"),
         ),
@@ -74,16 +74,19 @@ EXERCISES = (
         _found,
         _pck,
         (
-            Mistake(lambda d, c, t: (d[c] <= t).mean(), "that is a share; multiply by 100"),
+            Mistake(lambda d, c, t: (d[c] <= t).mean(), "that is a share of 1; multiply by 100"),
             Mistake(lambda d, c, t: 100 * (d[c] < t).mean(), "a keypoint exactly at the threshold is right: use <="),
-            Mistake(lambda d, c, t: 100 * (d <= t).mean(), "choose by `counted` before averaging: some don't count"),
+            Mistake(
+                lambda d, c, t: 100 * (d <= t).mean(),
+                "some keypoints don't count: select by `counted` first",
+            ),
             Mistake(
                 lambda d, c, t: 100 * ((d <= t) & c).mean(),
-                "the hidden keypoints are still in the denominator: divide by the number of counted ones",
+                "the keypoints that don't count are still in the denominator: divide by the number of counted ones",
             ),
-            Mistake(_mean_of_keypoints, "that averages the rates of the keypoints; here all counted ones are one pool"),
+            Mistake(_mean_of_keypoints, "that averages one rate per keypoint; here all counted ones are pooled"),
         ),
-        look="do the first case by hand: 3 of its 5 counted keypoints are right",
+        look="compute the first case by hand: 3 of its 5 counted keypoints are right",
     ),
     Exercise(
         "06.3",
@@ -92,7 +95,10 @@ EXERCISES = (
         "new_curve",
         truth=lambda: "b",
         mistakes=(
-            Mistake("a", "the share of keypoints isn't proportional to their distances: think of a PCK of 100 %"),
+            Mistake(
+                "a",
+                "twice the distance isn't half the keypoints: think of predictions that are all almost exact",
+            ),
             Mistake("c", "the other way round: what was at distance 0.05 is now at 0.1"),
             Mistake("d", "all distances grow by the same *factor*, and PCK can't fall below 0"),
         ),
@@ -112,33 +118,33 @@ EXERCISES = (
             ),
             Mistake(
                 lambda h, c, d: _limits(_drawn_rates(h, c, d), 5, 95),
-                "5 and 95 leave 10 % outside; the middle 95 % begin at 2.5",
+                "5 and 95 leave 10 % outside; the middle 95 % start at 2.5",
             ),
             Mistake(
                 lambda h, c, d: _limits(_drawn_rates(h, c, d), 0, 95),
                 "the lowest 95 % aren't the middle ones: leave out 2.5 % on each side",
             ),
-            Mistake(lambda h, c, d: _limits(_drawn_rates(h, c, d) / 100), "those are shares; multiply by 100"),
+            Mistake(lambda h, c, d: _limits(_drawn_rates(h, c, d) / 100), "those are shares of 1; multiply by 100"),
             Mistake(
                 lambda h, c, d: _limits(100 * h[d].sum(axis=1) / c.sum()),
-                "each test set has its own counts: draw them with the same rows",
+                "each test set has its own counts: index `counts` with `drawn`, too",
             ),
         ),
         tolerance=1e-4,
-        look="`hits[drawn]` has a row of images for each test set",
+        look="`hits[drawn]` is (B, N): one row per test set",
     ),
     Exercise(
         "06.5",
         "Is B better?",
         "open",
         rubric=(
-            "Says that both networks were scored on the same images, so that the difference must be computed image by "
-            "image (paired), and that two overlapping intervals don't answer the question.",
-            "Gives the paired interval of the difference (`posekit compare A.csv B.csv --labels DIR`) and reads it: "
-            "without 0 in it, another test set would probably show the same sign.",
-            "Asks how each checkpoint was chosen: on these images, or on others.",
-            "Asks for more than one training of each, since a seed changes PCK as well.",
-            "Ends with a decision, and says how large a difference would matter in use.",
+            "Says that both networks were scored on the same images, so the difference must be computed image by image "
+            "(paired), and that two overlapping intervals don't answer the question.",
+            "Gives the paired interval of the difference (`posekit compare A.csv B.csv --labels DIR`) and interprets "
+            "it: if 0 isn't in it, another test set would probably show a difference of the same sign.",
+            "Asks how each checkpoint was chosen: on these images or on others.",
+            "Asks for more than one training of each network, since the random seed changes PCK as well.",
+            "Ends with a decision, and says how large a difference would have to be to matter in use.",
         ),
     ),
 )

@@ -56,9 +56,12 @@ EXERCISES = (
         "found_by_rounding",
         truth=lambda: 100 * math.pi / 4,
         mistakes=(
-            Mistake(100, "along one axis, yes; but a keypoint near a *corner* of its cell is 0.71 cells away"),
-            Mistake(50, "compare areas: which part of the cell is within half a cell of its centre?"),
-            Mistake(70.7, "0.707 cells is the distance of a corner; the share is one of areas"),
+            Mistake(
+                100,
+                "that holds along one axis, but a *corner* of the cell is 0.71 cells away from its centre",
+            ),
+            Mistake(50, "compare areas: how much of the cell is within half a cell of its centre?"),
+            Mistake(70.7, "0.707 cells is how far a corner is from the centre; compare areas, not lengths"),
         ),
         tolerance=0.005,
         look="draw a cell and, around its centre, a circle with a radius of half a cell",
@@ -72,20 +75,21 @@ EXERCISES = (
         _ceiling,
         (
             Mistake(
-                lambda p, t: _nearer(p, t, np.floor), "the nearest cell is found by rounding; `astype(int)` cuts off"
+                lambda p, t: _nearer(p, t, np.floor),
+                "round to find the nearest cell; `astype(int)` cuts off the decimals",
             ),
             Mistake(
                 lambda p, t: 100 * (np.abs(p - np.rint(p)).max(axis=1) <= t).mean(),
-                "x and y are each within the limit, but is the distance? Take the root of the sum of squares",
+                "x and y may each be within the limit and the distance not: take the root of the sum of squares",
             ),
             Mistake(
                 lambda p, t: 100 * (np.abs(p - np.rint(p)) <= t).mean(),
-                "a keypoint is one point, not two numbers: one distance for each row",
+                "you count x and y as two keypoints: compute one distance for each row",
             ),
-            Mistake(lambda p, t: _nearer(p, t) / 100, "that is a share; multiply by 100"),
-            Mistake(lambda p, t: 100 - _nearer(p, t), "those are the ones that are lost"),
+            Mistake(lambda p, t: _nearer(p, t) / 100, "that is a share of 1; multiply by 100"),
+            Mistake(lambda p, t: 100 - _nearer(p, t), "that is the percentage that is lost; return the rest"),
         ),
-        look="do the first case by hand: of its four keypoints, all but the third are within 0.4 cells",
+        look="compute the first case by hand: of its four keypoints, all but the third are within 0.4 cells",
     ),
     Exercise(
         "06b.3",
@@ -96,7 +100,7 @@ EXERCISES = (
         mistakes=(
             Mistake(4, "that is the threshold with all 1,024 images"),
             Mistake(1, "a quarter of the images halves the root: √256 is 16"),
-            Mistake(32, "an eighth of the *root* of the number of images"),
+            Mistake(32, "that is an eighth of the number of images; take its *root* first"),
         ),
         look="√256 is 16",
     ),
@@ -124,8 +128,11 @@ EXERCISES = (
                 lambda t, f, s, v: _published(t, f, s, v, limit=math.sqrt(v.size) / 8),
                 "N is the number of images, `len(truth)`, not that of keypoints",
             ),
-            Mistake(lambda t, f, s, v: _published(t, f, s, v, counted="all"), "hidden keypoints don't count"),
-            Mistake(lambda t, f, s, v: _published(t, f, s, v) / 100, "that is a share; multiply by 100"),
+            Mistake(
+                lambda t, f, s, v: _published(t, f, s, v, counted="all"),
+                "hidden keypoints don't count: select by `visible`",
+            ),
+            Mistake(lambda t, f, s, v: _published(t, f, s, v) / 100, "that is a share of 1; multiply by 100"),
         ),
         look="with N = 100 the threshold is 1.25 pixels",
     ),
@@ -136,10 +143,10 @@ EXERCISES = (
         rubric=(
             "Names for both figures: the threshold, the reference length, which keypoints count, how they are "
             "averaged, the images and their split, and how the checkpoint was chosen.",
-            "Says of each whether the text, the code, or neither tells it, with the place where it was found.",
-            "Finds at least one difference, or shows that there is none; says in which direction it moves the figure.",
+            "Says for each whether it is in the text, in the code or nowhere, and where exactly.",
+            "Finds at least one difference, or shows that there is none; says how it changes the figure, up or down.",
             "Gives the ceiling of the stricter figure, or says how one would compute it.",
-            "Ends with a sentence that one could print: comparable, comparable after a change, or not.",
+            "Ends with a sentence that could be published: comparable, comparable after a change, or not comparable.",
         ),
     ),
 )
