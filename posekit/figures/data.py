@@ -83,14 +83,20 @@ def show_pose(
     `size` is a marker's area in points². The axes keep to the image.
     """
     show_picture(axes, image, title)
-    colors, rings = side_palette(skeleton), labelled(keypoints) & ~visible
+    draw_skeleton(axes, keypoints, visible, skeleton, size)
+    if hidden:
+        rings = labelled(keypoints) & ~visible
+        look = {"facecolors": "none", "edgecolors": side_palette(skeleton)[rings], "linewidths": 0.9, "zorder": 3}
+        axes.scatter(*keypoints[rings].T, s=size * 0.6, **look)
+
+
+def draw_skeleton(axes: Axes, keypoints: np.ndarray, visible: np.ndarray, skeleton: Skeleton, size: float = 18) -> None:
+    """Draw the visible ones (K,) of the keypoints (K, 2), and the limbs between them, over a picture."""
     limbs = np.array([visible[a] and visible[b] for a, b in skeleton.limbs], bool)  # those that are drawn
     lines = keypoints[np.array(skeleton.limbs, int).reshape(-1, 2)[limbs]]  # (L, 2, 2)
     axes.add_collection(LineCollection(list(lines), colors=limb_palette(skeleton)[limbs], linewidths=1.1))
-    axes.scatter(*keypoints[visible].T, s=size, color=colors[visible], edgecolors="white", linewidths=0.6, zorder=3)
-    if hidden:
-        look = {"facecolors": "none", "edgecolors": colors[rings], "linewidths": 0.9, "zorder": 3}
-        axes.scatter(*keypoints[rings].T, s=size * 0.6, **look)
+    look = {"color": side_palette(skeleton)[visible], "edgecolors": "white", "linewidths": 0.6, "zorder": 3}
+    axes.scatter(*keypoints[visible].T, s=size, **look)
 
 
 def contact_sheet(dataset: PoseDataset, indices: Sequence[int], columns: int = 6) -> Figure:
@@ -127,7 +133,7 @@ def _list_names(axes: Axes, visible: np.ndarray, skeleton: Skeleton) -> None:
         face = colors[k] if visible[k] else "none"
         axes.scatter(column, -row, s=34, facecolors=[face], edgecolors=[colors[k]])
         axes.text(column + 0.05, -row, f"{k}  {name}", fontsize=8, va="center", color="black" if visible[k] else "0.5")
-    axes.set(xlim=(-0.06, 1.95), ylim=(-half + 0.3, 0.9))
+    axes.set(xlim=(-0.06, 1.95), ylim=(-max(half, 8) + 0.3, 0.9))  # few names aren't spread out
     axes.set_title("● visible   ○ hidden", fontsize=9)
     axes.set_axis_off()
 

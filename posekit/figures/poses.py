@@ -15,7 +15,7 @@ from matplotlib.ticker import ScalarFormatter
 
 from posekit import palette
 from posekit.datasets.dataset import PoseDataset
-from posekit.drawing import draw_pose
+from posekit.figures.data import draw_skeleton
 from posekit.figures.style import BESIDE, new_figure, picture_rows, show_picture
 from posekit.predictions import Predictions
 from posekit.recipes import Recipe
@@ -79,11 +79,11 @@ def map_panels(
 
 def beside_truth(dataset: PoseDataset, predictions: Predictions, rows: Sequence[int], titles: Sequence[str]) -> Figure:
     """Draw visible true keypoints above the same keypoints as predicted, one column per row of the data set."""
-    pictures = [
-        [draw_pose(*_cut(dataset, row, points), dataset.visible[row].astype(float), dataset.skeleton) for row in rows]
-        for points in (dataset.keypoints, predictions.keypoints)
-    ]
-    return picture_rows(pictures, titles, ["truth", "prediction"])
+    cuts = [[_cut(dataset, row, points) for row in rows] for points in (dataset.keypoints, predictions.keypoints)]
+    figure = picture_rows([[image for image, _ in line] for line in cuts], titles, ["truth", "prediction"])
+    for axes, row, (_, points) in zip(figure.axes, [*rows, *rows], chain(*cuts), strict=True):
+        draw_skeleton(axes, points, dataset.visible[row], dataset.skeleton, size=14)
+    return figure
 
 
 def threshold_circles(

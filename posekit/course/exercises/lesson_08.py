@@ -49,15 +49,15 @@ def _highest(grid, kept, share):
 EXERCISES = (
     Exercise(
         "08.1",
-        "Which way around?",
+        "Which way do you turn?",
         "predict",
         "turn",
         truth=lambda: "a",
         mistakes=(
-            Mistake("b", "that is so where y points up; in a picture y points *down*: sketch the three points"),
-            Mistake("c", "the cross product is 64, not 0: there is a turn"),
+            Mistake("b", "that is right if y points up; in a picture y points *down*: sketch the three points"),
+            Mistake("c", "the cross product is 64, not 0, so you do turn"),
         ),
-        look="sketch the three points with y downwards",
+        look="sketch the three points, with y pointing down",
     ),
     Exercise(
         "08.2",
@@ -67,21 +67,28 @@ EXERCISES = (
         _quads,
         _convex,
         (
-            Mistake(lambda c: bool((_turns(c) > 0).all()), "clockwise only: the other way around is convex, too"),
             Mistake(
-                lambda c: bool((_turns(c) < 0).all()), "counter-clockwise only: the other way around is convex, too"
+                lambda c: bool((_turns(c) > 0).all()),
+                "this accepts only clockwise quads; counter-clockwise ones are convex, too",
+            ),
+            Mistake(
+                lambda c: bool((_turns(c) < 0).all()),
+                "this accepts only counter-clockwise quads; clockwise ones are convex, too",
             ),
             Mistake(
                 lambda c: bool((_turns(c) >= 0).all() or (_turns(c) <= 0).all()),
-                "a corner on a straight line turns neither way, and such a quad isn't convex: > and <, not >= and <=",
+                "a quad with a corner on a straight line doesn't count as convex: use > and <, not >= and <=",
             ),
             Mistake(
                 lambda c: bool((_turns(c)[:3] > 0).all() or (_turns(c)[:3] < 0).all()),
-                "a quad has four turns; the last is from the fourth edge to the first",
+                "that checks three turns; the fourth is from the last edge to the first",
             ),
-            Mistake(lambda c: bool(_turns(c).sum() != 0), "the sum can hide one turn the other way: look at each sign"),
             Mistake(
-                lambda c: bool((_turns(c) == _turns(c)[0]).all()), "compare the signs of the turns, not their sizes"
+                lambda c: bool(_turns(c).sum() != 0),
+                "the sum can hide a turn the other way: look at the sign of each turn",
+            ),
+            Mistake(
+                lambda c: bool((_turns(c) == _turns(c)[0]).all()), "compare the signs of the turns, not their values"
             ),
         ),
         look="print the four cross products of this quad",
@@ -93,12 +100,12 @@ EXERCISES = (
         "left_to_compute",
         truth=lambda: 24,
         mistakes=(
-            Mistake(56, "what is whole on disk isn't computed again"),
-            Mistake(8, "the third batch hadn't been written when the power failed"),
-            Mistake(16, "that is what is missing of `test`; `query` wasn't begun"),
-            Mistake(40, "two batches of 16 were finished, not one"),
+            Mistake(56, "images that are complete on disk aren't computed again"),
+            Mistake(8, "`test` isn't complete: its third batch hadn't been written when the power failed"),
+            Mistake(16, "that is what is missing in `test`; `query` hadn't been started"),
+            Mistake(40, "two batches of 16 were complete, not one"),
         ),
-        look="what had been written when the third batch failed?",
+        look="what had been written when the power failed?",
     ),
     Exercise(
         "08.4",
@@ -108,26 +115,32 @@ EXERCISES = (
         _curves,
         _highest,
         (
-            Mistake(lambda g, k, s: float(g[k > s].max()), "70 % is enough for 70 %: use >="),
-            Mistake(lambda g, k, s: float(g[k >= s].min()), "that is the lowest; take the highest"),
-            Mistake(lambda g, k, s: int(np.flatnonzero(k >= s)[-1]), "that is its place in the grid: return the value"),
-            Mistake(lambda g, k, s: float(g[k <= s].min()), "that one may keep too few: at least `share` must be kept"),
-            Mistake(lambda g, k, s: float(k[k >= s].min()), "that is the share that is kept: return the threshold"),
+            Mistake(lambda g, k, s: float(g[k > s].max()), "at least 70 % includes 70 % itself: use >="),
+            Mistake(lambda g, k, s: float(g[k >= s].min()), "that is the lowest such threshold; take the highest"),
+            Mistake(
+                lambda g, k, s: int(np.flatnonzero(k >= s)[-1]),
+                "that is the index of the threshold in `grid`: return its value",
+            ),
+            Mistake(
+                lambda g, k, s: float(g[k <= s].min()),
+                "that one may keep too few: it must keep at least `share` percent",
+            ),
+            Mistake(lambda g, k, s: float(k[k >= s].min()), "that is the percentage kept: return the threshold"),
         ),
         look="the first case gives 0.4",
     ),
     Exercise(
         "08.5",
-        "Make the score mean it",
+        "Make the score mean visibility",
         "open",
         rubric=(
-            "States the question and a guess before the training: what should `supervise_missing=true` do to the "
-            "scores of visible keypoints, and of hidden ones?",
-            "Changes that one field only, and trains both networks with the same seed and the same number of epochs.",
-            "Compares the two by the numbers of section 5: of 100 pairs, how often the visible one scores higher, and "
-            "the curves of the gate with and without the turn.",
-            "Says what it cost: PCK of the visible keypoints, with its interval.",
-            "Says which of the two gates one would give to the second network, and why.",
+            "States a question and a guess before the training: what will `supervise_missing=true` do to the scores of "
+            "visible keypoints, and to those of hidden ones?",
+            "Changes only this field, and trains both networks with the same seed for the same number of epochs.",
+            "Compares the two networks with the numbers of section 5: how often the visible keypoint of a pair scores "
+            "higher, and the curves of the gate with and without the turn.",
+            "Says what it costs: PCK of the visible keypoints, with its interval.",
+            "Says which of the two gates to use with the second network, and why.",
         ),
     ),
 )
