@@ -6,14 +6,13 @@ Positions on a canvas are in page pixels. The canvas has DENSITY times as many p
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from io import BytesIO
-from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from posekit import palette
+from posekit.figures.fonts import font_file
 from posekit.geometry import transform_points
 
 DENSITY = 1.5
@@ -117,7 +116,7 @@ class Canvas:
 
     def text(self, x: float, y: float, text: str, size: int = 13, color: Color = INK, bold: bool = False) -> float:
         """Write text that starts at (x, y) on its baseline; return the x where it ends."""
-        pixels, ascent = _written(text, round(size * DENSITY), color, "DejaVuSans-Bold" if bold else "DejaVuSans")
+        pixels, ascent = _written(text, round(size * DENSITY), color, bold)
         self.place(pixels, x, y - ascent / DENSITY)
         return x + pixels.shape[1] / DENSITY
 
@@ -141,9 +140,9 @@ def _symbol(kind: str, color: Color) -> np.ndarray:
 
 
 @lru_cache(256)
-def _written(text: str, size: int, color: Color, name: str) -> tuple[np.ndarray, int]:
-    """Render a line of text on white in a font of Matplotlib's; also return the baseline's distance from the top."""
-    font = ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf", f"{name}.ttf"), size)
+def _written(text: str, size: int, color: Color, bold: bool) -> tuple[np.ndarray, int]:
+    """Render a line of text on white; also return the baseline's distance from the top."""
+    font = ImageFont.truetype(font_file(text, bold), size)
     ascent, descent = font.getmetrics()
     image = Image.new("RGB", (max(1, round(font.getlength(text))), ascent + descent), PAPER)
     ImageDraw.Draw(image).text((0, ascent), text, color, font, anchor="ls")

@@ -10,6 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from posekit.figures.fonts import use_chinese_font
+
+use_chinese_font()
 BESIDE = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5)}  # axes.legend(**BESIDE): to the right of the axes
 
 
