@@ -11,7 +11,7 @@ from coco_files import NAMES, content, write
 from PIL import Image
 
 from posekit.errors import InputError
-from posekit.layouts import for_data, for_training, get_layout, layout_of, open_split
+from posekit.layouts import for_data, for_training, get_layout, layout_of, open_split, open_training
 from posekit.layouts.coco import COCO, FEWEST
 from posekit.layouts.coco_files import read_coco
 from posekit.layouts.converting import convert
@@ -291,6 +291,8 @@ def test_a_recipe_for_another_layout_takes_the_datas_skeleton(tmp_path: Path, ti
             open_split(replace(recipe, flip_pairs=wrong), file, "train")
     same = get_recipe("poseestnet-tiny")
     assert for_training(same, tiny_vehicles) is same and for_training(same, None) is same
+    with pytest.raises(InputError, match="flip_pairs=none: VeRi has left/right pairs of its own; leave them out"):
+        open_training(replace(same, flip_pairs="none"), tiny_vehicles)
 
 
 def test_a_skeleton_that_is_not_the_models(tmp_path: Path) -> None:

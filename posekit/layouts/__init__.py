@@ -79,6 +79,9 @@ def open_training(
     recipe: Recipe, data: str | Path | None, images: str | Path | None = None
 ) -> tuple[Recipe, PoseDataset, PoseDataset]:
     """What a training takes: the recipe, with the data's skeleton where it leaves that to them, and both splits."""
+    if recipe.flip_pairs != Reading.flip_pairs and recipe.dataset != COCO.name:
+        title = get_layout(recipe.dataset).title
+        raise InputError(f"flip_pairs={recipe.flip_pairs}: {title} has left/right pairs of its own; leave them out")
     training = open_split(recipe, data, "train", images)
     if recipe.skeleton == FROM_DATA:
         recipe = replace(recipe, skeleton=training.skeleton)
