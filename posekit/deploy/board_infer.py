@@ -374,7 +374,7 @@ def run(options):
     for file, lines in (("times.json", json.dumps(times, indent=2)), ("infer.sha256", sums))[: 2 - inputs.own]:
         Path(out, file).write_text("".join(lines), "utf-8")
     print(f"{name}: {times['milliseconds']:.2f} ms per image, mean of {len(calls)}")
-    print(f"{out}: keypoints.csv of {len(rows)} samples, times.json, {max(0, min(options.draw, len(rows)))} in annotated/")
+    print(f"{out}: keypoints.csv of {len(rows)} samples, times.json, {min(options.draw, len(rows))} in annotated/")
 
 
 def main():
