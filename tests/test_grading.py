@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from students import EXERCISES, GUESS, RIGHT, cell, hand_in, harmful, notebook
 from test_places import installed, nobody  # noqa: F401
+from typer.testing import CliRunner
 
+from posekit.cli.main import app
 from posekit.course import grading
 from posekit.course.cells import has_tag, source_of
 from posekit.course.exercises import Verdict, all_exercises
@@ -92,7 +94,7 @@ def test_a_class_gets_the_table_it_deserves(kind: str, tmp_path: Path, monkeypat
         with pytest.raises(TimeoutError):
             server.accept()
     assert len(deserved) >= 30
-    with open(out / "grades.csv", newline="", encoding="utf-8") as file:
+    with open(out / "grades.csv", newline="", encoding="utf-8-sig") as file:
         rows = {row["student"].removeprefix("'"): row for row in csv.DictReader(file)}
     assert {name: tuple(row[e.name] for e in EXERCISES) for name, row in rows.items()} == deserved
     assert {name: int(row["right"]) for name, row in rows.items()} == {n: r.count("ok") for n, r in deserved.items()}
@@ -202,6 +204,51 @@ def test_submissions_are_found_without_following_links(tmp_path: Path) -> None:
     assert found[2][0].isprintable() and found[2][0].isascii()
 
 
+def test_a_folder_is_searched_for_what_students_really_hand_in(tmp_path: Path) -> None:
+    for name in ("anna/02.IPYNB", "ben/work.zip", f"{'n' * 200}1/02.ipynb", f"{'n' * 200}2/02.ipynb"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(notebook(cell("90.1", RIGHT)))
+    (tmp_path / "class.zip").write_bytes(b"PK\x03\x04" + bytes(range(256)))
+    found = find_submissions(tmp_path, ["90.1"])
+    assert len({each.student for each in found}) == 5  # none is taken for another
+    problems = {each.student[:5]: each.problem for each in found}
+    assert problems == {"anna": "", "nnnnn": "", "ben": "no notebook in the folder, but work.zip",
+                        "class": "not a notebook (a zip file; unpack it first)"}  # fmt: skip
+
+
+CHECK = cell(None, 'check("90.1", total)')
+SOLUTION = cell(None, 'def total_solution(values):\n    return 1\n\ncheck("90.1", total_solution)')
+
+
+@pytest.mark.parametrize(
+    ("cells", "source"),
+    [
+        ([{**cell("90.1", RIGHT), "metadata": {"exercise": "90.1"}}, CHECK], RIGHT),  # its tags were lost
+        ([cell(None, "total = 3"), CHECK, cell(None, "x"), cell(None, RIGHT), CHECK, SOLUTION], f"total = 3\n{RIGHT}"),
+        ([cell(None, "values = 3"), cell(None, RIGHT), cell(None, "total([1])"), CHECK], RIGHT),
+        ([cell("90.1", "total = 1"), cell(None, RIGHT), cell(None, "print(total)"), CHECK], f"total = 1\n{RIGHT}"),
+        ([cell("90.1", RIGHT), cell(None, "total([2.0])"), CHECK, cell(None, "total = None")], RIGHT),
+        ([cell("90.1", RIGHT), CHECK, SOLUTION], RIGHT),
+    ],
+)  # fmt: skip
+def test_the_students_cells_are_found(cells: list[dict], source: str, tmp_path: Path) -> None:
+    """Editors lose metadata, and students write below the exercise's cell: the notebook's check has said [ok]."""
+    (tmp_path / "a.ipynb").write_text(notebook(*cells))
+    (found,) = find_submissions(tmp_path, ["90.1"])
+    assert found.sources == {"90.1": source} and found.problem == ""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("exercises")
+def test_untouched_files_are_no_copies(tmp_path: Path) -> None:
+    """Most students hand in some lessons that they haven't begun, beside some that they have solved."""
+    for name, source in {"a/1": RIGHT, "a/2": "total = None", "b/1": f"{RIGHT}\n", "b/2": "total = None"}.items():
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / f"{name}.ipynb").write_text(notebook(cell("90.1", source)))
+    rows = grade(tmp_path / "in", tmp_path / "out").rows
+    assert [(row.right, row.remarks) for row in rows] == [(1, []), (1, [])]
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "{}", '{"cells": 3}', '{"cells": [3]}', '{"cells": [{"metadata": {}, "source": 3}]}',
@@ -217,8 +264,16 @@ def test_what_is_not_a_notebook_is_a_remark(text: str, tmp_path: Path) -> None:
 def test_a_spreadsheet_takes_nothing_for_a_formula(tmp_path: Path) -> None:
     row = Row("=1+1", {"90.1": Verdict("ok", "right")}, ["@SUM(A1)"])
     write_grades(Grades(EXERCISES, [row], 1, "bubblewrap"), tmp_path)
-    (line,) = csv.DictReader((tmp_path / "grades.csv").read_text(encoding="utf-8").splitlines())
+    (line,) = csv.DictReader((tmp_path / "grades.csv").read_text(encoding="utf-8-sig").splitlines())
     assert line["student"] == "'=1+1" and line["remarks"] == "'@SUM(A1)" and line["of"] == "3"
+
+
+def test_a_spreadsheet_of_any_country_reads_the_table(tmp_path: Path) -> None:
+    """Excel knows UTF-8 by its mark, and where decimals have commas, it separates columns by semicolons."""
+    write_grades(Grades(EXERCISES, [Row("李;=1+1", {}, [])], 1, "bubblewrap"), tmp_path)
+    content = (tmp_path / "grades.csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbf")
+    assert next(csv.reader(content.decode("utf-8-sig").splitlines()[1:], delimiter=";"))[0].startswith("李;=1+1")
 
 
 @pytest.mark.usefixtures("exercises")
@@ -231,6 +286,21 @@ def test_what_cannot_be_graded_is_one_line(tmp_path: Path) -> None:
         grade(tmp_path, tmp_path.with_name("out"), only=["77"])
     with pytest.raises(InputError, match="cannot read"):
         grade(tmp_path / "nowhere", tmp_path / "out")
+    done = CliRunner().invoke(app, ["course", "grade", str(tmp_path), "--out", "out", "--seconds", "inf"])
+    assert done.exit_code == 2 and "Invalid value for '--seconds'" in done.output
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("exercises")
+def test_where_the_table_cannot_be_written_is_said_before_grading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.ipynb").write_text(notebook(cell("90.1", RIGHT)))
+    (tmp_path / "out").touch()
+    monkeypatch.setattr(grading, "_grade_all", None)
+    with pytest.raises(InputError, match="out: cannot write"):
+        grade(tmp_path / "in", tmp_path / "out")
 
 
 @pytest.mark.slow
@@ -243,6 +313,8 @@ def test_a_teacher_who_is_not_root_has_a_sandbox_too(kind: str, needed: str, req
         if not (found := shutil.which(name)):
             pytest.skip(f"needs {name}")
         (programs / name).symlink_to(found)
+    (lessons := site / "site/posekit/workbook/notebooks").mkdir(parents=True, exist_ok=True)
+    (lessons / "with solutions").touch()  # as in a wheel
     folder = site / "work" / "in"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -250,6 +322,7 @@ def test_a_teacher_who_is_not_root_has_a_sandbox_too(kind: str, needed: str, req
     tries = {
         "right": "pass",
         "reads": f"import os\n    os.listdir({str(folder)!r})",
+        "copies": "import posekit, pathlib\n    assert any(pathlib.Path(posekit.__file__).parent.glob('workbook/*/*'))",
         "writes": "import numpy\n    open(numpy.__file__, 'a')",
         "forks": "import os\n    os.fork()",
         "mounts": "import ctypes\n    assert not ctypes.CDLL(None).mount(b'/usr', b'/own', None, 4096, None)",
@@ -262,6 +335,6 @@ def test_a_teacher_who_is_not_root_has_a_sandbox_too(kind: str, needed: str, req
     done = nobody(site, "-m", "posekit.cli", *words, PATH=str(programs))
     assert done.returncode == 0, done.stderr
     assert f"ran in {kind}" in (site / "work" / "out" / "grades.html").read_text().replace("\n", " ")
-    with open(site / "work" / "out" / "grades.csv", newline="") as file:
+    with open(site / "work" / "out" / "grades.csv", newline="", encoding="utf-8-sig") as file:
         rows = {row["student"]: row["02.1"] for row in csv.DictReader(file)}
     assert rows == dict.fromkeys(tries, "error") | {"right": "ok"}
