@@ -95,7 +95,7 @@ def test_open_exercises_have_a_rubric() -> None:
 def test_an_unknown_exercise_is_named_with_those_that_exist() -> None:
     with pytest.raises(InputError, match=r"exercise '02\.9': .*02\.1, 02\.2"):
         exercises.check("02.9", 1)
-    for name in ("2", "../x.1", "77.1"):
+    for name in ("2", "../x.1", "77.1", 2.1, print):
         with pytest.raises(InputError, match="there is none of this name"):
             exercises.check(name, 1)
 
@@ -145,6 +145,7 @@ ROWS = Exercise(
     lambda a: a.sum(axis=0),
     (Mistake(lambda a: a.sum(axis=1), "that sums the rows"),),
 )
+MANY = Exercise("0.4", "Many", "code", "plus", lambda rng: [(np.arange(25.0).reshape(5, 5),)], lambda a: a + 1)
 BOTH = Exercise("0.3", "Both", "code", "both", lambda rng: [(np.arange(3.0),)], lambda a: (a + 1, a > 1))
 
 
@@ -160,6 +161,20 @@ def test_a_right_answer_in_any_dress() -> None:
     assert says(DOUBLE, "double = lambda x: np.array(2 * x)").startswith("[ok]")
     assert says(ROWS, "def sums(a): return [a[:, k].sum() for k in range(3)]").startswith("[ok]")
     assert says(BOTH, "def both(a): return [list(a + 1), tuple(a > 1)]").startswith("[ok]")
+    assert says(ROWS, "def sums(a): return np.array([*a.sum(axis=0)], object)").startswith("[ok]")
+    assert says(ROWS, "def sums(a): return np.ma.masked_array(a.sum(axis=0), [1, 0, 0])").startswith("[ok]")
+
+
+@pytest.mark.parametrize("line", ["%matplotlib inline", "%%time", "!pip install nothing", "np.zeros?", "display(1)",
+                                  "check('0.1', 3)", "%time x = 3"])  # fmt: skip
+def test_what_only_a_notebook_runs_does_no_harm_elsewhere(line: str) -> None:
+    """As a grader runs it: the lesson's check has said [ok] to such a cell."""
+    assert says(DOUBLE, line, "def double(x): return 2 * x") == "[ok] right in 2 cases"
+    assert says(DOUBLE, line, "def double(x:", "    return x").endswith("in line 2: def double(x:")
+
+
+def test_a_letter_from_a_chinese_keyboard() -> None:
+    assert str(exercises.verdict("02.3", "Ｃ")) == str(exercises.verdict("02.3", np.array("C"))) == "[ok] right"
 
 
 def test_a_forgotten_return() -> None:
@@ -179,6 +194,13 @@ def test_a_wrong_type_shape_and_value() -> None:
     assert says(ROWS, "def sums(a): return a.sum(axis=1)") == "[not yet] that sums the rows"
     assert "has NaN in it (3 of 3 values)" in says(ROWS, "def sums(a): return a.sum(axis=0) * np.nan")
     assert says(DOUBLE, "def double(x): return x * x") == "[not yet] double(5) should be 10, not 25"
+    assert says(DOUBLE, "def double(x): return 10 ** 5000").endswith("double(2) should be 4, not inf")
+    assert says(DOUBLE, "def double(x): return -(10 ** 30)").endswith("double(2) should be 4, not -1e+30")
+    assert says(DOUBLE, "def double(x): return 2.00001 * x").endswith("double(2) should be 4, not 4.00002")
+    near = says(DOUBLE, "def double(x): return 2 * x + 1.2e-5 * (x > 2)")
+    assert near.endswith("double(5) should be 10, not 10.000012")
+    many = says(MANY, "def plus(a):", "    a = a + 1", "    a[3, 2] = 0", "    return a")
+    assert many.endswith("[3, 2] should be 18, not 0")
     assert "is an array of shape (3,), but 2 results are asked" in says(BOTH, "def both(a): return a + 1")
     assert "both([0., 1., 2.])[1] should be" in says(BOTH, "def both(a): return a + 1, a > 5")
 

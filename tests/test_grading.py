@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 from students import EXERCISES, GUESS, RIGHT, cell, hand_in, harmful, notebook
 from test_places import installed, nobody  # noqa: F401
+from typer.testing import CliRunner
 
+from posekit.cli.main import app
 from posekit.course import grading
 from posekit.course.cells import has_tag, source_of
 from posekit.course.exercises import Verdict, all_exercises
 from posekit.course.grading import answers, grade, sandbox
-from posekit.course.grading.submissions import find_submissions
 from posekit.course.grading.table import Grades, Row, write_grades
 from posekit.course.lessons import list_lessons
 from posekit.course.results import read_cells
@@ -92,7 +93,7 @@ def test_a_class_gets_the_table_it_deserves(kind: str, tmp_path: Path, monkeypat
         with pytest.raises(TimeoutError):
             server.accept()
     assert len(deserved) >= 30
-    with open(out / "grades.csv", newline="", encoding="utf-8") as file:
+    with open(out / "grades.csv", newline="", encoding="utf-8-sig") as file:
         rows = {row["student"].removeprefix("'"): row for row in csv.DictReader(file)}
     assert {name: tuple(row[e.name] for e in EXERCISES) for name, row in rows.items()} == deserved
     assert {name: int(row["right"]) for name, row in rows.items()} == {n: r.count("ok") for n, r in deserved.items()}
@@ -187,38 +188,30 @@ def test_records_that_no_worker_writes(record: object) -> None:
     assert not answers._sound([{"called": True, "value": 1, "changed": []}], 2)
 
 
-def test_submissions_are_found_without_following_links(tmp_path: Path) -> None:
-    text = notebook(cell("90.1", RIGHT))
-    for name in ("anna/work/02.ipynb", "anna/.lessons/02.ipynb", "ben.ipynb", ".hidden.ipynb"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    (tmp_path / "anna" / "linked.ipynb").symlink_to("/etc/passwd")
-    (tmp_path / "all").symlink_to("/", target_is_directory=True)
-    os.mkfifo(tmp_path / "pipe.ipynb")
-    os.mkfifo(tmp_path / "anna" / "pipe.ipynb")
-    (tmp_path / os.fsdecode(b"\xff\x1b[2J.ipynb")).write_text(text)
-    found = [(each.student, each.path.name) for each in find_submissions(tmp_path, ["90.1"])]
-    assert found[:2] == [("anna", "02.ipynb"), ("ben", "ben.ipynb")] and len(found) == 3
-    assert found[2][0].isprintable() and found[2][0].isascii()
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "[]", "{}", '{"cells": 3}', '{"cells": [3]}', '{"cells": [{"metadata": {}, "source": 3}]}',
-     '{"cells": [{"metadata": 3, "source": ""}]}', '{"cells": [{"metadata": {"tags": 3}, "source": ""}]}',
-     "[" * 100_000],
-)  # fmt: skip
-def test_what_is_not_a_notebook_is_a_remark(text: str, tmp_path: Path) -> None:
-    (tmp_path / "a.ipynb").write_text(text)
-    (found,) = find_submissions(tmp_path, ["90.1"])
-    assert found.problem.startswith("not a notebook (") and found.sources == {}
+@pytest.mark.slow
+@pytest.mark.usefixtures("exercises")
+def test_untouched_files_are_no_copies(tmp_path: Path) -> None:
+    """Most students hand in some lessons that they haven't begun, beside some that they have solved."""
+    for name, source in {"a/1": RIGHT, "a/2": "total = None", "b/1": f"{RIGHT}\n", "b/2": "total = None"}.items():
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / f"{name}.ipynb").write_text(notebook(cell("90.1", source)))
+    rows = grade(tmp_path / "in", tmp_path / "out").rows
+    assert [(row.right, row.remarks) for row in rows] == [(1, []), (1, [])]
 
 
 def test_a_spreadsheet_takes_nothing_for_a_formula(tmp_path: Path) -> None:
     row = Row("=1+1", {"90.1": Verdict("ok", "right")}, ["@SUM(A1)"])
     write_grades(Grades(EXERCISES, [row], 1, "bubblewrap"), tmp_path)
-    (line,) = csv.DictReader((tmp_path / "grades.csv").read_text(encoding="utf-8").splitlines())
+    (line,) = csv.DictReader((tmp_path / "grades.csv").read_text(encoding="utf-8-sig").splitlines())
     assert line["student"] == "'=1+1" and line["remarks"] == "'@SUM(A1)" and line["of"] == "3"
+
+
+def test_a_spreadsheet_of_any_country_reads_the_table(tmp_path: Path) -> None:
+    """Excel knows UTF-8 by its mark, and where decimals have commas, it separates columns by semicolons."""
+    write_grades(Grades(EXERCISES, [Row("李;=1+1", {}, [])], 1, "bubblewrap"), tmp_path)
+    content = (tmp_path / "grades.csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbf")
+    assert next(csv.reader(content.decode("utf-8-sig").splitlines()[1:], delimiter=";"))[0].startswith("李;=1+1")
 
 
 @pytest.mark.usefixtures("exercises")
@@ -231,6 +224,21 @@ def test_what_cannot_be_graded_is_one_line(tmp_path: Path) -> None:
         grade(tmp_path, tmp_path.with_name("out"), only=["77"])
     with pytest.raises(InputError, match="cannot read"):
         grade(tmp_path / "nowhere", tmp_path / "out")
+    done = CliRunner().invoke(app, ["course", "grade", str(tmp_path), "--out", "out", "--seconds", "inf"])
+    assert done.exit_code == 2 and "Invalid value for '--seconds'" in done.output
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("exercises")
+def test_where_the_table_cannot_be_written_is_said_before_grading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.ipynb").write_text(notebook(cell("90.1", RIGHT)))
+    (tmp_path / "out").touch()
+    monkeypatch.setattr(grading, "_grade_all", None)
+    with pytest.raises(InputError, match="out: cannot write"):
+        grade(tmp_path / "in", tmp_path / "out")
 
 
 @pytest.mark.slow
@@ -243,6 +251,8 @@ def test_a_teacher_who_is_not_root_has_a_sandbox_too(kind: str, needed: str, req
         if not (found := shutil.which(name)):
             pytest.skip(f"needs {name}")
         (programs / name).symlink_to(found)
+    (lessons := site / "site/posekit/workbook/notebooks").mkdir(parents=True, exist_ok=True)
+    (lessons / "with solutions").touch()  # as in a wheel
     folder = site / "work" / "in"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -250,6 +260,7 @@ def test_a_teacher_who_is_not_root_has_a_sandbox_too(kind: str, needed: str, req
     tries = {
         "right": "pass",
         "reads": f"import os\n    os.listdir({str(folder)!r})",
+        "copies": "import posekit, pathlib\n    assert any(pathlib.Path(posekit.__file__).parent.glob('workbook/*/*'))",
         "writes": "import numpy\n    open(numpy.__file__, 'a')",
         "forks": "import os\n    os.fork()",
         "mounts": "import ctypes\n    assert not ctypes.CDLL(None).mount(b'/usr', b'/own', None, 4096, None)",
@@ -262,6 +273,6 @@ def test_a_teacher_who_is_not_root_has_a_sandbox_too(kind: str, needed: str, req
     done = nobody(site, "-m", "posekit.cli", *words, PATH=str(programs))
     assert done.returncode == 0, done.stderr
     assert f"ran in {kind}" in (site / "work" / "out" / "grades.html").read_text().replace("\n", " ")
-    with open(site / "work" / "out" / "grades.csv", newline="") as file:
+    with open(site / "work" / "out" / "grades.csv", newline="", encoding="utf-8-sig") as file:
         rows = {row["student"]: row["02.1"] for row in csv.DictReader(file)}
     assert rows == dict.fromkeys(tries, "error") | {"right": "ok"}

@@ -116,6 +116,13 @@ def test_a_file_of_the_learners_own_or_a_damaged_one_stays(root: Path) -> None:
     assert work.read_text() == "{"
 
 
+def test_a_damaged_record_of_the_lessons_does_not_stop_the_lab(root: Path) -> None:
+    copy_lessons(root)
+    base = root / "work" / ".lessons" / "02_a.ipynb"
+    base.write_text("{")
+    assert copy_lessons(root) == [] and base.read_bytes() == (root / "notebooks" / "02_a.ipynb").read_bytes()
+
+
 @pytest.mark.slow
 def test_git_sees_no_change_after_the_lessons_were_run(root: Path) -> None:
     """`posekit lab` with a jupyter that runs a lesson in place and saves it, as a learner does."""
@@ -160,9 +167,17 @@ def test_progress_reads_what_the_checks_have_printed(root: Path) -> None:
     assert read_progress(root).sentence == "2 of 3, next: 03, exercise 1"
     change(root / "work" / "03_b.ipynb", 3, outputs=printing("[ok] right\n"))
     assert read_progress(root).sentence == "3 of 3: all done"
-    work.write_text("")
-    with pytest.raises(InputError, match="02_a.ipynb: not a notebook any more; rename it"):
-        read_progress(root)
+    for damaged in ("", "[" * 100_000, '{"cells": [{"cell_type": "code", "source": "", "metadata": null}]}'):
+        work.write_text(damaged)
+        with pytest.raises(InputError, match="02_a.ipynb: not a notebook any more; rename it"):
+            read_progress(root)
+
+
+def test_what_an_answer_prints_before_its_check_does_no_harm_to_progress(root: Path) -> None:
+    copy_lessons(root)
+    warning = nbformat.v4.new_output("stream", name="stderr", text="RuntimeWarning: overflow\n")
+    change(root / "work" / "02_a.ipynb", 3, outputs=[warning, *printing("x is 3\n[ok] right in 2 cases\n")])
+    assert read_progress(root).sentence == "1 of 3, next: 02, exercise 2"
 
 
 def test_editions_of_the_real_lessons_differ_in_the_solutions_only(tmp_path: Path) -> None:
@@ -183,6 +198,19 @@ def test_editions_of_the_real_lessons_differ_in_the_solutions_only(tmp_path: Pat
         nbformat.validate(nbformat.from_dict(student))
         solutions += len(cut)
     assert solutions >= 16
+
+
+@pytest.mark.slow
+def test_an_editions_first_page_says_how_to_start(tmp_path: Path, root: Path) -> None:
+    """What it says works in the shell that it is typed in, also for the second command."""
+    write_edition("student", tmp_path / "class", root=root)
+    start = [
+        line.strip() for line in (tmp_path / "class" / "README.md").read_text().splitlines() if line[:4] == " " * 4
+    ]
+    assert start == ['export POSEKIT_ROOT="$PWD"', "posekit lab"]
+    script = "\n".join([start[0], f"{sys.executable} -m posekit.cli course progress"])
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path / "class", capture_output=True, text=True)
+    assert done.stdout.endswith("0 of 3, next: 02, exercise 1\n"), done.stderr
 
 
 def test_an_edition_is_not_written_over_another(tmp_path: Path, root: Path) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import nbformat
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from posekit.cli.main import app
 from posekit.course.times import print_times, spoken, update_times, with_time
 from posekit.errors import InputError
 
@@ -44,6 +46,28 @@ def test_a_lesson_that_stands_still_fails(tmp_path: Path):
 def test_another_folder_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match=r"no course there; give the folder of a course"):
         printed(tmp_path)
+    for lessons in ("x", 3, [3], [{"status": "done"}]):
+        (tmp_path / "manifest.json").write_text(json.dumps({"scale": "quick", "lessons": lessons}))
+        with pytest.raises(InputError, match=r"not the manifest of a course; give the folder of a course"):
+            printed(tmp_path)
+
+
+def test_a_course_that_was_stopped_before_its_first_lesson_is_not_ok(tmp_path: Path):
+    run = write_course(tmp_path / "run", [1.0, 1.0])
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["lessons"] = [{"name": "04", "status": "waiting", "seconds": 0.0, "parameters": {}}]
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match="no lesson has run; continue the course"):
+        printed(run)
+
+
+def test_a_narrow_terminal_shows_the_seconds(tmp_path: Path):
+    run = write_course(tmp_path / "run", [3.0, 4.0])
+    long = "04_train-a-recipe-of-a-long-name-indeed"
+    (run / "manifest.json").write_text((run / "manifest.json").read_text().replace("04_train-b", long))
+    done = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["course", "times", str(run)])
+    row = next(line for line in done.output.splitlines() if long in line)
+    assert "85" in row and "4 s at In [2]" in row
 
 
 def test_heads_and_expected_times_follow_a_measured_course(tmp_path: Path):

@@ -143,7 +143,7 @@ def course_times(
 
     if update:
         update_times(run, console)
-    sys.exit(print_times(run, console))
+    sys.exit(print_times(run, Console(width=max(console.width, 120))))
 
 
 @course_app.command("collect")

@@ -29,7 +29,7 @@ def grade(
     out: Annotated[Path, typer.Option(help="Folder for grades.csv and grades.html.")],
     seed: Annotated[int, typer.Option(min=0, help="Of the inputs; the lessons' own checks use 0.")] = 1,
     only: Annotated[list[str] | None, typer.Option(help="A lesson's number; repeatable.")] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, help="For each exercise.")] = 10,
+    seconds: Annotated[float, typer.Option(min=0.1, max=86_400, help="For each exercise.")] = 10,
     unsafe: Annotated[
         bool, typer.Option("--unsafe", help="Where there is no sandbox, run students' code without one.")
     ] = False,

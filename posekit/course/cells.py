@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-_CHECK = re.compile(r"""\bcheck\(\s*["']([^"']+)["']""")
+_CHECK = re.compile(r"""\bcheck\(\s*["']([^"']+)["']\s*(?:,\s*(\w+))?""")
 
 
 def has_tag(cell: dict, tag: str) -> bool:
@@ -26,6 +26,11 @@ def checked_exercise(cell: dict) -> str | None:
     """The name of the exercise whose answer this cell checks; None for any other cell."""
     found = _CHECK.search(source_of(cell)) if has_tag(cell, "check") else None
     return found and found[1]
+
+
+def checks_in(cell: dict) -> list[tuple[str, str]]:
+    """The checks of a student's answers that this cell calls, whatever its tags: exercise and name of the answer."""
+    return [pair for pair in _CHECK.findall(source_of(cell)) if not pair[1].endswith("_solution")]
 
 
 def printed(cell: dict) -> str:

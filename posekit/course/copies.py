@@ -11,7 +11,7 @@ from pathlib import Path
 
 from posekit.course.cells import headings, notebook_text, source_of
 from posekit.course.lessons import list_lessons
-from posekit.course.results import read_cells
+from posekit.course.results import NOT_A_NOTEBOOK, read_cells
 from posekit.course.translation import language, localised_text
 from posekit.files import ROOT, home, read_text, write_text
 
@@ -43,7 +43,7 @@ def _copy(lesson: Path, work: Path) -> str:
         write_text(base, text)
         write_text(copy, text)
         return "new"
-    if not base.exists():
+    if not base.exists() or _texts(base) is None:
         if _texts(copy) == _texts_of(cells):
             write_text(base, text)
             return ""
@@ -62,7 +62,7 @@ def _texts(notebook: Path) -> list[tuple[str, str]] | None:
     """Type and source of each cell that isn't empty; None for a file that isn't a notebook."""
     try:
         return _texts_of(read_cells(notebook))
-    except (ValueError, KeyError, TypeError):
+    except NOT_A_NOTEBOOK:
         return None
 
 

@@ -20,7 +20,8 @@ _START = {
 
 With posekit installed, open them in this folder (Linux, macOS):
 
-    POSEKIT_ROOT=. posekit lab
+    export POSEKIT_ROOT="$PWD"
+    posekit lab
 
 On Windows: `set POSEKIT_ROOT=%CD%`, then `posekit lab`. Your copies are in `work/`; `posekit course progress` says how
 far you are. {data}
@@ -29,7 +30,8 @@ far you are. {data}
 
 安装 posekit 之后，在本文件夹中打开（Linux、macOS）：
 
-    POSEKIT_ROOT=. posekit lab --lang zh
+    export POSEKIT_ROOT="$PWD"
+    posekit lab --lang zh
 
 Windows 上先运行 `set POSEKIT_ROOT=%CD%`，再运行 `posekit lab --lang zh`。你的副本在 `work/zh/` 中；
 `posekit course progress --lang zh` 显示你的进度。{data}

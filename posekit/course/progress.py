@@ -1,12 +1,13 @@
 """How far a learner is: reads what the checks have printed in the notebooks in work/; runs nothing."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from posekit.course.cells import checked_exercise, printed
 from posekit.course.copies import work_folder
 from posekit.course.lessons import list_lessons
-from posekit.course.results import read_cells
+from posekit.course.results import NOT_A_NOTEBOOK, read_cells
 from posekit.errors import InputError
 from posekit.files import ROOT
 
@@ -43,6 +44,6 @@ def _done(notebook: Path) -> set[str]:
         return set()
     try:
         checks = [(checked_exercise(cell), printed(cell)) for cell in read_cells(notebook)]
-    except (ValueError, KeyError, TypeError) as error:
+    except NOT_A_NOTEBOOK as error:
         raise InputError(f"{notebook}: not a notebook any more; rename it, and posekit lab copies it again") from error
-    return {name for name, text in checks if name and text.startswith("[ok]")}
+    return {name for name, text in checks if name and re.search(r"^\[ok\]", text, re.MULTILINE)}

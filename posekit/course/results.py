@@ -13,6 +13,7 @@ from posekit.layouts import embedded_data
 from posekit.recipes import get_recipe
 from posekit.shipped import model_path, shipped, shipped_name, title
 
+NOT_A_NOTEBOOK = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 RESULT_MIME = "application/vnd.posekit.result+json"
 
 
@@ -124,13 +125,15 @@ def read_course(folder: Path, *others: str) -> dict[str, Any]:
     if not (folder / "manifest.json").is_file():
         raise InputError(f"{folder}: no course there; {remedy}")
     manifest = read_json(folder / "manifest.json", remedy)
-    if not {"scale", "lessons", *others} <= manifest.keys():
+    entries = manifest.get("lessons")
+    whole = isinstance(entries, list) and all(isinstance(e, dict) and {"name", "status"} <= e.keys() for e in entries)
+    if not whole or not {"scale", *others} <= manifest.keys():
         raise InputError(f"{folder}: not the manifest of a course; {remedy}")
     return manifest
 
 
 def read_cells(notebook: Path) -> list[dict]:
-    """The cells of a notebook. ValueError or KeyError if it isn't one."""
+    """The cells of a notebook. If it isn't one, this or using them raises one of NOT_A_NOTEBOOK."""
     return json.loads(notebook.read_text(encoding="utf-8"))["cells"]
 
 

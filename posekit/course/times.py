@@ -12,6 +12,7 @@ from posekit.course.cells import notebook_text, source_of
 from posekit.course.lessons import list_lessons
 from posekit.course.results import read_cells, read_course
 from posekit.course.watching import SLOW
+from posekit.errors import InputError
 from posekit.files import ROOT, read_json, write_json, write_text
 
 FILE = Path(__file__).with_name("times.json")  # scale -> step -> cell id -> seconds
@@ -42,10 +43,12 @@ def _times(run: Path, entry: Mapping) -> dict[str, float]:
 
 
 def print_times(run: Path, console: Console) -> int:
-    """Print a row per lesson; return 1 if a bar stood still for too long, else 0."""
+    """Print a row per lesson; return 1 if a bar stood still for too long, else 0. InputError if no lesson has run."""
     table = Table("lesson", "seconds", "cores", "slowest cells: In [n] seconds", "stood still")
     table.columns[0].no_wrap = table.columns[3].no_wrap = True
     code, entries = 0, read_course(run)["lessons"]
+    if not any("still" in entry for entry in entries):
+        raise InputError(f"{run}: no lesson has run; continue the course with posekit course run --resume")
     for entry in entries:
         times = list(_times(run, entry).values())
         slow = sorted(enumerate(times, 1), key=lambda item: -item[1])[:3]
@@ -53,7 +56,7 @@ def print_times(run: Path, console: Console) -> int:
         still = entry.get("still", {"seconds": 0.0, "cell": 0})
         code |= still["seconds"] > STILL
         where = f"{still['seconds']:.0f} s at In [{still['cell']}]" if "still" in entry else "not measured"
-        table.add_row(entry["name"], f"{entry['seconds']:.0f}", str(entry.get("cores", "")), words, where)
+        table.add_row(entry["name"], f"{entry.get('seconds', 0):.0f}", str(entry.get("cores", "")), words, where)
     console.print(table, markup=False)
     worst = max((entry.get("still", {}).get("seconds", 0.0) for entry in entries), default=0.0)
     verdict = "[fail] more than" if code else "[ok] not more than"

@@ -36,7 +36,7 @@ def all_exercises() -> tuple[Exercise, ...]:
 
 def get_exercise(name: str) -> Exercise:
     """Return the exercise of that name ("02.1"). InputError for an unknown one."""
-    lesson = name.split(".")[0] if re.fullmatch(r"\w+\.\d+", name) else ""
+    lesson = name.split(".")[0] if isinstance(name, str) and re.fullmatch(r"\w+\.\d+", name) else ""
     named = {exercise.name: exercise for exercise in lesson_exercises(lesson)}
     if name not in named:
         known = ", ".join(named or (exercise.name for exercise in all_exercises()))

@@ -2,6 +2,7 @@
 
 import copy
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from posekit.course.exercises.running import decode, encode
 from posekit.course.exercises.spec import Exercise, Verdict
 from posekit.course.translation import say
 from posekit.errors import shown
+
+_MOST_SHOWN = 12  # values of an array
 
 
 def judge(exercise: Exercise, cases: Sequence[Sequence[Any]], answers: Sequence[dict[str, Any]]) -> Verdict:
@@ -92,7 +95,9 @@ def _parts(value: Any) -> list[Any]:
 def _text(exercise: Exercise, value: str | list) -> str:
     """Text without what doesn't matter: of predictions all but letters and digits, else the number of spaces."""
     text = " ".join(map(str, value)) if isinstance(value, list) else value
-    return re.sub(r"\W", "", text).lower() if exercise.kind == "predict" else " ".join(text.split())
+    if exercise.kind == "predict":
+        return re.sub(r"\W", "", unicodedata.normalize("NFKC", text)).lower()  # also Ａ, as Chinese keyboards write it
+    return " ".join(text.split())
 
 
 def _array(value: Any) -> np.ndarray | None:
@@ -127,8 +132,20 @@ def _wrong(exercise: Exercise, call: str, value: Any, truth: Any) -> Verdict:
     if got is not None and (count := int(np.isnan(got).sum())):
         said = say("{call} has NaN in it ({count} of {size} values)", call=call, count=count, size=got.size)
         return Verdict("not yet", said + look, "NaN")
-    said = say("{call} should be {wanted}, not {value}", call=call, wanted=_short(truth), value=_short(value))
+    if got is not None and got.size > _MOST_SHOWN:
+        call, value, truth = _first_wrong(exercise, call, got, truth)
+    texts = [(_short(truth, digits), _short(value, digits)) for digits in (6, 12)]
+    wanted, given = texts[texts[0][0] == texts[0][1]]
+    said = say("{call} should be {wanted}, not {value}", call=call, wanted=wanted, value=given)
     return Verdict("not yet", said + look, "another value")
+
+
+def _first_wrong(exercise: Exercise, call: str, got: np.ndarray, truth: Any) -> tuple[str, float, float]:
+    """The first place at which arrays of one shape differ, after the call's text, with both values."""
+    wanted = np.asarray(truth, float)
+    right = np.isclose(got, wanted, rtol=exercise.tolerance, atol=exercise.tolerance, equal_nan=True)
+    place = tuple(int(index) for index in np.argwhere(~right)[0])
+    return f"{call}[{', '.join(map(str, place))}]", float(got[place]), float(wanted[place])
 
 
 def _wrong_part(exercise: Exercise, call: str, value: Any, truth: list) -> Verdict:
@@ -160,11 +177,11 @@ def _kind(value: Any) -> str:
     return say("an array of shape {shape}", shape=array.shape) if array.ndim else say("a number")
 
 
-def _short(value: Any) -> str:
+def _short(value: Any, digits: int = 6) -> str:
     """The value for a message: arrays by their numbers where they are few, else by their shape."""
     if isinstance(value, np.ndarray):
-        few = np.array2string(value, separator=", ", precision=4, suppress_small=True)
-        return " ".join(few.split()) if value.size <= 12 else f"<array {value.shape}>"
+        few = np.array2string(value, separator=", ", precision=digits - 2, suppress_small=True)
+        return " ".join(few.split()) if value.size <= _MOST_SHOWN else f"<array {value.shape}>"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.{digits}g}"
     return shown(value)

@@ -5,14 +5,17 @@ Needs NumPy and nothing of posekit, so that a sandbox can hold this file alone.
 
 import copy
 import linecache
+import re
 import traceback
 from collections.abc import Sequence
+from types import CodeType
 from typing import Any
 
 import numpy as np
 
 MOST_VALUES = 1_000_000  # of one answer; a larger one is named, not kept
 LONGEST_TEXT = 2_000
+_IPYTHON = re.compile(r"^%time (?=.)|^[%!].*|^.*\?$", re.MULTILINE)  # %matplotlib inline, !pip install, np.zeros?
 
 
 def encode(value: Any) -> Any:
@@ -21,13 +24,18 @@ def encode(value: Any) -> Any:
         value = value.asnumpy()
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, int) and value.bit_length() > 63:  # more than arrays can hold
+        return float(value) if value.bit_length() < 1024 else float("inf" if value > 0 else "-inf")
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
         return value[:LONGEST_TEXT]
     if isinstance(value, list | tuple):
         return [encode(item) for item in value[:MOST_VALUES]]
+    if isinstance(value, np.ndarray) and value.dtype.kind in "OU" and value.size <= MOST_VALUES:
+        return encode(value.tolist())
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" and value.size <= MOST_VALUES:
+        value = np.asarray(value)  # of a masked array, all values
         return {"array": value.ravel().tolist(), "shape": list(value.shape), "type": str(value.dtype)}
     return {"other": type(value).__name__}
 
@@ -70,16 +78,28 @@ def run_cell(source: str, name: str, cases: Sequence[Sequence[Any]], preamble: s
     """Run an exercise's cell by itself, after the preamble's imports, and the answer it defines on the cases.
 
     Where the cell itself fails, each case has its error; where it doesn't define the name, each has the value None.
+    What works in a notebook alone is left out: lines for IPython, and calls of `check` and `display`.
     """
-    namespace: dict[str, Any] = {"__name__": "exercise"}
+    namespace: dict[str, Any] = {"__name__": "exercise", "check": _ignore, "display": _ignore}
     file = f"<exercise {name}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
     try:
         exec(preamble, namespace)
-        exec(compile(source, file, "exec"), namespace)
+        exec(_compiled(source, file), namespace)
     except (Exception, SystemExit) as error:
         return [{"called": False, "error": error_record(error)} for _ in cases]
     return run_cases(namespace.get(name), cases)
+
+
+def _ignore(*_: Any, **__: Any) -> None: ...
+
+
+def _compiled(source: str, file: str) -> CodeType:
+    """The cell as code; where it isn't Python as it is, without its lines for IPython."""
+    try:
+        return compile(source, file, "exec")
+    except SyntaxError:
+        return compile(_IPYTHON.sub("", source), file, "exec")
 
 
 def error_record(error: BaseException) -> dict[str, Any]:

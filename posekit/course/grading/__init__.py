@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import compress
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
@@ -19,6 +20,7 @@ from posekit.course.grading.sandbox import Sandbox, open_sandbox
 from posekit.course.grading.submissions import Submission, find_submissions, same_files
 from posekit.course.grading.table import Grades, Row, write_grades
 from posekit.errors import InputError
+from posekit.files import writing
 from posekit.runtime import cores
 
 _RANK = {"ok": 2, "not yet": 1, "error": 0}
@@ -41,6 +43,8 @@ def grade(
     handed_in = {_lesson(name) for each in submissions for name in each.sources}
     exercises = [each for each in exercises if only or _lesson(each.name) in handed_in]
     with open_sandbox([folder, out], unsafe) as sandbox:
+        with writing(out):  # now, since grading takes minutes
+            out.mkdir(parents=True, exist_ok=True)
         verdicts = _grade_all(submissions, exercises, sandbox, seed, seconds)
     grades = Grades(exercises, _rows(submissions, verdicts), seed, sandbox.kind)
     write_grades(grades, out)
@@ -102,9 +106,10 @@ def _rows(submissions: Sequence[Submission], verdicts: Sequence[dict[str, Verdic
                 row.verdicts[name] = verdict
         if submission.problem:
             row.remarks.append(f"{submission.path.name}: {submission.problem}")
-    for student, others in same_files(submissions).items():
-        if rows[student].right:  # untouched lessons are the same, too
-            rows[student].remarks.append(f"same file as {_some(others)}")
+    some_right = [any(verdict.status == "ok" for verdict in found.values()) for found in verdicts]
+    solved = list(compress(submissions, some_right))
+    for student, others in same_files(solved).items():  # untouched lessons are the same, too
+        rows[student].remarks.append(f"same file as {_some(others)}")
     return list(rows.values())
 
 

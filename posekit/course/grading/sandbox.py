@@ -22,6 +22,7 @@ import posekit
 from posekit.course.exercises import running
 from posekit.course.grading import confine, worker
 from posekit.errors import InputError
+from posekit.files import WORKBOOK
 
 FOLDER = "/own"  # in the sandbox, the folder that code may write to
 FOLDER_BYTES = 64 * 2**20
@@ -66,7 +67,7 @@ class Sandbox:
         start = [python, "-I", "-S", "-B", _WORKER, json.dumps(settings)]
         if self.kind == "none":
             return start
-        steps = _steps([*self.hidden, Path.home(), _PACKAGE / "course" / "exercises"])
+        steps = _steps([*self.hidden, Path.home(), _PACKAGE / "course" / "exercises", WORKBOOK])
         inside = _in_bubblewrap if self.kind == "bubblewrap" else self._in_namespaces
         return [*_FIRST_TO_END, *inside(steps, start, as_root)]
 

@@ -63,14 +63,17 @@ def printable(text: str) -> str:
 
 def write_grades(grades: Grades, out: Path) -> None:
     """Write grades.csv and grades.html into the folder `out`."""
-    write_text(out / "grades.csv", _csv(grades))
+    write_text(out / "grades.csv", f"\ufeff{_csv(grades)}")  # the mark by which Excel knows UTF-8
     write_page(out / "grades.html", "course/grading/grades.html.j2", grades=grades, signs=SIGNS, printable=printable)
 
 
 def _csv(grades: Grades) -> str:
-    """A row for each student, for spreadsheets, too: they take a text that begins with =, +, - or @ for a formula."""
+    """A row for each student, for spreadsheets, too: they take a text that begins with =, +, - or @ for a formula.
+
+    All is in quotation marks, since some of them separate columns by semicolons.
+    """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(["student", *(exercise.name for exercise in grades.exercises), "right", "of", "remarks"])
     for row in grades.rows:
         statuses = [row.status(exercise) for exercise in grades.exercises]
