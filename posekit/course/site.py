@@ -157,6 +157,8 @@ def _configuration(edition: Edition, switch: list[dict[str, Any]]) -> dict[str, 
         "html_copy_source": False,
         "html_show_sourcelink": False,
         "html_show_sphinx": False,
+        "html_use_index": False,  # no menu leads to an index; the search finds what it lists
+        "html_domain_indices": False,
         "html_show_copyright": False,
         "html_sidebars": {
             "**": ["navbar-logo.html", "languages.html", "search-button-field.html", "sbt-sidebar-nav.html"]

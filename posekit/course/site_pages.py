@@ -37,7 +37,10 @@ def write_pages(folder: Path, run: Path, manifest: dict[str, Any], language: str
         nbformat.write(notebook, folder / "lessons" / f"{name}.ipynb")
     (folder / "commands.md").write_text(commands, encoding="utf-8")
     packages = _write_api(folder / "api")
-    rows = [{**entry, "results": list(map(result_text, entry.get("results", [])))} for entry in lessons.values()]
+    rows = [
+        {**entry, "results": list(map(result_text, entry.get("results", []))), "shown": shown_result(entry)}
+        for entry in lessons.values()
+    ]
     loader = FileSystemLoader(Path(__file__).with_name("site_files"))
     pages = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True)  # an empty line would end a table
     for page in ("index", "results"):
@@ -53,6 +56,12 @@ def _names(folder: Path) -> list[str]:
 
 
 # Lessons
+
+
+def shown_result(lesson: Mapping[str, Any]) -> str:
+    """A lesson's result for the first page: its first measurement, which has a unit, rather than what it counted."""
+    results = lesson.get("results", [])
+    return next((result_text(result) for result in [*filter(lambda r: r.get("unit"), results), *results]), "")
 
 
 def lesson_page(
