@@ -128,14 +128,41 @@ def test_what_cannot_be_a_site_is_refused(tmp_path: Path) -> None:
         "finish it with posekit course run --resume": course(tmp_path / "1", "en", lessons=stopped),
         "run the course without it": course(tmp_path / "2", "en", photographs=True),
         "give the folder of a course": tmp_path,
-        "give one a language": course(tmp_path / "3", "en", language="fr"),
+        "3 is in fr; give one course for each language, of en, zh": course(tmp_path / "3", "en", language="fr"),
     }
     for remedy, run in wrong.items():
         with pytest.raises(InputError, match=remedy):
             write_site([run], tmp_path / "site", "# Commands")
+    with pytest.raises(InputError, match="1/1 is in en, .*1/1 is in en; give one course for each language"):
+        write_site([course(tmp_path / "1" / "1", "en")] * 2, tmp_path / "site", "# Commands")
     with pytest.raises(InputError, match="name another folder"):
         write_site([tmp_path / "1"], tmp_path, "# Commands")
     assert not (tmp_path / "site").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("", "damaged"), ("[]", "damaged"),
+        ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": 3}', "damaged"),
+        ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code"}]}', "damaged"),
+        ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}', "no cell has a title"),
+        ("\xff", "damaged"),
+    ],
+)  # fmt: skip
+def test_a_damaged_lesson_is_named(text: str, wrong: str, tmp_path: Path) -> None:
+    pytest.importorskip("myst_nb")
+    from posekit.course.site import write_site
+
+    run = course(tmp_path / "run", "en")
+    (run / f"{NAMES[1]}.ipynb").write_text(text, encoding="latin-1")
+    with pytest.raises(InputError, match=rf"{NAMES[1]}\.ipynb: .*{wrong}.*; .*run the course again"):
+        write_site([run], tmp_path / "site", "# Commands")
+    (run / "manifest.json").write_text(
+        json.dumps({**json.loads((run / "manifest.json").read_text()), "lessons": [{"status": "done"}]})
+    )
+    with pytest.raises(InputError, match="run: not the manifest of a course; give the folder of a course"):
+        write_site([run], tmp_path / "site", "# Commands")
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from posekit.course.lessons import list_lessons
 from posekit.course.translation import (
     EXERCISES,
     digest,
+    language,
     localised,
     localised_text,
     read_translation,
@@ -173,6 +174,9 @@ def test_the_commands_take_a_language(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "--lang" in CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "100"}).stdout
     said = CliRunner().invoke(app, ["course", "progress", "--lang", "fr"])
     assert said.exit_code == 2 and "language 'fr': choose one of en, zh" in said.output
+    for locale, lang in (("zh_CN.UTF-8", "zh"), ("en_GB", "en"), ("", "en"), ("zh-CN", "zh")):
+        monkeypatch.setenv("POSEKIT_LANG", locale)
+        assert language() == lang
 
 
 @pytest.mark.slow
