@@ -12,6 +12,7 @@ class Page(HTMLParser):
 
     def __init__(self, text: str) -> None:
         super().__init__()
+        self.text = text
         self.ids: set[str] = {""}
         self.links: list[str] = []
         self.loads: list[str] = []

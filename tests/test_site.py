@@ -14,14 +14,14 @@ import pytest
 import typer
 from browsing import chromium, needs_chromium
 from check_photographs import Photographs, photographs_in
-from check_site import problems
+from check_site import Page, problems
 from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
 from posekit.cli.main import app
 from posekit.cli.reference import reference
-from posekit.course.site_pages import LANGUAGES, as_rst, lesson_page
+from posekit.course.site_pages import LANGUAGES, as_rst, lesson_page, shown_result
 from posekit.errors import InputError
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -54,9 +54,10 @@ def course(folder: Path, lang: str, **changes: object) -> Path:
     """A finished course of three runs of two lessons; `changes` are to its manifest."""
     folder.mkdir()
     about = {"en": "A heatmap is a picture.", "zh": "关键点的热力图是一张图片。"}[lang]
+    table = "| | |\n| --- | --- |\n| **Time** | a minute |"
     link = "[on](04_train.ipynb) [data](../data/README.md) [gone](../scripts/x.sh)"
     for name in NAMES:
-        nbformat.write(lesson(f"{name[:2]} · {LANGUAGES[lang]}", about, link), folder / f"{name}.ipynb")
+        nbformat.write(lesson(f"{name[:2]} · {LANGUAGES[lang]}", about, table, link), folder / f"{name}.ipynb")
     result = {"name": "PCK", "value": 87.5, "unit": "%"}
     manifest = {
         "scale": "quick", "started": "2026-01-02 03:04:05", "cpu_count": 2, "versions": {"mindspore": "2.10.0"},
@@ -95,6 +96,15 @@ def test_docstrings_are_markdown() -> None:
     assert "<code>x*</code> of a | b_ and &lt;c&gt;" in text and text.count("<li>") == 2
 
 
+def test_the_first_page_shows_a_measurement_of_each_lesson() -> None:
+    """Not the network's name or a count; where nothing was measured, what there is."""
+    name, count = {"name": "network", "value": "people", "unit": ""}, {"name": "samples", "value": 9, "unit": ""}
+    pck = {"name": "PCK", "value": 87.5, "unit": "%"}
+    assert shown_result({"results": [name, count, pck]}) == "PCK = 87.5 %"
+    assert shown_result({"results": [name, count]}) == "network = people"
+    assert shown_result({}) == ""
+
+
 def commands(group: typer.Typer, before: str = "posekit") -> Iterator[str]:
     for info in group.registered_commands:
         name = info.name or (info.callback.__name__ if info.callback else "")
@@ -118,14 +128,41 @@ def test_what_cannot_be_a_site_is_refused(tmp_path: Path) -> None:
         "finish it with posekit course run --resume": course(tmp_path / "1", "en", lessons=stopped),
         "run the course without it": course(tmp_path / "2", "en", photographs=True),
         "give the folder of a course": tmp_path,
-        "give one a language": course(tmp_path / "3", "en", language="fr"),
+        "3 is in fr; give one course for each language, of en, zh": course(tmp_path / "3", "en", language="fr"),
     }
     for remedy, run in wrong.items():
         with pytest.raises(InputError, match=remedy):
             write_site([run], tmp_path / "site", "# Commands")
+    with pytest.raises(InputError, match="1/1 is in en, .*1/1 is in en; give one course for each language"):
+        write_site([course(tmp_path / "1" / "1", "en")] * 2, tmp_path / "site", "# Commands")
     with pytest.raises(InputError, match="name another folder"):
         write_site([tmp_path / "1"], tmp_path, "# Commands")
     assert not (tmp_path / "site").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("", "damaged"), ("[]", "damaged"),
+        ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": 3}', "damaged"),
+        ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code"}]}', "damaged"),
+        ('{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}', "no cell has a title"),
+        ("\xff", "damaged"),
+    ],
+)  # fmt: skip
+def test_a_damaged_lesson_is_named(text: str, wrong: str, tmp_path: Path) -> None:
+    pytest.importorskip("myst_nb")
+    from posekit.course.site import write_site
+
+    run = course(tmp_path / "run", "en")
+    (run / f"{NAMES[1]}.ipynb").write_text(text, encoding="latin-1")
+    with pytest.raises(InputError, match=rf"{NAMES[1]}\.ipynb: .*{wrong}.*; .*run the course again"):
+        write_site([run], tmp_path / "site", "# Commands")
+    (run / "manifest.json").write_text(
+        json.dumps({**json.loads((run / "manifest.json").read_text()), "lessons": [{"status": "done"}]})
+    )
+    with pytest.raises(InputError, match="run: not the manifest of a course; give the folder of a course"):
+        write_site([run], tmp_path / "site", "# Commands")
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +181,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_all_links_lead_somewhere_and_nothing_is_loaded_from_other_hosts(site: Path) -> None:
     assert problems(site) == []
+
+
+@pytest.mark.slow
+def test_the_menu_leads_to_every_page(site: Path) -> None:
+    menu = Page((site / "index.html").read_text(encoding="utf-8"))
+    pages = {path.relative_to(site).as_posix() for path in site.rglob("*.html") if "zh" not in path.parts}
+    assert pages - {*menu.links, "index.html", "search.html"} == set()
+    titles = re.findall(r'class="reference internal" href="[^#"]+">\s*([^<]+?)\s*</a>', menu.text.split("<article")[0])
+    assert len(titles) > 20 and len(set(titles)) == len(titles)
 
 
 @pytest.mark.slow
@@ -181,7 +227,8 @@ def test_pages_have_figures_neighbours_and_the_other_language(site: Path) -> Non
     assert 'title="previous page"' in page and 'title="next page"' in page
     assert 'href="../zh/lessons/04_train-poseestnet-quick.html"' in page
     assert 'href="../../lessons/00_start.html"' in (site / "zh/lessons/00_start.html").read_text(encoding="utf-8")
-    assert "PCK = 87.5 %" in (site / "index.html").read_text(encoding="utf-8")
+    first = (site / "index.html").read_text(encoding="utf-8")
+    assert "PCK = 87.5 %" in first and "04 · English · hourglass-quick" in first.split("<table")[1]
     assert "从检查点到开发板" in (site / "zh/docs/board.html").read_text(encoding="utf-8")
     assert "中文" not in (site / "docs/board.html").read_text(encoding="utf-8").split("<article")[1]
     assert not (site / "docs/zh").exists()
@@ -206,8 +253,12 @@ def test_a_browser_shows_it_from_the_folder(site: Path) -> None:
             page.wait_for_url("**/lessons/00_start.html*")
             assert page.evaluate("document.documentElement.scrollWidth") == 390
             assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+            assert not page.locator("thead").first.is_visible()  # a table whose heads are empty
             assert (
                 page.locator(".cell_output img").first.evaluate("image => image.complete && image.naturalWidth") == 900
             )
+            for wide in folder.rglob("*.html"):  # long names and addresses, too
+                page.goto(wide.as_uri())
+                assert page.evaluate("document.documentElement.scrollWidth") == 390, wide
             page.close()
     assert errors == []

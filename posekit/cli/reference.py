@@ -9,7 +9,7 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 def reference(command: TyperCommand | TyperGroup, name: str = "posekit") -> str:
     """The page: a heading and a table for every command, as deep as they are nested."""
     context = typer.Context(command, info_name=name)
-    return "# Commands\n\n" + "\n".join(_lines(context, 2)) + "\n"
+    return "# Options of every command\n\n" + "\n".join(_lines(context, 2)) + "\n"
 
 
 def _lines(context: typer.Context, level: int) -> Iterator[str]:

@@ -66,14 +66,20 @@ def _editions(runs: Sequence[Path]) -> list[Edition]:
     editions = [first, *(Edition(other.run, other.manifest, other.language) for other in others)]
     languages = [edition.language for edition in editions]
     if len(set(languages)) < len(languages) or set(languages) - set(LANGUAGES):
-        raise InputError(f"courses in {', '.join(languages)}: give one a language, of {', '.join(LANGUAGES)}")
+        said = ", ".join(f"{edition.run} is in {edition.language}" for edition in editions)
+        raise InputError(f"{said}; give one course for each language, of {', '.join(LANGUAGES)}")
     return editions
 
 
 def _manifest(run: Path) -> dict[str, Any]:
-    manifest = read_course(run)
-    unfinished = [lesson["name"] for lesson in manifest["lessons"] if lesson["status"] != "done"]
-    if unfinished:
+    manifest = read_course(run, "started", "cpu_count", "versions", "seconds")
+    try:
+        statuses = {lesson["name"]: lesson["status"] for lesson in manifest["lessons"]}
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{run}: not the manifest of a course; give the folder of a course, runs/TIME-SCALE"
+        ) from error
+    if unfinished := [name for name, status in statuses.items() if status != "done"]:
         raise InputError(f"{run}: lesson {unfinished[0]} is not done; finish it with posekit course run --resume {run}")
     if manifest.get("photographs"):
         raise InputError(f"{run}: ran with POSEKIT_PHOTOS set, so has photographs in it; run the course without it")
@@ -157,6 +163,8 @@ def _configuration(edition: Edition, switch: list[dict[str, Any]]) -> dict[str, 
         "html_copy_source": False,
         "html_show_sourcelink": False,
         "html_show_sphinx": False,
+        "html_use_index": False,  # no menu leads to an index; the search finds what it lists
+        "html_domain_indices": False,
         "html_show_copyright": False,
         "html_sidebars": {
             "**": ["navbar-logo.html", "languages.html", "search-button-field.html", "sbt-sidebar-nav.html"]

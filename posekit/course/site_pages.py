@@ -15,6 +15,7 @@ from nbformat import NotebookNode
 import posekit
 from posekit.course.cells import has_tag
 from posekit.course.results import RESULT_MIME, result_text
+from posekit.errors import InputError, in_words
 from posekit.files import ROOT
 
 LANGUAGES = {"en": "English", "zh": "中文"}
@@ -32,12 +33,15 @@ def write_pages(folder: Path, run: Path, manifest: dict[str, Any], language: str
     documents = _write_documents(folder, language)
     (folder / "lessons").mkdir()
     for name in lessons:
-        notebook = nbformat.read(run / f"{name}.ipynb", as_version=4)
+        notebook = _executed_lesson(run / f"{name}.ipynb")
         notebook = lesson_page(notebook, name, list(lessons), folder, language)
         nbformat.write(notebook, folder / "lessons" / f"{name}.ipynb")
     (folder / "commands.md").write_text(commands, encoding="utf-8")
     packages = _write_api(folder / "api")
-    rows = [{**entry, "results": list(map(result_text, entry.get("results", [])))} for entry in lessons.values()]
+    rows = [
+        {**entry, "results": list(map(result_text, entry.get("results", []))), "shown": shown_result(entry)}
+        for entry in lessons.values()
+    ]
     loader = FileSystemLoader(Path(__file__).with_name("site_files"))
     pages = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True)  # an empty line would end a table
     for page in ("index", "results"):
@@ -53,6 +57,24 @@ def _names(folder: Path) -> list[str]:
 
 
 # Lessons
+
+
+def _executed_lesson(path: Path) -> NotebookNode:
+    """Read an executed lesson; InputError if it is damaged, or has no title."""
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+    except (ValueError, TypeError, AttributeError, KeyError, nbformat.ValidationError) as error:
+        raise InputError(f"{path}: not a notebook, or damaged ({in_words(error)}); run the course again") from error
+    if not any(cell.cell_type == "markdown" and re.search("^# ", cell.source, re.M) for cell in notebook.cells):
+        raise InputError(f"{path}: no cell has a title, a line that begins with #; write one, and run the course again")
+    return notebook
+
+
+def shown_result(lesson: Mapping[str, Any]) -> str:
+    """A lesson's result for the first page: its first measurement, which has a unit, rather than what it counted."""
+    results = lesson.get("results", [])
+    return next((result_text(result) for result in [*filter(lambda r: r.get("unit"), results), *results]), "")
 
 
 def lesson_page(

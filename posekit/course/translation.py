@@ -38,8 +38,8 @@ def known_language(lang: str) -> str:
 
 
 def language() -> str:
-    """The language of this process's lessons and checks: $POSEKIT_LANG, English if it isn't set."""
-    return known_language(os.environ.get("POSEKIT_LANG") or "en")
+    """The language of this process's lessons and checks: $POSEKIT_LANG, English if it isn't set; a locale will do."""
+    return known_language(re.split("[_.-]", os.environ.get("POSEKIT_LANG") or "en")[0])  # zh of zh_CN.UTF-8
 
 
 def digest(text: str) -> str:

@@ -162,7 +162,10 @@ def chips_page() -> str:
             "CANN", "driver published with it", "oldest driver", "MindSpore published with it", "from", rows=stacks
         ),
         "",
-        *(f"{number}. {place}" for number, place in enumerate(SOURCES.values(), 1)),
+        *(
+            f"{number}. <{place}>" if place.startswith("https:") else f"{number}. {place}"
+            for number, place in enumerate(SOURCES.values(), 1)
+        ),
     ]
     return "\n".join(lines) + "\n"
 
