@@ -40,6 +40,7 @@ def lesson(title: str, *text: str) -> nbformat.NotebookNode:
     shown = [
         {WIDGET: {"model_id": "1"}, "text/plain": "checking:   0%|          | 0/9"},
         {"image/png": picture(), "text/plain": "a figure"},
+        {"text/html": '<p class="pk-saved"><em>Run this cell again</em></p>', "text/plain": "Run this cell again"},
         {WIDGET: {"model_id": "2"}, "text/plain": "Run this cell in JupyterLab to change the picture"},
         {RESULT: {"name": "PCK", "value": 87.5, "unit": "%"}, "text/plain": "Result: PCK = 87.5 %"},
     ]

@@ -16,6 +16,7 @@ import posekit
 from posekit.course.cells import has_tag
 from posekit.course.results import RESULT_MIME, result_text
 from posekit.errors import InputError, in_words
+from posekit.figures.page_widgets import NOTE_CLASS
 from posekit.files import ROOT
 
 LANGUAGES = {"en": "English", "zh": "中文"}
@@ -120,6 +121,8 @@ def _outputs(cell: NotebookNode, note: str) -> Iterator[NotebookNode]:
     for output in cell.get("outputs", []):
         data = output.get("data", {})
         data.pop(RESULT_MIME, None)
+        if NOTE_CLASS in data.get("text/html", ""):  # the site has a note of its own
+            continue
         if _WIDGET not in data:
             yield output
         elif "%|" not in data.get("text/plain", ""):  # else a progress bar

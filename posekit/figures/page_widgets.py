@@ -12,6 +12,7 @@ from anywidget import AnyWidget
 from IPython.display import display
 
 NOTE = "This picture was saved with the lesson."
+NOTE_CLASS = "pk-saved"
 
 
 def page_half(*names: str) -> str:
@@ -29,6 +30,6 @@ def show_below_picture(widget: AnyWidget, picture: bytes, caption: str, purpose:
     size = {kind: {"width": width}} if width else {}
     display({kind: b64encode(picture).decode(), "text/plain": caption}, metadata=size, raw=True)
     note = f"{NOTE} Run this cell again in JupyterLab {purpose}."
-    display({"text/html": f'<p class="pk-saved"><em>{escape(note)}</em></p>', "text/plain": note}, raw=True)
+    display({"text/html": f'<p class="{NOTE_CLASS}"><em>{escape(note)}</em></p>', "text/plain": note}, raw=True)
     view, _ = widget._repr_mimebundle_() or ({}, {})
     display({**view, "text/plain": "(controls)"}, raw=True)
