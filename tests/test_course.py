@@ -20,7 +20,7 @@ from posekit.course import lessons, results
 from posekit.course import run as course
 from posekit.course.results import RESULT_MIME, read_results, record
 from posekit.errors import InputError
-from posekit.files import sha256, write_json
+from posekit.files import ROOT, sha256, write_json
 from posekit.manifest import data_hash
 from posekit.recipes import get_recipe
 from posekit.runtime import cores
@@ -179,6 +179,15 @@ def test_lessons_are_listed_in_order(root: Path, capsys: pytest.CaptureFixture[s
     course.print_lessons(root)
     printed = capsys.readouterr().out
     assert printed.index("00_start") < printed.index("04_train") and "Lesson 00_start" in printed
+
+
+@pytest.mark.parametrize(("lesson", "read"), [("00", {"veri"}), ("03", {"mpii"}), ("01", {"veri", "mpii"})])
+def test_only_what_the_lessons_read_is_drawn(
+    lesson: str, read: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("posekit.layouts.embedded_data", lambda recipe: tmp_path / recipe.dataset)
+    monkeypatch.setattr(course, "data_hash", str)
+    assert set(course._data("quick", {}, lessons.plan("quick", [lesson], {}, ROOT, tmp_path))) == read
 
 
 def test_record_shows_and_attaches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

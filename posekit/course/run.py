@@ -110,7 +110,10 @@ def _data(scale: str, pairs: dict[str, str], steps: list[Step]) -> dict[str, str
     from posekit.layouts import embedded_data
     from posekit.recipes import get_recipe
 
-    folders = [Path(embedded_data(get_recipe(name))) for name in chosen_recipes(scale, pairs)]
+    both = any("people_data" in step.lesson.parameters for step in steps)
+    used = {step.parameters.get("recipe") for step in steps if "data" in step.lesson.parameters}
+    recipes = [name for name in chosen_recipes(scale, pairs) if both or name in used]
+    folders = [Path(embedded_data(get_recipe(name))) for name in recipes]
     return {folder.name: data_hash(folder) for folder in folders}
 
 
