@@ -103,7 +103,7 @@ def test_a_video(tmp_path: Path, batch, capsys: pytest.CaptureFixture):
     made = cv2.VideoCapture(str(tmp_path / "out" / "clip.mp4"))
     assert made.get(cv2.CAP_PROP_FRAME_COUNT) == 7 and made.get(cv2.CAP_PROP_FPS) == 10
     assert made.read()[1].shape == (400, 500, 3)
-    assert "7 objects in 0 images and 1 videos" in capsys.readouterr().out
+    assert "7 objects in 1 video; " in capsys.readouterr().out
 
 
 def test_boxes_of_frames(tmp_path: Path):
@@ -271,7 +271,7 @@ def test_a_phones_folder(tmp_path: Path, capsys: pytest.CaptureFixture):
         "IMG_1.mp4", "IMG_1.png", "predictions.csv", "walk, left.png"
     ]  # fmt: skip
     printed = capsys.readouterr()
-    assert "4 objects in 2 images and 1 videos" in printed.out
+    assert "4 objects in 2 images and 1 video; " in printed.out
     (line,) = [line for line in printed.err.splitlines() if line.startswith("posekit: ")]
     assert f"{folder}: 4 of 7 skipped: " in line
     for said in ("._IMG_1.JPG (", "IMG_2.HEIC (a HEIC", "cut.jpg (the JPEG is truncated", "cut.mp4 (not a readable"):

@@ -13,6 +13,7 @@ from posekit.course.cells import headings, notebook_text, source_of
 from posekit.course.lessons import list_lessons
 from posekit.course.results import NOT_A_NOTEBOOK, read_cells
 from posekit.course.translation import language, localised_text
+from posekit.errors import counted
 from posekit.files import ROOT, home, read_text, write_text
 
 
@@ -28,10 +29,10 @@ def copy_lessons(root: Path = ROOT) -> list[str]:
     touched. Returns what to tell the learner, a line for each lesson that was updated.
     """
     notes = [_copy(lesson.path, work_folder(root)) for lesson in list_lessons(root)]
-    new = notes.count("new")
-    lessons = "1 lesson" if new == 1 else f"{new} lessons"
-    first = [f"{lessons} copied to {work_folder(root)}, where you can change what you like"] if new else []
-    return first + [note for note in notes if note not in ("", "new")]
+    told = [note for note in notes if note not in ("", "new")]
+    if new := notes.count("new"):
+        told.insert(0, f"{counted(new, 'lesson')} copied to {work_folder(root)}, where you can change what you like")
+    return told
 
 
 def _copy(lesson: Path, work: Path) -> str:

@@ -15,7 +15,7 @@ from posekit.bars import progress_bar
 from posekit.bounds import LARGEST_COPY, MOST_TOGETHER
 from posekit.datasets.images import BadImage, decode_image, holds_several, one_line, read_file
 from posekit.drawing import draw_poses
-from posekit.errors import InputError, shortened
+from posekit.errors import InputError, counted, shortened
 from posekit.files import atomic_path
 from posekit.inference.boxes import Boxes, Places, Whole, crop_box, predict_crops
 from posekit.inference.inputs import Input, Skipped, find_inputs
@@ -107,7 +107,8 @@ def predict_media(
         print(f"{boxes}: {len(known.left)} frames do not exist, {first}: their boxes were not used")
     names, keypoints, scores = zip(*rows, strict=True)
     write_predictions(out / "predictions.csv", Predictions(list(names), np.stack(keypoints), np.stack(scores)))
-    print(f"{out}: {len(rows)} objects in {read} images and {watched} videos; predictions.csv")
+    seen = " and ".join(counted(n, noun) for n, noun in ((read, "image"), (watched, "video")) if n)
+    print(f"{out}: {counted(len(rows), 'object')} in {seen}; predictions.csv")
 
 
 def caveats(recipe: Recipe, boxes: bool, search: bool = False) -> list[str]:

@@ -6,6 +6,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, amp, nn, ops
 
+from posekit.errors import counted
 from posekit.graph_cache import compile_cached
 from posekit.models import build
 from posekit.models.loss import heatmap_loss
@@ -243,7 +244,7 @@ def make_step(network: nn.Cell, recipe: Recipe, steps: int, averaged: nn.Cell | 
 
 def describe_update(recipe: Recipe, devices: int = 1) -> str:
     """Describe in one line the learning rate and the global batch of an update."""
-    parts = [f"{devices} device{'s' if devices > 1 else ''}", f"{recipe.batch} images"]
+    parts = [counted(devices, "device"), f"{recipe.batch} images"]
     if recipe.accumulate > 1:
         parts.insert(1, f"{recipe.accumulate} batches")
     total = devices * recipe.accumulate * recipe.batch
