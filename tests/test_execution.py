@@ -84,6 +84,9 @@ def test_what_a_lesson_needs_ends_before_it(tmp_path: Path):
     ]
     assert next_steps(list(steps.values()), [], 1) == [steps["00_start"]], "one at a time: in order"
     assert next_steps([steps["06_evaluate-poseestnet-smoke"]], [], 2), "of a course without lesson 04"
+    ready = [step for name, step in steps.items() if name[:2] in ("00", "06")]
+    long = {"06_evaluate-hourglass-smoke": 60.0, "06_evaluate-poseestnet-smoke": 30.0}
+    assert next_steps(ready, [], 2, long) == [steps[name] for name in long], "the longest first"
 
 
 def test_a_stopped_training_has_a_place_to_go_on(tmp_path: Path):

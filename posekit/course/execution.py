@@ -62,10 +62,12 @@ def execute(
     running: dict[Future, tuple[Step, set[int]]] = {}
     bars = Progress(*_COLUMNS, console=console, transient=True, expand=True)
     known = expected or {}
+    seconds = {name: sum(cells.values()) for name, cells in known.items()}
     with _signals(console) as stopped, bars, ThreadPoolExecutor(len(shares)) as pool:
         try:
             while True:
-                for step in (chosen := next_steps(waiting, [step for step, _ in running.values()], len(shares))):
+                chosen = next_steps(waiting, [step for step, _ in running.values()], len(shares), seconds)
+                for step in chosen:
                     taken = [share for _, share in running.values()]
                     free = [share for share in shares if share not in taken]
                     share = every if len(chosen) == 1 and not running else free[0]
@@ -187,11 +189,14 @@ def _started_by(pid: int) -> list[int]:
     return [each for child in found for each in (child, *_started_by(child))]
 
 
-def next_steps(waiting: Sequence[Step], running: Sequence[Step], jobs: int) -> list[Step]:
+def next_steps(
+    waiting: Sequence[Step], running: Sequence[Step], jobs: int, seconds: Mapping[str, float] | None = None
+) -> list[Step]:
     """Choose the steps to start now, among those whose `needs` have ended.
 
-    They start in the order of the course; with several jobs, steps that others need come first. A step that must run
-    alone starts when nothing is running and no other step is ready.
+    They start in the order of the course; with several jobs, steps that others need come first, then those that take
+    the most `seconds`, so that no core is idle at the end. A step that must run alone starts when nothing is running
+    and no other step is ready.
     """
     unfinished = {step.name for step in (*waiting, *running)}
     ready = [step for step in waiting if not unfinished & set(step.needs)]
@@ -200,7 +205,8 @@ def next_steps(waiting: Sequence[Step], running: Sequence[Step], jobs: int) -> l
     if any(step.alone for step in running):
         return []
     needed = {name for step in waiting for name in step.needs}
-    together = sorted((step for step in ready if not step.alone), key=lambda step: step.name not in needed)
+    rank = {step.name: (step.name not in needed, -(seconds or {}).get(step.name, 0)) for step in ready}
+    together = sorted((step for step in ready if not step.alone), key=lambda step: rank[step.name])
     return together[: jobs - len(running)] if together or running else ready[:1]
 
 
