@@ -110,9 +110,9 @@ def _data(scale: str, pairs: dict[str, str], steps: list[Step]) -> dict[str, str
     from posekit.layouts import embedded_data
     from posekit.recipes import get_recipe
 
-    both = any("people_data" in step.lesson.parameters for step in steps)
+    every = any(sum(name.endswith("data") for name in step.lesson.parameters) > 1 for step in steps)
     used = {step.parameters.get("recipe") for step in steps if "data" in step.lesson.parameters}
-    recipes = [name for name in chosen_recipes(scale, pairs) if both or name in used]
+    recipes = [name for name in chosen_recipes(scale, pairs) if every or name in used]
     folders = [Path(embedded_data(get_recipe(name))) for name in recipes]
     return {folder.name: data_hash(folder) for folder in folders}
 
