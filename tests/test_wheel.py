@@ -87,7 +87,7 @@ def test_a_wheel_holds_the_workbook_and_nothing_more(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for folder in ("notebooks", "scripts", "docs"):
         files = {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*") if path.is_file()}
-        files = {name for name in files if not re.search(r"\.ipynb_checkpoints|__pycache__|ruff\.toml$", name)}
+        files = {name for name in files if not re.search(r"/\.|__pycache__|ruff\.toml$", name)}
         assert {f"posekit/workbook/{name}" for name in files} <= names
     assert {f"posekit/weights/{name}" for name in os.listdir(ROOT / "posekit/weights")} <= names
     assert {name.split("/")[0] for name in names} == {"posekit", wheel.name.split("-py3")[0] + ".dist-info"}
