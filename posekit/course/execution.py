@@ -205,8 +205,9 @@ def next_steps(
     if any(step.alone for step in running):
         return []
     needed = {name for step in waiting for name in step.needs}
-    rank = {step.name: (step.name not in needed, -(seconds or {}).get(step.name, 0)) for step in ready}
-    together = sorted((step for step in ready if not step.alone), key=lambda step: rank[step.name])
+    long = seconds or {}
+    together = [step for step in ready if not step.alone]
+    together.sort(key=lambda step: (step.name not in needed, -long.get(step.name, 0)))
     return together[: jobs - len(running)] if together or running else ready[:1]
 
 

@@ -73,13 +73,7 @@ def _editions(runs: Sequence[Path]) -> list[Edition]:
 
 def _manifest(run: Path) -> dict[str, Any]:
     manifest = read_course(run, "started", "cpu_count", "versions", "seconds")
-    try:
-        statuses = {lesson["name"]: lesson["status"] for lesson in manifest["lessons"]}
-    except (KeyError, TypeError) as error:
-        raise InputError(
-            f"{run}: not the manifest of a course; give the folder of a course, runs/TIME-SCALE"
-        ) from error
-    if unfinished := [name for name, status in statuses.items() if status != "done"]:
+    if unfinished := [entry["name"] for entry in manifest["lessons"] if entry["status"] != "done"]:
         raise InputError(f"{run}: lesson {unfinished[0]} is not done; finish it with posekit course run --resume {run}")
     if manifest.get("photographs"):
         raise InputError(f"{run}: ran with POSEKIT_PHOTOS set, so has photographs in it; run the course without it")
